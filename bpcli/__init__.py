@@ -1,0 +1,29 @@
+"""Train back-propagation neural networks from YAML files, or from Python.
+
+    import bpcli
+
+    run = bpcli.train("configs/iris.yaml")           # the same as on the command line, quietly
+    model = bpcli.load(run.folder)                   # a run folder or a checkpoint file
+    model.predict([[5.1, 3.5, 1.4, 0.2]]).labels     # ["setosa"]
+
+The engine is a library of its own: see bpcli.engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Prediction", "Run", "TrainedModel", "load", "load_config", "train"]
+
+if TYPE_CHECKING:
+    from bpcli.api import Prediction, Run, TrainedModel, load, load_config, train
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the library on first use, so that `bpcli --help` starts without NumPy."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bpcli' has no attribute {name!r}")
+    from bpcli import api
+
+    return getattr(api, name)

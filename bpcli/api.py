@@ -1,0 +1,44 @@
+"""The library: what `import bpcli` offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bpcli.config.load import ConfigFile, load_config
+from bpcli.trained import Prediction, TrainedModel
+from bpcli.training import Run, Show, start_run
+
+__all__ = ["Prediction", "Run", "TrainedModel", "load", "load_config", "train"]
+
+
+def train(
+    config: str | Path | ConfigFile,
+    overrides: Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    show: Show = lambda report: None,
+) -> Run:
+    """Trains a config, as `bpcli train` does, and returns how it went.
+
+    Args:
+        config: a YAML file, or what `load_config` gave.
+        overrides: KEY=VALUE, as after `--set`.
+        out: the run folder; default: the next free one under the config's output.dir.
+        show: is given a report after each epoch.
+
+    Raises:
+        BpcliError: ConfigError, DataError, ... as the exit codes of the command.
+    """
+    file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
+    return start_run(file, out=None if out is None else Path(out), threads=threads, show=show)
+
+
+def load(path: str | Path, *, which: str = "best") -> TrainedModel:
+    """The trained network of a run folder (`which`: "best" or "last") or of a checkpoint file.
+
+    Raises:
+        RunError: there is no checkpoint, or it cannot be used.
+    """
+    return TrainedModel.load(path, which=which)

@@ -1,0 +1,33 @@
+"""bpcli epochs-calc: how many iterations an epoch has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def epochs_calc(
+    n: Annotated[int, typer.Option("--n", min=1, help="Samples in the training set.", show_default=False)],
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in a batch.", show_default=False)],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, to count all iterations.")] = None,
+    drop_last: Annotated[bool, typer.Option("--drop-last", help="Leave a short last batch out.")] = False,
+) -> None:
+    """Counts the iterations (weight updates) of an epoch: ceil(N / B).
+
+    Example: bpcli epochs-calc --n 50000 --batch 256 --epochs 10
+    """
+    iterations = n // batch if drop_last else -(-n // batch)
+    if iterations == 0:
+        raise typer.BadParameter(f"with --drop-last, {n} samples fill no batch of {batch}; take a smaller --batch")
+    formula = f"floor({n}/{batch})" if drop_last else f"ceil({n}/{batch})"
+    left = n % batch
+    last = f", {left} samples left out" if drop_last and left else f", the last batch with {left}" if left else ""
+    typer.echo(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
+    if epochs is not None:
+        total = _count(iterations * epochs, "iteration")
+        typer.echo(f"{_count(epochs, 'epoch')}: {epochs} x {iterations} = {total} in all.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

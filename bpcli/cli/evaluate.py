@@ -1,0 +1,57 @@
+"""bpcli eval: loss and metrics of a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli import options
+
+
+def evaluate(
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run folder or a checkpoint file. Default: the newest under runs/.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Evaluate on this file instead of the run's own data; twice for inputs and labels in two files.",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test. Default: test if there is one, else val, else train.")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    json: options.Json = False,
+) -> None:
+    """Shows loss and metrics of a trained network, and for classes the scores of each and the confusion matrix.
+
+    Example: bpcli eval runs/iris --split train
+    """
+    from bpcli.trained import TrainedModel
+    from bpcli.views.evaluation import evaluation_json, evaluation_text
+
+    if checkpoint not in ("best", "last"):
+        raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
+    if data and split:
+        raise typer.BadParameter("a file given with --data has no splits", param_hint="--split")
+    if data and len(data) > 2:
+        raise typer.BadParameter("takes one file, or two: inputs and labels", param_hint="--data")
+    model = TrainedModel.load(chosen_run(run), which=checkpoint)
+    result = model.evaluate_file(*data) if data else model.evaluate(split)
+    typer.echo(evaluation_json(model, result) if json else evaluation_text(model, result))
+
+
+def chosen_run(run: Path | None) -> Path:
+    """The run as given, or the newest one under runs/."""
+    from bpcli.runs.folder import newest_run
+
+    return newest_run(Path("runs")).path if run is None else run

@@ -1,0 +1,26 @@
+"""bpcli init: an example to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    name: Annotated[str | None, typer.Argument(help="The example's name; see --list.", show_default=False)] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the examples.")] = False,
+) -> None:
+    """Writes an example: configs/NAME.yaml and the data it needs in datasets/. Never overwrites a file.
+
+    Example: bpcli init iris
+    """
+    from bpcli.examples import describe_examples, write_example
+
+    if list_ or name is None:
+        typer.echo(describe_examples())
+        return
+    for path in write_example(name, Path()):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: bpcli train configs/{name}.yaml")

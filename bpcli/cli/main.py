@@ -1,0 +1,82 @@
+"""The command `bpcli`: puts the commands together, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from bpcli import __version__
+from bpcli.cli.epochs_calc import epochs_calc
+from bpcli.cli.evaluate import evaluate
+from bpcli.cli.init import init
+from bpcli.cli.predict import predict
+from bpcli.cli.resume import resume
+from bpcli.cli.step import step
+from bpcli.cli.summary import summary
+from bpcli.cli.train import train
+from bpcli.cli.validate import validate
+from bpcli.errors import BpcliError
+
+HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
+
+Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train)
+app.command("resume")(resume)
+app.command("eval")(evaluate)
+app.command("predict")(predict)
+app.command("validate")(validate)
+app.command("summary")(summary)
+app.command("step")(step)
+app.command("init")(init)
+app.command("epochs-calc")(epochs_calc)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bpcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Options of bpcli itself."""
+
+
+options.__doc__ = None  # the help text is HELP
+
+
+def main() -> None:
+    """Runs the command line and leaves with the exit code that the README lists."""
+    try:
+        app()
+    except BpcliError as error:
+        leave(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        leave("interrupted", 130)
+    except BrokenPipeError:
+        # whoever read our output has gone, as `head` does: nothing is left to say, and nothing may fail at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def leave(message: str, code: int) -> NoReturn:
+    """Says what went wrong on stderr, and leaves."""
+    lines = message.splitlines()
+    typer.echo(f"error: {lines[0]}" if len(lines) == 1 else f"{len(lines)} problems:\n" + "\n".join(lines), err=True)
+    sys.exit(code)

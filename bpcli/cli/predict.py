@@ -1,0 +1,42 @@
+"""bpcli predict: what a trained network says of new data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN] INPUT",
+            help="A run folder or checkpoint (default: the newest run), and the data file.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the CSV here instead of to the terminal.", show_default=False),
+    ] = None,
+) -> None:
+    """Writes predictions as CSV: labels and probabilities, or values in the data's own units; a row for each sample.
+
+    Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
+    """
+    from bpcli.cli.evaluate import chosen_run
+    from bpcli.runs.files import write_text
+    from bpcli.trained import TrainedModel
+    from bpcli.views.predictions import predictions_csv
+
+    if len(paths) > 2:
+        raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
+    model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
+    text = predictions_csv(model.predict_file(paths[-1]))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        typer.echo(f"{output}: {len(text.splitlines()) - 1} predictions by {model.checkpoint.path}", err=True)

@@ -1,0 +1,40 @@
+"""bpcli resume: goes on with a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli import options
+
+
+def resume(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint in it.", show_default=False)
+    ],
+    set_: options.Set = None,
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Goes on with a run from its last checkpoint, as if it had never stopped.
+
+    Example: bpcli resume runs/xor --set training.epochs=10000
+    """
+    from bpcli.config.load import load_config
+    from bpcli.runs.folder import find_run
+    from bpcli.training import resume_run
+    from bpcli.views.progress import progress
+    from bpcli.views.run_table import run_table
+
+    folder = find_run(run.parent.parent if run.is_file() else run)
+    epochs = load_config(folder.config, set_ or ()).config.training.epochs
+    with progress(epochs, quiet=quiet) as show:
+        result = resume_run(run, set_ or (), threads=threads, show=show, tell=_tell(quiet))
+    if result is not None and not quiet:
+        typer.echo(run_table(result))
+
+
+def _tell(quiet: bool):  # type: ignore[no-untyped-def]
+    return (lambda text: None) if quiet else (lambda text: typer.echo(text, err=True))

@@ -1,0 +1,23 @@
+"""bpcli step: one training step with every number in it."""
+
+from __future__ import annotations
+
+import typer
+
+from bpcli.cli import options
+
+
+def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
+    """Shows the first training step in full: z, a, the loss, delta, every gradient, the weights before and after.
+
+    The batch is the first training.batch_size samples in their own order.
+
+    Example: bpcli step configs/textbook-2-2-2.yaml
+    """
+    from bpcli.config.load import load_config
+    from bpcli.session import open_session
+    from bpcli.views.step import first_step, step_json, step_text
+
+    session = open_session(load_config(config, set_ or ()))
+    trace = first_step(session)
+    typer.echo(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

@@ -1,0 +1,36 @@
+"""bpcli summary: the table of layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli import options
+
+
+def summary(
+    config: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a run folder or a checkpoint.", show_default=False),
+    ],
+    set_: options.Set = None,
+) -> None:
+    """Shows the layers, their output shapes, parameters and memory.
+
+    Example: bpcli summary configs/mnist-30.yaml
+    """
+    from bpcli.config.load import load_config
+    from bpcli.session import check_alone, open_session
+    from bpcli.trained import TrainedModel
+    from bpcli.views.summary import summary_text
+
+    if config.is_dir() or config.suffix == ".npz":
+        model = TrainedModel.load(config).model
+        network, settings = model.network, model.config
+    else:
+        file = load_config(config, set_ or ())
+        settings = file.config
+        network = check_alone(file) or open_session(file).model.network
+    typer.echo(summary_text(network, settings))

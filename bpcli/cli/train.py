@@ -1,0 +1,36 @@
+"""bpcli train: from a config to a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpcli.cli import options
+
+
+def train(
+    config: options.Config,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder. Default: runs/NAME, or NAME-2, ... if that exists.", show_default=False),
+    ] = None,
+    set_: options.Set = None,
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Trains the network of a config; writes a run folder with the losses, checkpoints and a summary.
+
+    Example: bpcli train configs/xor.yaml --set training.epochs=2000
+    """
+    from bpcli.config.load import load_config
+    from bpcli.training import start_run
+    from bpcli.views.progress import progress
+    from bpcli.views.run_table import run_table
+
+    file = load_config(config, set_ or ())
+    with progress(file.config.training.epochs, quiet=quiet) as show:
+        run = start_run(file, out=out, threads=threads, show=show)
+    if not quiet:
+        typer.echo(run_table(run))

@@ -1,0 +1,20 @@
+"""bpcli validate: every error of a config and its data, before any training."""
+
+from __future__ import annotations
+
+import typer
+
+from bpcli.cli import options
+
+
+def validate(config: options.Config, set_: options.Set = None) -> None:
+    """Checks a config and its data, and trains nothing.
+
+    Example: bpcli validate configs/iris.yaml
+    """
+    from bpcli.config.load import load_config
+    from bpcli.session import open_session
+    from bpcli.views.summary import data_text
+
+    session = open_session(load_config(config, set_ or ()))
+    typer.echo(f"{config}: OK\n{data_text(session)}")

@@ -1,0 +1,1 @@
+"""The config file: YAML with line numbers, its schema, overrides."""

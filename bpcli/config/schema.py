@@ -1,0 +1,286 @@
+"""The keys of a config, their types and defaults. Ranges and the parts' own keys come from the engine's dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from bpcli.config.parts import (
+    Read,
+    Strict,
+    build,
+    checked,
+    construct,
+    model_of,
+    part,
+    plain,
+    problem,
+    read_type,
+    shown,
+    within,
+)
+from bpcli.engine import registry
+from bpcli.engine.fields import AtLeast, Finite
+from bpcli.engine.layers.dense import Dense
+from bpcli.engine.network import LayerEntry
+from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
+from bpcli.engine.trainer import EarlyStopping, TrainOptions
+
+
+class Pair(Strict):
+    """Inputs and targets in a file each: npy or IDX."""
+
+    x: str
+    y: str | None = None
+
+
+def _location(value: Any) -> Any:
+    if isinstance(value, (str, Pair)) and value:
+        return value
+    if isinstance(value, dict):
+        return Pair.model_validate(value)
+    raise problem(f"expected a path, or {{x: PATH, y: PATH}}, got {shown(value)}")
+
+
+def _location_or_fraction(value: Any) -> Any:
+    if value is None or (isinstance(value, (str, dict, Pair)) and value):
+        return None if value is None else _location(value)
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise problem(f"expected a path like data.train's, or a fraction of it between 0 and 1, got {shown(value)}")
+
+
+def _names(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise problem(f"expected a name or a list of names, got {shown(value)}")
+
+
+class Scale(Strict):
+    """How inputs and targets are scaled, each on its own."""
+
+    x: Literal["none", "standard", "minmax"] = "none"
+    y: Literal["none", "standard", "minmax"] = "none"
+
+
+def _scale(value: Any) -> Any:
+    if isinstance(value, Scale) or value in ("none", "standard", "minmax"):
+        return value
+    if isinstance(value, dict):
+        return Scale.model_validate(value)
+    raise problem(f"expected none, standard, minmax, or {{x: ..., y: ...}}, got {shown(value)}")
+
+
+class Data(Strict):
+    """Where the data lies and how it is prepared."""
+
+    train: Annotated[str | Pair, Read(_location)]
+    val: Annotated[str | Pair | float | None, Read(_location_or_fraction)] = None
+    test: Annotated[str | Pair | float | None, Read(_location_or_fraction)] = None
+    target: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
+    features: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
+    header: bool | None = None
+    task: Literal["auto", "classification", "regression"] = "auto"
+    stratify: bool = True
+    split: Literal["shuffled", "in_order"] = "shuffled"
+    scale: Annotated[str | Scale, Read(_scale)] = "none"
+
+
+def _integers(value: Any) -> Any:
+    """A list as a tuple, each item a whole number of at least 1."""
+    if not isinstance(value, (list, tuple)) or not value:
+        raise problem(f"expected a list of whole numbers, got {shown(value)}")
+    for item in value:
+        if isinstance(item, bool) or not isinstance(item, int) or item < 1:
+            raise problem(f"expected whole numbers of at least 1, got {shown(item)} in {shown(value)}")
+    return tuple(value)
+
+
+def _sizes(value: Any) -> Any:
+    if len(_integers(value)) < 2:
+        raise problem(f"expected at least two sizes, inputs first and outputs last, got {shown(value)}")
+    return tuple(value)
+
+
+def _activations(value: Any) -> Any:
+    read = part(Activation).read
+    return tuple(map(read, value)) if isinstance(value, (list, tuple)) else read(value)
+
+
+class PlainNetwork(Strict):
+    """A stack of dense layers, by their sizes. `activation` is one for all hidden layers, or a list, one for each."""
+
+    layers: Annotated[tuple[int, ...], Read(_sizes)]
+    activation: Annotated[Any, Read(_activations)] = Field(
+        default_factory=lambda: registry.activations.get("sigmoid")()
+    )
+    output_activation: Annotated[Any, part(Activation, also=("auto",))] = "auto"
+    init: Annotated[Initializer | None, part(Initializer, optional=True)] = None
+    bias: bool = True
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return (self.layers[0],)
+
+    def entries(self) -> tuple[LayerEntry, ...]:
+        """The layers, hidden ones first; the last one's activation is still open where it is `auto`."""
+        hidden = len(self.layers) - 2
+        listed = isinstance(self.activation, tuple)
+        functions = list(self.activation) if listed else [self.activation] * hidden
+        functions.append(None if self.output_activation == "auto" else self.output_activation)
+        return tuple(
+            LayerEntry(spec=Dense(units=units, bias=self.bias, init=self.init), activation=function)
+            for units, function in zip(self.layers[1:], functions, strict=True)
+        )
+
+
+def _numbers(value: Any) -> Any:
+    """Nested lists of finite numbers, as they are."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _numbers(item)
+    elif value is not None and (
+        isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
+    ):
+        raise problem(f"expected lists of finite numbers, got {shown(value)}")
+    return value
+
+
+class LayerKeys(Strict):
+    """The keys that every layer has beside its own."""
+
+    name: str | None = None
+    activation: Annotated[Activation | None, part(Activation, optional=True)] = None
+    learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
+    trainable: bool | Literal["weights", "biases"] = True
+    weights: Annotated[Any, Read(_numbers)] = None
+    biases: Annotated[Any, Read(_numbers)] = None
+
+
+def _layer(value: Any) -> LayerEntry:
+    if isinstance(value, LayerEntry):
+        return value
+    name, fields = read_type(registry.layers, value)
+    cls = registry.layers.get(name)
+    values: Any = model_of(cls, LayerKeys).model_validate(fields)
+    common = {key: getattr(values, key) for key in LayerKeys.model_fields}
+    return LayerEntry(spec=construct(cls, values), **common)
+
+
+class LayeredNetwork(Strict):
+    """A network layer by layer."""
+
+    input: Annotated[tuple[int, ...] | None, Read(lambda v: None if v is None else _integers(v))] = None
+    layers: Annotated[list[Annotated[LayerEntry, Read(_layer)]], Field(min_length=1)]
+
+    def entries(self) -> tuple[LayerEntry, ...]:
+        """The layers as written."""
+        return tuple(self.layers)
+
+
+def _network(value: Any) -> Any:
+    if isinstance(value, (PlainNetwork, LayeredNetwork)):
+        return value
+    layers = value.get("layers") if isinstance(value, dict) else None
+    if isinstance(layers, list) and any(isinstance(item, (dict, str)) for item in layers):
+        return LayeredNetwork.model_validate(value)
+    return PlainNetwork.model_validate(value)
+
+
+def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
+    """A whole number, checked as the owner's field or from 1 up; or the word, which stays as it is."""
+    in_range = (checked(owner, name) if owner else within(AtLeast(1))).func
+
+    def read(value: Any) -> Any:
+        if value == word:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise problem(f"expected a whole number or {word}, got {shown(value)}")
+        return in_range(value)  # type: ignore[call-arg]
+
+    return Read(read)
+
+
+class Training(Strict):
+    """How long, in which batches, and when to stop."""
+
+    epochs: Annotated[int, checked(TrainOptions, "epochs")]
+    batch_size: Annotated[int | str, _number_or("full", owner=TrainOptions, name="batch_size")] = 32
+    drop_last: bool = False
+    shuffle: bool = True
+    shards: Annotated[int | str, _number_or("auto", owner=TrainOptions, name="shards")] = "auto"
+    clip_norm: Annotated[float | None, checked(TrainOptions, "clip_norm")] = None
+    early_stopping: Annotated[
+        EarlyStopping | None,
+        Read(lambda v: v if v is None or isinstance(v, EarlyStopping) else build(EarlyStopping, v)),
+    ] = None
+    goal: Annotated[float | None, within(Finite())] = None
+    min_change: Annotated[float | None, checked(TrainOptions, "min_change")] = None
+    max_seconds: Annotated[float | None, checked(TrainOptions, "max_seconds")] = None
+    log_every: Annotated[int, within(AtLeast(1))] = 1
+
+    def options(self, *, threads: int) -> TrainOptions:
+        """The same for the engine, which says None for `full` and `auto`."""
+        names = {field.name for field in dataclasses.fields(TrainOptions)} & set(type(self).model_fields)
+        values = {name: getattr(self, name) for name in names}
+        for name in ("batch_size", "shards"):
+            values[name] = None if isinstance(values[name], str) else values[name]
+        return TrainOptions(**values, threads=threads)
+
+
+class Output(Strict):
+    """What a run leaves on disk, and how often."""
+
+    dir: str = "runs"
+    checkpoint_every: Annotated[int | str, _number_or("auto")] = "auto"
+    keep: Annotated[int, within(AtLeast(1))] = 2
+
+
+def _run_name(value: str | None) -> str | None:
+    if value is not None and (not re.fullmatch(r"[\w][\w .+-]{0,99}", value) or value != value.strip()):
+        raise problem(
+            f"names a folder: letters, digits, . _ + - and blanks, starting with a letter or digit, got {shown(value)}"
+        )
+    return value
+
+
+class Config(Strict):
+    """A whole config."""
+
+    name: Annotated[str | None, AfterValidator(_run_name)] = None
+    seed: Annotated[int, within(AtLeast(0))] = 0
+    dtype: Literal["float32", "float64"] = "float32"
+    data: Data
+    network: Annotated[PlainNetwork | LayeredNetwork, Read(_network)]
+    loss: Annotated[Loss, part(Loss, default="mse")] = Field(default_factory=lambda: registry.losses.get("mse")())
+    optimizer: Annotated[Optimizer, part(Optimizer, default="sgd")] = Field(
+        default_factory=lambda: registry.optimizers.get("sgd")()
+    )
+    schedule: Annotated[Schedule | None, part(Schedule, optional=True)] = None
+    metrics: Annotated[list[Annotated[Metric, part(Metric)]] | None, Field(min_length=1)] = None
+    training: Training
+    output: Output = Field(default_factory=Output)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The config as plain values, defaults filled in: `parse` reads back an equal one."""
+        values = {name: plain(getattr(self, name)) for name in type(self).model_fields}
+        if isinstance(self.network, LayeredNetwork):
+            values["network"]["layers"] = [_plain_layer(entry) for entry in self.network.layers]
+        return values
+
+
+def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
+    """A layer's own keys, and those common ones that differ from their default."""
+    values: dict[str, Any] = plain(entry.spec)
+    for field in dataclasses.fields(LayerEntry):
+        value = getattr(entry, field.name)
+        if field.name != "spec" and value != field.default:
+            values[field.name] = plain(value)
+    return values

@@ -1,0 +1,182 @@
+"""A config's text as plain values that know where they were written, and `--set` overrides on top of them.
+
+    tree = read_yaml(pathlib.Path("configs/xor.yaml"))
+    tree = set_value(tree, *parse_override("training.epochs=300"))
+    tree.value["training"]["epochs"]           # 300
+    tree.where(("network", "layers", 1))       # "configs/xor.yaml:10"
+    tree.where(("training", "epochs"))         # "--set training.epochs"
+
+What YAML means here is settled in `yaml_reader`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from bpcli.config.yaml_dump import dump_yaml
+from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value, shown
+from bpcli.errors import ConfigError
+
+__all__ = [
+    "Path",
+    "YamlTree",
+    "dotted",
+    "dump_yaml",
+    "parse_override",
+    "parse_yaml",
+    "read_yaml",
+    "set_value",
+]
+
+# training.epochs, network.layers.0.units, network.layers[0].units
+_OVERRIDE_KEY = re.compile(r"[^\s.\[\]]+(?:\.[^\s.\[\]]+|\[[0-9]+\])*")
+_STEP = re.compile(r"[^.\[\]]+")
+_INDEX = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True)
+class YamlTree:
+    """Plain values with the place where each of them was written.
+
+    `source` is the file's name as the user wrote it, `lines` the 1-based line of each mapping key and list
+    item by its path (the root has the path ()), `overrides` the paths that were set from the command line.
+    """
+
+    source: str
+    value: Any
+    lines: Mapping[Path, int]
+    overrides: frozenset[Path] = frozenset()
+
+    def where(self, path: Path) -> str:
+        """`file:line` or `--set key` of the value at `path`, or of the deepest known thing that holds it."""
+        for length in range(len(path), -1, -1):
+            prefix = path[:length]
+            if prefix in self.overrides:
+                return f"--set {dotted(prefix)}"
+            if prefix in self.lines:
+                return f"{self.source}:{self.lines[prefix]}"
+        return self.source
+
+
+def dotted(path: Path) -> str:
+    """`network.layers[2].units` for ("network", "layers", 2, "units")."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def parse_yaml(text: str | bytes, source: str) -> YamlTree:
+    """The tree of a whole config, whose root is a mapping.
+
+    Raises:
+        ConfigError: not strict YAML, empty, or no mapping; one `source:line: ...` for each problem.
+    """
+    value, lines = read_value(text, source)
+    if value is None:
+        raise ConfigError([f"{source}: the file is empty; `bpcli init` writes an example"])
+    if not isinstance(value, dict):
+        example = "`key: value` lines, such as `name: xor`, with a space after the colon"
+        raise ConfigError([f"{source}:{lines[()]}: a config consists of {example}"])
+    return YamlTree(source, value, lines)
+
+
+def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
+    """The tree of the file at `path`, called `source` in messages (default: the path itself).
+
+    Raises:
+        ConfigError: the file is missing, a folder, unreadable, too large or not UTF-8, or as in `parse_yaml`.
+    """
+    source = str(path) if source is None else source
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
+    except FileNotFoundError:
+        raise ConfigError([f"{source}: there is no such file{_suggestion(path)}"]) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{source}: this is a folder; name a YAML file in it"]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([f"{source}: cannot be read: {reason}"]) from None
+    return parse_yaml(text, source)
+
+
+def _suggestion(path: pathlib.Path) -> str:
+    """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
+    try:
+        files = [file for file in islice(path.parent.iterdir(), 1000) if file.suffix in (".yaml", ".yml")]
+    except OSError:
+        return f"; the folder {path.parent} does not exist either" if not path.parent.exists() else ""
+    # without the endings, which would make all names alike
+    by_stem = {file.stem.casefold(): file for file in files if file.is_file()}
+    close = difflib.get_close_matches(path.stem.casefold(), by_stem)
+    return f"; did you mean {' or '.join(str(by_stem[stem]) for stem in close)}?" if close else ""
+
+
+def parse_override(text: str) -> tuple[Path, Any]:
+    """Path and value of `training.epochs=300`, `network.layers[0].units=5`, `loss={type: mse, delta: 1e-3}`.
+
+    The value is read as in a file; nothing after the `=` is null.
+
+    Raises:
+        ConfigError: not of the form KEY=VALUE, or a value that is not strict YAML.
+    """
+    key, equals, value_text = text.partition("=")
+    key = key.strip()
+    steps = _STEP.findall(key)
+    fits = _OVERRIDE_KEY.fullmatch(key) and key.isprintable() and all(len(step) <= MAX_KEY for step in steps)
+    if not equals or not fits:
+        raise ConfigError([f"--set {shown(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
+    path: Path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
+    if len(path) >= MAX_DEPTH:
+        raise ConfigError([f"--set {shown(key)}: nested deeper than {MAX_DEPTH} levels"])
+    value, _ = read_value(value_text, f"--set {key}", numbered=False, max_depth=MAX_DEPTH - len(path))
+    return path, value
+
+
+def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
+    """A new tree with `value` at `path`; `tree` stays as it was.
+
+    Mappings that are missing on the way are made, and a plain text on the way becomes {"type": text}, as for
+    `optimizer: adam` and the path optimizer.learning_rate.
+
+    Raises:
+        ConfigError: the path is empty, names an item beyond a list's end, or leads into a number or boolean.
+    """
+    if not path:
+        raise ConfigError(["--set: name a key, such as --set training.epochs=300"])
+    root = parent = _entered(tree.value, path, 0)
+    for depth, step in enumerate(path[:-1], start=1):
+        child = parent.get(step) if isinstance(parent, dict) else parent[step]
+        parent[step] = child = _entered(child, path, depth)
+        parent = child
+    parent[path[-1]] = value
+
+    def stays(known: Path) -> bool:
+        return known[: len(path)] != path
+
+    return replace(
+        tree,
+        value=root,
+        lines={known: line for known, line in tree.lines.items() if stays(known)},
+        overrides=frozenset({path, *filter(stays, tree.overrides)}),
+    )
+
+
+def _entered(value: Any, path: Path, depth: int) -> Any:
+    """A copy of the mapping or list at path[:depth], after checking that path[depth] can be set in it."""
+    step, name = path[depth], dotted(path[:depth]) or "the config"
+    if value is None or isinstance(value, str):
+        value = {} if value is None else {"type": value}
+    if isinstance(value, dict) and isinstance(step, str):
+        return dict(value)
+    if isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+        return list(value)
+    if isinstance(value, list):
+        reason = f"is a list of {len(value)}, whose first item is {name}[0]" if value else "is an empty list"
+    else:
+        reason = "is a mapping, not a list" if isinstance(value, dict) else f"is {value!r} and holds no keys"
+    raise ConfigError([f"--set {dotted(path)}: {name} {reason}"])

@@ -1,0 +1,131 @@
+"""CSV files: a table of numbers, with a column or more for the target, which may hold text labels.
+
+The separator is a tab in .tsv files. Elsewhere it is, of tab, semicolon and comma in this order, the first
+that splits each of the first ten rows into the same number (2 or more) of cells; if none does so, the first
+that splits the first row at all; a file without any has one column. So `1,5;2,5` is two cells.
+
+Line 1 is a header if no cell of it reads as a number (`nan`, `1,5` and the like count as numbers here, an
+empty cell does not); `header` overrules. Names lose surrounding blanks. Without a header the columns are c1,
+c2, ...
+
+A file is UTF-8, with or without byte order mark, with any line end. Cells may be quoted with `"`; `#` means
+nothing. A number is what Python's float() reads, surrounding blanks allowed, but finite and without
+underscores.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bpcli.data.csv_fast import read_fast
+from bpcli.data.csv_rows import Table, looks_numeric, read_exactly, rows
+from bpcli.data.source import Names, RawData, did_you_mean, listed, shown
+from bpcli.data.stored import opened
+from bpcli.errors import DataError
+
+_SAMPLE_BYTES = 4 << 20
+_SAMPLE_ROWS = 10
+
+
+def read_csv(path: Path, label: str, features: Names, target: Names, header: bool | None, need_target: bool) -> RawData:
+    """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
+
+    y is (N,) for one target column, numbers or text labels. Of columns that are neither feature nor target
+    only the cells are counted.
+
+    Raises:
+        DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
+    """
+    table = _layout(path, header)
+    x_columns, y_columns = _choose(table, features, target, need_target)
+    x, y = read_fast(table, x_columns, y_columns) or read_exactly(table, x_columns, y_columns)
+    return RawData(
+        label,
+        x,
+        None if not y_columns else y[:, 0].copy() if len(y_columns) == 1 else y,
+        tuple(table.names[column] for column in x_columns),
+        tuple(table.names[column] for column in y_columns) or None,
+        (path,),
+    )
+
+
+def _layout(path: Path, header: bool | None) -> Table:
+    separator = _separator(path)
+    line, first = next(rows(path, separator), (0, []))
+    if not first:
+        raise DataError(f"{path}: the file is empty")
+    if header is None:
+        header = not any(map(looks_numeric, first))
+    if not header:
+        return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False)
+    names = tuple(name.strip() for name in first)
+    if "" in names:
+        raise DataError(f"{path}:{line}: column {names.index('') + 1} has no name; give it one")
+    if len(set(names)) < len(names):
+        name = next(name for name, count in Counter(names).items() if count > 1)
+        one = names.index(name)
+        other = names.index(name, one + 1)
+        raise DataError(f"{path}:{line}: columns {one + 1} and {other + 1} are both {shown(name)}; rename one")
+    return Table(path, separator, names, True)
+
+
+def _separator(path: Path) -> str:
+    """See the module's rule."""
+    if path.name.lower().removesuffix(".gz").endswith(".tsv"):
+        return "\t"
+    with opened(path) as file:
+        sample = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace")
+    widths = {separator: _widths(sample, separator) for separator in "\t;,"}
+    even = (separator for separator, found in widths.items() if found[0] > 1 and len(set(found)) == 1)
+    splits = (separator for separator, found in widths.items() if found[0] > 1)
+    return next(even, None) or next(splits, ",")
+
+
+def _widths(sample: str, separator: str) -> list[int]:
+    """The number of cells in each of the sample's first rows."""
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    widths: list[int] = []
+    with suppress(csv.Error):  # an open quote; what was read before it must do
+        widths.extend(len(row) for row in itertools.islice(reader, _SAMPLE_ROWS) if row)
+    return widths or [0]
+
+
+def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
+    """The columns of x and of y."""
+    names = table.names
+    y_columns: list[int] = []
+    if target is not None:
+        wanted = [target] if isinstance(target, str) else list(target)
+        if need_target or set(wanted) <= set(names):
+            y_columns = _find(table, wanted, "data.target")
+    elif need_target:
+        y_columns = [len(names) - 1]
+    if features is not None:
+        x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
+    else:
+        left_out = set(y_columns)
+        x_columns = [column for column in range(len(names)) if column not in left_out]
+    both = [names[column] for column in y_columns if column in x_columns]
+    if both:
+        raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")
+    if not x_columns:
+        raise DataError(f"{table.path}: has only the column {listed(names)}; no feature is left beside the target")
+    return x_columns, y_columns
+
+
+def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
+    """The columns named in the config under `key`, in that order."""
+    place = {name: column for column, name in enumerate(table.names)}
+    missing = [name for name in wanted if name not in place]
+    if missing:
+        guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
+        raise DataError(f"{table.path}: no column {guesses}, named in {key}; it has {listed(table.names)}")
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise DataError(f"{table.path}: {key} names {'a column twice' if wanted else 'no column'}")
+    return [place[name] for name in wanted]

@@ -1,0 +1,202 @@
+"""From what files hold to what a network sees, and back: learnt on the training data, stored with the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bpcli.data import scaling
+from bpcli.data.scaling import Scaler
+from bpcli.data.source import RawData
+from bpcli.engine.arrays import Array, DType, Shape
+from bpcli.engine.samples import BYTE_SCALE
+from bpcli.errors import DataError
+
+Task: TypeAlias = Literal["classification", "regression"]
+Labels: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """How raw data becomes inputs and targets, and outputs predictions.
+
+    classes: the labels in the order of their indices, as text; None for a regression, and for a classification with
+    several target columns, each of which is a yes-or-no of its own (0 or 1).
+    in_shape: of one raw sample. byte_input: samples are bytes, scaled to 0..1.
+    """
+
+    task: Task
+    in_shape: Shape
+    byte_input: bool
+    feature_names: tuple[str, ...] | None
+    target_names: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
+    x_scaler: Scaler | None = None
+    y_scaler: Scaler | None = None
+
+    @property
+    def several_yes_or_no(self) -> bool:
+        """Whether each output is a yes-or-no of its own."""
+        return self.task == "classification" and self.classes is None
+
+    def inputs(self, raw: RawData, dtype: DType) -> Array:
+        """Network inputs (N, *in_shape): bytes as they are, or floats, scaled.
+
+        Raises:
+            DataError: another shape than the training data's, or a number that `dtype` cannot hold.
+        """
+        if raw.x.shape[1:] != self.in_shape:
+            raise DataError(
+                f"{raw.source}: samples of shape {raw.x.shape[1:]}, but the network was trained on {self.in_shape}"
+            )
+        if raw.x.dtype == np.uint8 and self.x_scaler is None and self.byte_input:
+            return raw.x
+        x = as_floats(raw.x, bytes_to_unit=self.byte_input)
+        return _cast(self.x_scaler.apply(x) if self.x_scaler else x, dtype, raw.source)
+
+    def targets(self, raw: RawData, dtype: DType) -> Array:
+        """Class indices (N,) int64, or floats (N, M), scaled.
+
+        Raises:
+            DataError: no target, a class the training data does not have, or another number of target columns.
+        """
+        if raw.y is None:
+            raise DataError(f"{raw.source}: has no target column")
+        if self.classes is not None:
+            return class_indices(raw.y, self.classes, raw.source)
+        y = _columns(raw.y, raw.source)
+        if self.several_yes_or_no:
+            _check_yes_or_no(y, raw.source)
+        return _cast(self.y_scaler.apply(y) if self.y_scaler else y, dtype, raw.source)
+
+    def values(self, output: Array) -> Array:
+        """Outputs (N, M) of a regression in the data's own units, float64."""
+        output = output.astype(np.float64)
+        return self.y_scaler.undo(output) if self.y_scaler else output
+
+    def probabilities(self, output: Array) -> Array:
+        """Outputs as one column for each class (N, K): a single output p becomes 1 - p and p. float64."""
+        output = output.astype(np.float64)
+        if self.classes is not None and output.shape[1] == 1:
+            return np.hstack([1.0 - output, output])
+        return output
+
+
+def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
+    """What can be said before any scaling: task, classes, names, shapes.
+
+    task: `auto` is classification for log-likelihood or text labels, else regression.
+
+    Raises:
+        DataError: a task that does not fit the targets.
+    """
+    if raw.y is None:
+        raise DataError(f"{raw.source}: has no target")
+    text = raw.y.dtype.kind == "U"
+    several = raw.y.ndim == 2 and raw.y.shape[1] > 1
+    if task == "auto":
+        task = "classification" if text or log_likelihood else "regression"
+    if task == "regression" and text:
+        raise DataError(
+            f"{raw.source}: the target holds text such as {raw.y[0]!r}: that is a classification, not a regression"
+        )
+    classes: tuple[str, ...] | None = None
+    if task == "classification" and not several:
+        classes = tuple(label_texts(np.unique(raw.y)))
+        if len(classes) < 2:
+            raise DataError(
+                f"{raw.source}: the target has one class only, {classes[0]!r}: there is nothing to tell apart"
+            )
+        if not text and not _are_labels(raw.y):
+            raise DataError(
+                f"{raw.source}: the target holds {len(classes)} different numbers with fractions, which are no classes: "
+                "set data.task: regression, and a loss for it such as mse"
+            )
+    return Preparation(
+        task="classification" if task == "classification" else "regression",
+        in_shape=raw.x.shape[1:],
+        byte_input=raw.x.dtype == np.uint8,
+        feature_names=raw.feature_names,
+        target_names=raw.target_names,
+        classes=classes,
+    )
+
+
+def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: str, y_kind: str) -> Preparation:
+    """The preparation with scalers fitted on these rows: for inputs, and for the targets of a regression."""
+    x_scaler = y_scaler = None
+    if x_kind != "none":
+        x_scaler = scaling.fit(x_kind, as_floats(raw.x[rows], bytes_to_unit=preparation.byte_input))
+    if y_kind != "none" and preparation.task == "regression" and raw.y is not None:
+        y_scaler = scaling.fit(y_kind, _columns(raw.y[rows], raw.source))
+    return dataclasses.replace(preparation, x_scaler=x_scaler, y_scaler=y_scaler)
+
+
+def as_floats(x: Array, *, bytes_to_unit: bool = False) -> npt.NDArray[np.float64]:
+    """x as float64; bytes are scaled to 0..1 if asked."""
+    if x.dtype == np.uint8 and bytes_to_unit:
+        return x * BYTE_SCALE
+    return x.astype(np.float64, copy=False)
+
+
+def label_texts(labels: Labels) -> list[str]:
+    """Labels as text: 3.0 is "3"."""
+    if labels.dtype.kind == "U":
+        return [str(label) for label in labels]
+    return [str(int(label)) if float(label).is_integer() else repr(float(label)) for label in labels.ravel()]
+
+
+def class_indices(y: Labels, classes: tuple[str, ...], source: str) -> npt.NDArray[np.int64]:
+    """The index of each label in `classes`, (N,).
+
+    Raises:
+        DataError: a label that is none of them; names the first row that has it.
+    """
+    labels, inverse = np.unique(y.reshape(len(y)), return_inverse=True)
+    known = {name: index for index, name in enumerate(classes)}
+    indices = np.array([known.get(text, -1) for text in label_texts(labels)], np.int64)
+    found: npt.NDArray[np.int64] = indices[inverse]
+    if (found < 0).any():
+        row = int((found < 0).argmax())
+        label = label_texts(y.reshape(len(y))[row : row + 1])[0]
+        raise DataError(
+            f"{source}: sample {row + 1} has the class {label!r}, which the training data does not have "
+            f"(it has {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''})"
+        )
+    return found
+
+
+def _are_labels(y: Labels) -> bool:
+    """Whether numbers can stand for classes: whole ones, or few different ones."""
+    return bool((y == np.floor(y)).all()) or len(np.unique(y)) <= 20
+
+
+def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:
+    if y.dtype.kind == "U":
+        raise DataError(f"{source}: the target holds text such as {y.ravel()[0]!r}, a number is expected")
+    return y.astype(np.float64).reshape(len(y), -1)
+
+
+def _check_yes_or_no(y: Array, source: str) -> None:
+    wrong = (y != 0) & (y != 1)
+    if wrong.any():
+        row, column = (int(index[0]) for index in np.nonzero(wrong))
+        raise DataError(
+            f"{source}: sample {row + 1}, target column {column + 1}: with several target columns a classification "
+            f"takes 0 (no) or 1 (yes), got {y[row, column]:g}"
+        )
+
+
+def _cast(x: npt.NDArray[np.float64], dtype: DType, source: str) -> Array:
+    with np.errstate(over="ignore"):
+        out = np.ascontiguousarray(x, dtype)
+    if not np.isfinite(out).all():
+        index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
+        raise DataError(
+            f"{source}: sample {index[0] + 1} holds {x[index]:g}, which {dtype} cannot: set dtype: float64 or data.scale"
+        )
+    return out

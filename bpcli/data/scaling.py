@@ -1,0 +1,48 @@
+"""Scaling by shift and scale, fitted on the training part alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """x -> (x - shift) / scale, feature by feature. shift, scale: (D,) or (*shape,), float64."""
+
+    shift: Floats
+    scale: Floats
+
+    @classmethod
+    def standard(cls, x: Floats) -> Scaler:
+        """To mean 0 and standard deviation 1 (of the population); a feature that never varies is only shifted."""
+        return cls(x.mean(axis=0), _not_zero(x.std(axis=0)))
+
+    @classmethod
+    def minmax(cls, x: Floats) -> Scaler:
+        """To 0..1; a feature that never varies becomes 0."""
+        low = x.min(axis=0)
+        return cls(low, _not_zero(x.max(axis=0) - low))
+
+    def apply(self, x: Floats) -> Floats:
+        """The scaled values, a new array."""
+        return (x - self.shift) / self.scale
+
+    def undo(self, x: Floats) -> Floats:
+        """The values in the data's own units, a new array."""
+        return x * self.scale + self.shift
+
+
+def fit(kind: str, x: Floats) -> Scaler | None:
+    """The scaler of that kind, `standard` or `minmax`, for the samples x (N, *shape); None for `none`."""
+    if kind == "none":
+        return None
+    return Scaler.standard(x) if kind == "standard" else Scaler.minmax(x)
+
+
+def _not_zero(scale: Floats) -> Floats:
+    return np.where(scale > 0, scale, 1.0)

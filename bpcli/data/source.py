@@ -1,0 +1,180 @@
+"""Where data comes from: the path, or pair of paths, a user names, and what a file holds before it is used.
+
+`read` looks at the kind of file and hands over to its reader. Every problem with a file's content, its name
+or the operating system's refusal to read it leaves as a DataError.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bpcli.errors import DataError
+
+Kind = Literal["csv", "npz", "npy", "idx"]
+Names = Sequence[str] | str | None
+
+GZIP_MAGIC = b"\x1f\x8b"
+_ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
+_KNOWN = ".csv .tsv .txt (each also .gz), .npz, .npy and IDX (-ubyte, also .gz)"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where data lies: one path, or one for x and one for y (npy and IDX)."""
+
+    x: Path
+    y: Path | None = None
+    label: str = ""  # how the user wrote it, for messages
+
+
+@dataclass(frozen=True, slots=True)
+class RawData:
+    """What a file holds, before anything is made of it; N samples.
+
+    x: (N, *shape), C-contiguous and in native byte order. CSV: float64 (N, D); npz and npy: as stored
+        (floats, integers, bool); IDX images: uint8 (N, H, W).
+    y: (N,) or (N, M) numbers, or (N,) text labels of dtype `U`; None where none was asked for or found.
+    """
+
+    source: str  # the path as the user wrote it
+    x: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any] | None
+    feature_names: tuple[str, ...] | None  # CSV: the columns of x, in order
+    target_names: tuple[str, ...] | None  # CSV: the columns of y, in order
+    files: tuple[Path, ...]  # every file read, so that they can be hashed
+
+
+def read(
+    source: Source,
+    *,
+    features: Names = None,
+    target: Names = None,
+    header: bool | None = None,
+    need_target: bool = True,
+) -> RawData:
+    """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
+
+    features, target: column names (CSV) or an array's name (npz). None: CSV takes the last column as target
+        and all others as features, npz the arrays `x` and `y`; CSV without need_target takes all columns as
+        features. npy and IDX files have no names.
+    header: CSV only; whether line 1 names the columns. None: it does if no cell of it reads as a number.
+    need_target: if False (prediction), y may be absent and is then None.
+
+    Raises:
+        DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
+    """
+    from bpcli.data import (
+        csv_file,
+        idx_file,
+        npz_file,
+    )  # late: csv and zipfile cost the start of every command
+
+    paths = (source.x,) if source.y is None else (source.x, source.y)
+    label = source.label or ", ".join(map(str, paths))
+    try:
+        kind = _kind_of(paths, label)
+        if kind in ("csv", "npz"):
+            _refuse_a_pair(source, label)
+        else:
+            _refuse_names(features, target, label)
+            _ask_for_y(source, label, kind, need_target)
+        match kind:
+            case "csv":
+                return csv_file.read_csv(source.x, label, features, target, header, need_target)
+            case "npz":
+                return npz_file.read_npz(source.x, label, features, target, need_target)
+            case "npy":
+                return npz_file.read_npy(source.x, source.y, label)
+            case "idx":
+                return idx_file.read_idx(source.x, source.y, label)
+    except OSError as error:
+        raise DataError(f"{label}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise DataError(f"{label}: does not fit into memory; use fewer rows or columns") from error
+
+
+def shown(text: str) -> str:
+    """Text from a file as a message may hold it: quoted, on one line, cut after 40 characters."""
+    return json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first 20 names, quoted, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - 20} more" if len(every) > 20 else ""
+    return (", ".join(map(shown, every[:20])) or "none") + more
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean "width"?)` for the known name nearest to `name`, or nothing."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {shown(near[0])}?)" if near else ""
+
+
+def _kind_of(paths: tuple[Path, ...], label: str) -> Kind:
+    kinds = []
+    for path in paths:
+        if not path.is_file():
+            raise DataError(_why_no_file(path))
+        kinds.append(_kind_by_name(path) or _kind_by_content(path))
+        if kinds[-1] is None:
+            raise DataError(f"{path}: not a kind of data file bpcli knows; it reads {_KNOWN}")
+    first = kinds[0]
+    if first is None or len(set(kinds)) > 1:
+        raise DataError(f"{label}: x is a {kinds[0]} file and y a {kinds[1]} file; both must be npy or both IDX")
+    return first
+
+
+def _kind_by_name(path: Path) -> Kind | None:
+    name = path.name.lower()
+    zipped = name.endswith(".gz")
+    name = name.removesuffix(".gz")
+    kind = _ENDINGS.get(Path(name).suffix)
+    if kind is not None and (kind == "csv" or not zipped):
+        return kind
+    return "idx" if "idx" in name or name.endswith("-ubyte") else None
+
+
+def _kind_by_content(path: Path) -> Kind | None:
+    from bpcli.data.stored import is_gzip, opened
+
+    with opened(path) as file:
+        magic = file.read(6)
+    if magic[:2] == b"\0\0" and len(magic) == 6:
+        return "idx"
+    if is_gzip(path):
+        return None
+    return "npy" if magic == b"\x93NUMPY" else "npz" if magic[:4] == b"PK\x03\x04" else None
+
+
+def _why_no_file(path: Path) -> str:
+    if path.exists():
+        return f"{path}: not a file; name the data file itself"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path}: no such file: there is no folder {folder}"
+    names = sorted(entry.name for entry in folder.iterdir())
+    return f"{path}: no such file{did_you_mean(path.name, names)}"
+
+
+def _refuse_a_pair(source: Source, label: str) -> None:
+    if source.y is not None:
+        raise DataError(f"{label}: a csv or npz file holds x and y together; give one path, not {{x: ..., y: ...}}")
+
+
+def _refuse_names(features: Names, target: Names, label: str) -> None:
+    if features is not None or target is not None:
+        raise DataError(f"{label}: npy and IDX files have no names; leave out data.features and data.target")
+
+
+def _ask_for_y(source: Source, label: str, kind: Kind, need_target: bool) -> None:
+    if source.y is None and need_target:
+        ending = ".npy" if kind == "npy" else "-idx-ubyte.gz"
+        raise DataError(f"{label}: holds one array; give a pair, {{x: {source.x.name}, y: LABELS{ending}}}")

@@ -1,0 +1,114 @@
+"""What the readers share: opening packed files, bounded reading into an array, and which values may be in it.
+
+No count is believed before it is checked: an array is reserved only once its size agrees with the bytes
+that are there. Packed data may unpack to 64 MB, or to 100 times its packed size, whichever is more; beyond
+that it is taken for a bomb and refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+import numpy as np
+
+from bpcli.data.source import GZIP_MAGIC
+from bpcli.errors import DataError
+
+_CHUNK = 4 << 20
+_FREE_UNPACKED = 64 << 20
+_MOST_UNPACKED_PER_BYTE = 100
+
+
+class Stream(Protocol):
+    """What `filled` needs of an open file: bytes into a buffer, 0 only at its end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """The number of bytes read into `buffer`."""
+        ...
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the file's first bytes are gzip's."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, unpacked on the way if it is a gzip file.
+
+    Raises:
+        DataError: the gzip data is damaged or cut short; raised where it is read.
+        OSError: the operating system refuses.
+    """
+    if not is_gzip(path):
+        with path.open("rb") as file:
+            yield file
+        return
+    try:
+        with gzip.open(path, "rb") as unpacked:
+            yield cast(BinaryIO, unpacked)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: damaged or cut gzip file ({error}); get it again") from error
+
+
+def refuse_bomb(what: str, unpacked: int, packed: int) -> None:
+    """DataError if `packed` bytes claim to unpack to far more (see the module's rule)."""
+    if unpacked > max(_FREE_UNPACKED, _MOST_UNPACKED_PER_BYTE * packed):
+        raise DataError(
+            f"{what}: {packed} packed bytes claim to hold {unpacked}, more than {_MOST_UNPACKED_PER_BYTE} "
+            "times as many; refused as a possible bomb. Save it without compression if it is sound"
+        )
+
+
+def filled(stream: Stream, dtype: np.dtype[Any], count: int, what: str) -> np.ndarray[Any, Any]:
+    """A flat array of the next `count` values of `stream`, in native byte order.
+
+    The memory is reserved at once but used only as the bytes come, so a stream that ends early costs no
+    more than it holds.
+
+    Raises:
+        DataError: the stream ends early, or goes on after the last value.
+    """
+    values = np.empty(count, dtype)
+    view = values.view(np.uint8).data
+    done = 0
+    while done < len(view):
+        got = stream.readinto(view[done : done + _CHUNK])
+        if not got:
+            raise DataError(f"{what}: ends after {done} of {len(view)} bytes; the file is cut")
+        done += got
+    if stream.readinto(memoryview(bytearray(1))):
+        raise DataError(f"{what}: goes on after the {len(view)} bytes its header declares")
+    if not dtype.isnative:
+        values = values.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    return values
+
+
+def refuse_not_finite(values: np.ndarray[Any, Any], what: str) -> None:
+    """DataError naming the first NaN or infinity in `values` (N, ...): its row and its index in the row."""
+    if values.dtype.kind != "f":
+        return
+    rows = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):  # in parts, so that the mask stays small
+        finite = np.isfinite(values[start : start + rows])
+        if not finite.all():
+            row, *index = map(int, np.argwhere(~finite)[0])
+            value = values[(start + row, *index)]
+            place = f"row {start + row}" + (f", index {index}" if index else "")
+            raise DataError(f"{what}: {place} (from 0): got {value}, expected a finite number; fill it or drop the row")
+
+
+def refuse_other_length(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any] | None, label: str) -> None:
+    """DataError unless x and y hold equally many samples, and at least one number each."""
+    for name, array in (("x", x), ("y", y)):
+        if array is not None and array.size == 0:
+            raise DataError(f"{label}: {name} is empty: its shape is {array.shape}")
+    if y is not None and len(x) != len(y):
+        raise DataError(f"{label}: x has {len(x)} samples, y has {len(y)}; they must be as many")

@@ -1,0 +1,110 @@
+"""First values of weight arrays W (units, inputs, ...): fan_in inputs into a neuron, fan_out neurons fed by an input.
+
+Values are drawn in float64 whatever the network's dtype, so float32 and float64 networks start alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.fields import AtLeast, Finite, check_fields
+from bpcli.engine.registry import initializers
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """(fan_in, fan_out) of W (units, inputs, *kernel)."""
+    units, inputs, *kernel = shape
+    return inputs * math.prod(kernel), units * math.prod(kernel)
+
+
+@initializers.register("zeros")
+@dataclass(frozen=True, kw_only=True)
+class Zeros:
+    """Every value 0: for biases. Weights that start at 0 never differ from each other."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.zeros(shape)
+
+
+@initializers.register("normal")
+@dataclass(frozen=True, kw_only=True)
+class Normal:
+    """N(mean, std^2)."""
+
+    mean: Annotated[float, Finite()] = 0.0
+    std: Annotated[float, AtLeast(0)] = 0.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(self.mean, self.std, shape)
+
+
+@initializers.register("uniform")
+@dataclass(frozen=True, kw_only=True)
+class Uniform:
+    """U[low, high)."""
+
+    low: Annotated[float, Finite()] = -0.5
+    high: Annotated[float, Finite()] = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.low > self.high:
+            raise ValueError(f"low: must be at most high, got {self.low} > {self.high}")
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.uniform(self.low, self.high, shape)
+
+
+@initializers.register("glorot_uniform")
+@dataclass(frozen=True, kw_only=True)
+class GlorotUniform:
+    """U[-l, l] with l = sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 16. For sigmoid, tanh, softmax."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        limit = math.sqrt(6 / sum(fans(shape)))
+        return rng.uniform(-limit, limit, shape)
+
+
+@initializers.register("glorot_normal")
+@dataclass(frozen=True, kw_only=True)
+class GlorotNormal:
+    """N(0, 2 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 12."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(0.0, math.sqrt(2 / sum(fans(shape))), shape)
+
+
+@initializers.register("he_uniform")
+@dataclass(frozen=True, kw_only=True)
+class HeUniform:
+    """U[-l, l] with l = sqrt(6 / fan_in): the variance of `he_normal`."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        limit = math.sqrt(6 / fans(shape)[0])
+        return rng.uniform(-limit, limit, shape)
+
+
+@initializers.register("he_normal")
+@dataclass(frozen=True, kw_only=True)
+class HeNormal:
+    """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its relatives."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)
+
+
+@initializers.register("lecun_normal")
+@dataclass(frozen=True, kw_only=True)
+class LecunNormal:
+    """N(0, 1 / fan_in). LeCun et al. 1998, Efficient BackProp, eq. 16. For selu."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(0.0, math.sqrt(1 / fans(shape)[0]), shape)

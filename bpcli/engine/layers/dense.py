@@ -1,0 +1,75 @@
+"""z = W x + b: every output sees every input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.initializers import GlorotUniform, Zeros
+from bpcli.engine.protocols import Bindings, Initializer, ParamSpec
+from bpcli.engine.registry import layers
+
+
+@layers.register("dense")
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
+
+    init: of W; None takes the one that suits the activation (he_uniform for relu, glorot_uniform otherwise). b starts at 0.
+    """
+
+    units: Annotated[int, AtLeast(1)]
+    bias: bool = True
+    init: Initializer | None = None
+
+    output_is_free: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if len(in_shape) != 1:
+            raise ValueError(
+                f"a dense layer takes a row of numbers, not the shape {in_shape}: put a flatten layer before it"
+            )
+        return (self.units,)
+
+    def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
+        specs = {"W": ParamSpec((self.units, *in_shape), self.init or GlorotUniform())}
+        if self.bias:
+            specs["b"] = ParamSpec((self.units,), Zeros(), decay=False)
+        return specs
+
+    def build(self, bindings: Bindings) -> DenseLayer:
+        return DenseLayer(bindings, self.units)
+
+
+class DenseLayer:
+    """A dense layer on its memory. x (N, D) -> z (N, M); dz (N, M) -> dx (N, D)."""
+
+    def __init__(self, bindings: Bindings, units: int) -> None:
+        self.W, self.dW = bindings.params["W"], bindings.grads["W"]
+        self.b, self.db = bindings.params.get("b"), bindings.grads.get("b")
+        self.z = bindings.empty((units,))
+        self.dx = bindings.empty(bindings.in_shape) if bindings.needs_dx else None
+        self.ones = np.ones(bindings.n, bindings.dtype)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        self.x = x
+        np.dot(x, self.W.T, out=self.z)
+        if self.b is not None:
+            np.add(self.z, self.b, out=self.z)
+        return self.z
+
+    def backward(self, dz: Array) -> Array:
+        np.dot(dz.T, self.x, out=self.dW)
+        if self.db is not None:
+            np.dot(self.ones, dz, out=self.db)
+        if self.dx is None:
+            return dz
+        return np.dot(dz, self.W, out=self.dx)

@@ -1,0 +1,42 @@
+"""Each sample as one row of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.protocols import Bindings, ParamSpec
+from bpcli.engine.registry import layers
+
+
+@layers.register("flatten")
+@dataclass(frozen=True, kw_only=True)
+class Flatten:
+    """(C, H, W) -> (C * H * W,): the last axis runs fastest."""
+
+    output_is_free: ClassVar[bool] = False
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return (math.prod(in_shape),)
+
+    def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
+        return {}
+
+    def build(self, bindings: Bindings) -> FlattenLayer:
+        return FlattenLayer(bindings)
+
+
+class FlattenLayer:
+    """x (N, *shape) -> y (N, prod(shape)), and back."""
+
+    def __init__(self, bindings: Bindings) -> None:
+        self.in_shape = (bindings.n, *bindings.in_shape)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: Array) -> Array:
+        return dy.reshape(self.in_shape)

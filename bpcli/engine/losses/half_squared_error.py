@@ -1,0 +1,29 @@
+"""L = 1/2 sum_j (a_j - y_j)^2 for one sample: the textbooks' E_k."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.registry import losses
+
+
+@losses.register("half_squared_error")
+@dataclass(frozen=True, kw_only=True)
+class HalfSquaredError:
+    """Half the squared error: L = 1/2 sum_j (a_j - y_j)^2 for one sample, so that dL/da = a - y."""
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> Loss | None:
+        return None
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        np.subtract(output, target, out=d_output)
+        value = 0.5 * scale * float(np.vdot(d_output, d_output))
+        np.multiply(d_output, scale, out=d_output)
+        return value

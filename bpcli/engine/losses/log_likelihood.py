@@ -1,0 +1,90 @@
+"""Negative log-likelihood in nats, computed from the logits z, so that dL/dz = a - y exactly.
+
+sigmoid: -sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)], a Bernoulli variable for each output.
+softmax: -sum_j y_j ln a_j, one categorical variable over all outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.registry import activations, losses
+
+
+@losses.register("log_likelihood", "cross_entropy")
+@dataclass(frozen=True, kw_only=True)
+class LogLikelihood:
+    """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax."""
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> Loss:
+        if isinstance(activation, Softmax):
+            return CategoricalLogLikelihood(reduction=self.reduction)
+        if isinstance(activation, Sigmoid):
+            return BernoulliLogLikelihood(reduction=self.reduction)
+        raise ValueError(
+            "log_likelihood goes with the output activation sigmoid (each output yes or no) "
+            f"or softmax (one of several classes), not {activations.name_of(activation)}"
+        )
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        raise ValueError("log_likelihood is computed from logits: use from_logits(activation)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoricalLogLikelihood:
+    """L = ln(sum_k exp z_k) - sum_j y_j z_j for one sample, where the y_j sum to 1. output: the logits z (N, M)."""
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> None:
+        return None
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        z, y, dz, row = output, target, d_output, scratch.row
+        np.maximum.reduce(z, axis=-1, keepdims=True, out=row)
+        np.subtract(z, row, out=dz)  # shifted by the largest: exp cannot overflow, no value changes
+        fit = float(np.vdot(y, dz))
+        np.exp(dz, out=dz)
+        np.add.reduce(dz, axis=-1, keepdims=True, out=row)
+        np.divide(dz, row, out=dz)
+        np.subtract(dz, y, out=dz)
+        np.multiply(dz, scale, out=dz)
+        np.log(row, out=row)
+        return scale * (float(np.add.reduce(row, axis=None)) - fit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BernoulliLogLikelihood:
+    """L = sum_j [ln(1 + exp(-|z_j|)) + z_j ([z_j > 0] - y_j)] for one sample. output: the logits z (N, M).
+
+    Both terms are never negative for y in 0..1, so nothing cancels, and exp never overflows.
+    """
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> None:
+        return None
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        z, y, dz, work = output, target, d_output, scratch.full
+        np.greater(z, 0.0, out=dz)
+        np.subtract(dz, y, out=dz)
+        fit = float(np.vdot(z, dz))
+        np.abs(z, out=work)
+        np.negative(work, out=work)
+        np.exp(work, out=work)
+        np.log1p(work, out=work)
+        value = float(np.add.reduce(work, axis=None)) + fit
+        Sigmoid().forward(z, dz, scratch)
+        np.subtract(dz, y, out=dz)
+        np.multiply(dz, scale, out=dz)
+        return scale * value

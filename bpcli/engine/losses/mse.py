@@ -1,0 +1,33 @@
+"""L = (1/M) sum_j (a_j - y_j)^2 for one sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.registry import losses
+
+
+@losses.register("mse", "mean_squared_error")
+@dataclass(frozen=True, kw_only=True)
+class MSE:
+    """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
+
+    The mean over the outputs is part of it whatever the reduction over the batch.
+    """
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> Loss | None:
+        return None
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        scale = scale / output.shape[-1]
+        np.subtract(output, target, out=d_output)
+        value = scale * float(np.vdot(d_output, d_output))
+        np.multiply(d_output, 2.0 * scale, out=d_output)
+        return value

@@ -1,0 +1,23 @@
+"""Mean over samples and outputs of |a - y|, in the data's units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.registry import metrics
+
+
+@metrics.register("mae")
+@dataclass(frozen=True, kw_only=True)
+class MeanAbsoluteError:
+    """Mean over samples and outputs of |a - y|, in the data's units."""
+
+    task: ClassVar[str] = "regression"
+    higher_is_better: ClassVar[bool] = False
+
+    def value(self, target: Array, prediction: Array) -> float:
+        return float(np.mean(np.abs(prediction - target)))

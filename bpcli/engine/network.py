@@ -1,0 +1,231 @@
+"""A stack of layers: what it is (`Network`), and the same bound to memory for one size of batch (`Stack`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from bpcli.engine.activations.identity import Identity
+from bpcli.engine.arrays import Array, DType, Shape
+from bpcli.engine.layers.activation import ActivationSpec
+from bpcli.engine.parameters import ParamLayout
+from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec
+from bpcli.engine.registry import initializers, layers
+
+Trainable: TypeAlias = bool | Literal["weights", "biases"]
+
+
+class LayerError(ValueError):
+    """A layer that does not fit: `index` counts the layers as given, `key` is the field at fault."""
+
+    def __init__(self, index: int, key: str, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.key = key
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEntry:
+    """A layer as one writes it: the layer, its activation, how it learns, and values given by hand.
+
+    weights, biases: first values, of the shapes of W and b. learning_rate_scale multiplies the learning rate.
+    trainable: False freezes W and b, "weights" lets only W learn, "biases" only b.
+    """
+
+    spec: LayerSpec
+    name: str | None = None
+    activation: Activation | None = None
+    learning_rate_scale: float = 1.0
+    trainable: Trainable = True
+    weights: Any = None
+    biases: Any = None
+
+
+@dataclass(frozen=True)
+class PlacedLayer:
+    """A layer in its place. `entry` is the index of the LayerEntry it comes from."""
+
+    name: str
+    spec: LayerSpec
+    in_shape: Shape
+    out_shape: Shape
+    entry: int
+
+
+class Network:
+    """A network without memory: layers, shapes, the layout of theta. Comparable, cheap, allocates nothing.
+
+    The last layer's activation is kept apart as `output_activation`, since some losses are computed from its input, the
+    logits z^L. Everything before it is in `placed`.
+
+    Args:
+        entries: the layers, first to last.
+        in_shape: the shape of one sample, (D,) or (C, H, W).
+
+    Raises:
+        LayerError: a layer does not fit its input, or values given by hand do not fit the layer.
+    """
+
+    def __init__(self, entries: Sequence[LayerEntry], in_shape: Shape) -> None:
+        self.entries = tuple(_with_default_init(entry) for entry in entries)
+        self.in_shape = in_shape
+        self.names = _names(self.entries)
+        self.output_activation: Activation = self.entries[-1].activation or Identity()
+        self.placed = tuple(self._place())
+        self.out_shape = self.placed[-1].out_shape
+        self.layout = ParamLayout.of(self._param_specs())
+        self._check_given_values()
+
+    def _place(self) -> list[PlacedLayer]:
+        placed = []
+        shape = self.in_shape
+        for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True)):
+            try:
+                out_shape = entry.spec.out_shape(shape)
+            except ValueError as error:
+                raise LayerError(index, "type", str(error)) from error
+            placed.append(PlacedLayer(name, entry.spec, shape, out_shape, index))
+            shape = out_shape
+            if entry.activation is not None and index < len(self.entries) - 1:
+                spec = ActivationSpec(function=entry.activation)
+                placed.append(PlacedLayer(f"{name}.activation", spec, shape, shape, index))
+        return placed
+
+    def _param_specs(self) -> dict[str, ParamSpec]:
+        return {
+            f"{layer.name}.{key}": spec
+            for layer in self.placed
+            for key, spec in layer.spec.param_specs(layer.in_shape).items()
+        }
+
+    def _given(self) -> dict[str, tuple[int, str, Any]]:
+        """Values given by hand: the parameter's name -> (entry's index, the entry's key, the values)."""
+        return {
+            f"{name}.{parameter}": (index, key, getattr(entry, key))
+            for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True))
+            for key, parameter in (("weights", "W"), ("biases", "b"))
+            if getattr(entry, key) is not None
+        }
+
+    def _check_given_values(self) -> None:
+        for name, (index, key, values) in self._given().items():
+            if name not in self.layout.specs:
+                raise LayerError(index, key, f"the layer has no {key}")
+            shape = self.layout.specs[name].shape
+            try:
+                got = np.asarray(values, np.float64).shape
+            except ValueError:
+                raise LayerError(index, key, f"expected the shape {shape}, got rows of different lengths") from None
+            if got != shape:
+                raise LayerError(index, key, f"expected the shape {shape} (row j into neuron j), got {got}")
+
+    @cached_property
+    def decay_mask(self) -> Array:
+        """float64 (P,): 1 where weight decay acts: weights that are not frozen."""
+        mask = self.trainable_mask.copy()
+        for name, part in self.layout.slices.items():
+            mask[part] *= self.layout.specs[name].decay
+        return mask
+
+    @cached_property
+    def trainable_mask(self) -> Array:
+        """float64 (P,): 1 where a parameter learns, 0 where it is frozen."""
+        mask = np.ones(self.layout.size)
+        for name, view in self.layout.views(mask).items():
+            trainable = self._entry_of(name).trainable
+            kind = "biases" if name.endswith(".b") else "weights"
+            view[...] = trainable is True or trainable == kind
+        return mask
+
+    @cached_property
+    def rate_scale(self) -> Array | None:
+        """float64 (P,): each parameter's factor on the learning rate; None where all are 1."""
+        scale = np.ones(self.layout.size)
+        for name, view in self.layout.views(scale).items():
+            view[...] = self._entry_of(name).learning_rate_scale
+        return None if bool((scale == 1.0).all()) else scale
+
+    def _entry_of(self, parameter: str) -> LayerEntry:
+        return self.entries[self.names.index(parameter.rpartition(".")[0])]
+
+    def initial_theta(self, rng: np.random.Generator, dtype: DType) -> Array:
+        """A new theta (P,): drawn by each array's initializer in the order of the layout, then values given by hand."""
+        theta = np.empty(self.layout.size, dtype)
+        given = self._given()
+        for name, view in self.layout.views(theta).items():
+            spec = self.layout.specs[name]
+            view[...] = spec.init.draw(spec.shape, rng)
+            if name in given:
+                view[...] = given[name][2]
+        return theta
+
+    def bind(self, theta: Array, grad: Array, n: int) -> Stack:
+        """The stack on its memory, for batches of exactly n samples. Stacks may share theta; each writes its own grad."""
+        return Stack(self, theta, grad, n)
+
+
+class Stack:
+    """A network bound to memory, for batches of exactly n samples: x (n, *in_shape) -> logits z^L (n, *out_shape)."""
+
+    def __init__(self, network: Network, theta: Array, grad: Array, n: int) -> None:
+        self.network = network
+        self.n = n
+        self.layers: list[Layer] = []
+        params, grads = network.layout.views(theta), network.layout.views(grad)
+        overwrite_x = False
+        for placed in network.placed:
+            bindings = Bindings(
+                n=n,
+                in_shape=placed.in_shape,
+                dtype=theta.dtype.name,  # type: ignore[arg-type]  # float32 or float64 by construction
+                params=_of_layer(params, placed.name),
+                grads=_of_layer(grads, placed.name),
+                needs_dx=bool(self.layers),
+                overwrite_x=overwrite_x,
+            )
+            self.layers.append(placed.spec.build(bindings))
+            overwrite_x = placed.spec.output_is_free
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """The logits z^L (n, *out_shape): a buffer of the last layer, valid until the next call."""
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+    def backward(self, delta: Array) -> None:
+        """Overwrites grad with dL/dtheta, from delta = dL/dz^L (n, *out_shape); may overwrite delta."""
+        for layer in reversed(self.layers):
+            delta = layer.backward(delta)
+
+
+def _of_layer(views: Mapping[str, Array], layer: str) -> dict[str, Array]:
+    """The layer's own views, by the names its spec gave them."""
+    return {name.rpartition(".")[2]: view for name, view in views.items() if name.rpartition(".")[0] == layer}
+
+
+def _names(entries: Sequence[LayerEntry]) -> tuple[str, ...]:
+    """Each layer's name: as given, or its type and a count, dense_1, dense_2."""
+    counts: Counter[str] = Counter()
+    names: list[str] = []
+    for index, entry in enumerate(entries):
+        kind = layers.name_of(entry.spec)
+        counts[kind] += 1
+        name = entry.name or f"{kind}_{counts[kind]}"
+        if name in names:
+            raise LayerError(index, "name", f"two layers are called {name!r}")
+        names.append(name)
+    return tuple(names)
+
+
+def _with_default_init(entry: LayerEntry) -> LayerEntry:
+    """An entry whose layer leaves `init` open gets the initializer that suits its activation."""
+    if getattr(entry.spec, "init", True) is not None:
+        return entry
+    name = (entry.activation or Identity()).default_init
+    return dataclasses.replace(entry, spec=dataclasses.replace(entry.spec, init=initializers.get(name)()))  # type: ignore[type-var]

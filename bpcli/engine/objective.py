@@ -1,0 +1,46 @@
+"""The loss on top of the output activation: from logits and targets to the loss and delta = dL/dz^L."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bpcli.engine.activations.identity import Identity
+from bpcli.engine.arrays import Array, DType, Scratch, Shape
+from bpcli.engine.protocols import Activation, Loss
+
+
+class Objective:
+    """Loss and output activation, bound to memory for batches of exactly n samples.
+
+    Where the loss can be computed from the logits it is (sigmoid and softmax with log-likelihood); otherwise
+    a^L = f(z^L), then dL/da^L, then delta = dL/da^L * f'(z^L).
+
+    Raises:
+        ValueError: the loss has no meaning with this activation.
+    """
+
+    def __init__(self, loss: Loss, activation: Activation, n: int, out_shape: Shape, dtype: DType) -> None:
+        fused = loss.from_logits(activation)
+        self.loss = fused or loss
+        self.activation = Identity() if fused else activation
+        self.delta = np.empty((n, *out_shape), dtype)
+        self.scratch = Scratch.beside((n, *out_shape), dtype)
+        self.a = None if isinstance(self.activation, Identity) else np.empty((n, *out_shape), dtype)
+
+    def value_and_delta(self, z: Array, target: Array, scale: float) -> tuple[float, Array]:
+        """(L, dL/dz^L) for logits and targets (n, *out_shape); L = scale * (sum over the samples).
+
+        delta is a buffer of this object, valid until the next call.
+        """
+        a = z
+        if self.a is not None:
+            a = self.a
+            self.activation.forward(z, a, self.scratch)
+        value = self.loss.value_and_grad(a, target, self.delta, self.scratch, scale)
+        self.activation.backward(self.delta, z, a, self.scratch)
+        return value, self.delta
+
+
+def batch_scale(loss: Loss, n: int) -> float:
+    """The factor that turns a sum over n samples into the loss's reduction: 1/n for mean, 1 for sum."""
+    return 1.0 / n if loss.reduction == "mean" else 1.0

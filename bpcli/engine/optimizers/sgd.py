@@ -1,0 +1,64 @@
+"""Gradient descent: theta <- theta - rate * g, with momentum in its classical or Nesterov's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.penalty import add_penalty_gradient
+from bpcli.engine.registry import optimizers
+
+
+@optimizers.register("sgd")
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
+
+    nesterov: theta <- theta - rate * (g + momentum * v) with the new v (Sutskever et al. 2013, as rearranged by Bengio
+    et al. 2012; PyTorch's form). The rate multiplies v, it is not kept inside it, so a changing rate acts at once.
+    weight_decay and l1 add their derivative to g, for weights and not for biases.
+    """
+
+    learning_rate: Annotated[float, MoreThan(0)] = 0.1
+    momentum: Annotated[float, Between(0, 1, end=False)] = 0.0
+    nesterov: bool = False
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    l1: Annotated[float, AtLeast(0)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: needs a momentum above 0, for example 0.9")
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
+
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        *,
+        rate: float | Array,
+        t: int,
+        decay: Array,
+    ) -> None:
+        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
+        update = grad
+        if self.momentum:
+            v = state["velocity"]
+            np.multiply(v, self.momentum, out=v)
+            np.add(v, grad, out=v)
+            update = v
+        if self.nesterov:
+            np.multiply(v, self.momentum, out=scratch)
+            np.add(grad, scratch, out=grad)
+            update = grad
+        np.multiply(update, rate, out=scratch)
+        np.subtract(theta, scratch, out=theta)

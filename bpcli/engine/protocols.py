@@ -1,0 +1,167 @@
+"""What each kind of part must be able to do.
+
+Parts are frozen dataclasses of hyperparameters without memory of their own: the arrays they work on are handed in.
+Only layers have a second half, bound to memory by `LayerSpec.build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from bpcli.engine.arrays import Array, DType, Scratch, Shape
+
+
+class Initializer(Protocol):
+    """First values of a weight array."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        """float64 values of that shape. For W (units, inputs, ...): fan_in is one row's size, fan_out one column's."""
+        ...
+
+
+class Activation(Protocol):
+    """a = f(z), on arrays whose last axis is the units."""
+
+    needs_z: ClassVar[bool]  # backward reads z, so z may not be overwritten by a
+    default_init: ClassVar[str]  # the initializer's name that suits the weights before it
+
+    def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
+        """Writes f(z) into `a`, which may be `z` itself unless `needs_z`."""
+        ...
+
+    def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
+        """Overwrites `da` = dL/da with dL/dz. Where a overwrote z, `z` is `a`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """One parameter array of a layer: its shape, how it starts, and whether weight decay acts on it."""
+
+    shape: Shape
+    init: Initializer
+    decay: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """The memory a layer is built on, for batches of exactly `n` samples.
+
+    params, grads: the layer's own views into theta and grad, by the names of its `param_specs`.
+    needs_dx: whether `backward` must return dL/dx (not for the first layer).
+    overwrite_x: whether `forward` may write its output over its input.
+    """
+
+    n: int
+    in_shape: Shape
+    dtype: DType
+    params: Mapping[str, Array]
+    grads: Mapping[str, Array]
+    needs_dx: bool
+    overwrite_x: bool
+
+    def empty(self, shape: Shape) -> Array:
+        """A buffer for the batch: (n, *shape), in the network's dtype, contents undefined."""
+        return np.empty((self.n, *shape), self.dtype)
+
+
+class Layer(Protocol):
+    """A layer bound to memory. Returned arrays are its own buffers, valid until its next call."""
+
+    def forward(self, x: Array, training: bool) -> Array:
+        """y (n, *out_shape) from x (n, *in_shape). Keeps a reference to x for backward."""
+        ...
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx from dL/dy; may overwrite dy; overwrites the gradient views. Without needs_dx, what it returns is unused."""
+        ...
+
+
+class LayerSpec(Protocol):
+    """A layer's hyperparameters: shapes and parameters can be asked for without any memory being made."""
+
+    output_is_free: ClassVar[bool]  # its output is its own buffer and its backward does not read it again
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """The shape of one sample's output. Raises ValueError, naming the fix, where the input does not fit."""
+        ...
+
+    def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
+        """The parameters by name: "W" for weights, "b" for biases. Empty for a layer without any."""
+        ...
+
+    def build(self, bindings: Bindings) -> Layer:
+        """The layer on its memory."""
+        ...
+
+
+class Loss(Protocol):
+    """L = scale * (sum over the batch of one sample's loss)."""
+
+    @property
+    def reduction(self) -> str:
+        """Over the batch: "mean" or "sum"."""
+        ...
+
+    def from_logits(self, activation: Activation) -> Loss | None:
+        """The loss as a function of z, where it is better computed together with the output activation; else None.
+
+        Raises:
+            ValueError: the loss has no meaning with this activation.
+        """
+        ...
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+        """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M)."""
+        ...
+
+
+class Optimizer(Protocol):
+    """One update of the flat parameter vector."""
+
+    learning_rate: float
+
+    def vector_names(self) -> tuple[str, ...]:
+        """The state vectors it needs, each as long as theta and zero at the start."""
+        ...
+
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        *,
+        rate: float | Array,
+        t: int,
+        decay: Array,
+    ) -> None:
+        """Updates theta and the state vectors in place; may overwrite grad and scratch.
+
+        rate: the learning rate, one number or one for each parameter. t: the step's number, from 1.
+        decay: 1.0 where weight decay acts, else 0.0.
+        """
+        ...
+
+
+class Schedule(Protocol):
+    """How the learning rate moves."""
+
+    def factor(self, epoch: int, step: int) -> float:
+        """What the optimizer's rate is multiplied by, in epoch 0, 1, ... and at iteration 0, 1, ... of the run."""
+        ...
+
+
+class Metric(Protocol):
+    """A figure of merit over a whole split."""
+
+    task: ClassVar[str]  # classification | regression
+    higher_is_better: ClassVar[bool]
+
+    def value(self, target: Array, prediction: Array) -> float:
+        """Classification: class indices (N,) against probabilities (N, K). Regression: (N, M) against (N, M)."""
+        ...

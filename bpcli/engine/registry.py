@@ -1,0 +1,85 @@
+"""Names for parts: a class registers itself under a name, and a config finds it by that name.
+
+A registry imports every module of its folder at the first look-up, so a new part is one new file and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Registry(Generic[T]):
+    """The parts of one kind, by name."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._classes: dict[str, type[T]] = {}
+        self._aliases: dict[str, str] = {}
+        self._complete = False
+
+    def register(self, name: str, *aliases: str) -> Callable[[C], C]:
+        """Decorator: enters the class under `name`, and under each alias."""
+
+        def enter(cls: C) -> C:
+            for key in (name, *aliases):
+                if key in self._classes or key in self._aliases:
+                    raise ValueError(f"two parts register as {self.kind} {key!r}")
+            self._classes[name] = cls
+            self._aliases.update(dict.fromkeys(aliases, name))
+            return cls
+
+        return enter
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, without the aliases, in alphabetical order."""
+        self._discover()
+        return tuple(sorted(self._classes))
+
+    def aliases(self) -> dict[str, str]:
+        """Other names, each with the name it stands for."""
+        self._discover()
+        return dict(sorted(self._aliases.items()))
+
+    def get(self, name: str) -> type[T]:
+        """The class of that name or alias.
+
+        Raises:
+            ValueError: there is none; says which there are and which is nearest.
+        """
+        self._discover()
+        if (cls := self._classes.get(self._aliases.get(name, name))) is not None:
+            return cls
+        near = difflib.get_close_matches(name, [*self._classes, *self._aliases], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown {self.kind} {name!r}, expected one of {', '.join(self.names())}{hint}")
+
+    def name_of(self, part: Any) -> str:
+        """The name under which the part's class is registered."""
+        self._discover()
+        return next(name for name, cls in self._classes.items() if type(part) is cls)
+
+    def _discover(self) -> None:
+        if not self._complete:
+            module = importlib.import_module(self._package)
+            for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
+                importlib.import_module(f"{self._package}.{found.name}")
+            self._complete = True
+
+
+layers: Registry[LayerSpec] = Registry("layer", "bpcli.engine.layers")
+activations: Registry[Activation] = Registry("activation", "bpcli.engine.activations")
+losses: Registry[Loss] = Registry("loss", "bpcli.engine.losses")
+optimizers: Registry[Optimizer] = Registry("optimizer", "bpcli.engine.optimizers")
+schedules: Registry[Schedule] = Registry("schedule", "bpcli.engine.schedules")
+metrics: Registry[Metric] = Registry("metric", "bpcli.engine.metrics")
+initializers: Registry[Initializer] = Registry("initializer", "bpcli.engine.initializers")

@@ -1,0 +1,54 @@
+"""Samples in memory, handed to the engine batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+
+BYTE_SCALE = 1.0 / 255.0
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N samples and their targets.
+
+    x: (N, *shape), floats as they go into the network, or bytes, which are scaled to 0..1 as they are fetched.
+    y: (N, M) floats; or class indices (N,), with `codes` (classes, M) whose row c is the target for class c.
+    """
+
+    x: Array
+    y: Array
+    codes: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def fetch(self, rows: slice | Array, x: Array, y: Array) -> None:
+        """Writes the samples of these rows into the buffers x (n, *shape) and y (n, M), made once by the caller."""
+        fetch_inputs(self.x, rows, x)
+        self.fetch_targets(rows, y)
+
+    def fetch_targets(self, rows: slice | Array, y: Array) -> None:
+        """Writes the targets of these rows into the buffer y (n, M)."""
+        if self.codes is not None:
+            np.take(self.codes, self.y[rows], axis=0, out=y, mode="clip")
+        else:
+            _copy_rows(self.y, rows, y)
+
+
+def fetch_inputs(x: Array, rows: slice | Array, out: Array) -> None:
+    """Writes x[rows] into `out`, bytes scaled to 0..1."""
+    if x.dtype == np.uint8:
+        np.multiply(x[rows], BYTE_SCALE, out=out, dtype=out.dtype)
+    else:
+        _copy_rows(x, rows, out)
+
+
+def _copy_rows(source: Array, rows: slice | Array, out: Array) -> None:
+    if isinstance(rows, slice) or source.dtype != out.dtype:
+        np.copyto(out, source[rows])
+    else:
+        np.take(source, rows, axis=0, out=out, mode="clip")  # "raise" would make a whole temporary

@@ -1,0 +1,71 @@
+"""The errors bpcli raises on purpose, one exit code for each kind.
+
+Every error that a user can cause or meet derives from `BpcliError`; the command line prints its message and leaves
+with its `exit_code`. Anything else is a bug and keeps its traceback (exit code 1). This module imports nothing of
+bpcli, so every room may raise from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class BpcliError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(BpcliError):
+    """The command line asks for something that cannot be done (exit code 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(BpcliError):
+    """A config is wrong (exit code 2). Holds every problem found, one `file:line key: ...` line each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(BpcliError):
+    """A data file cannot be used; the message names the file and the row, column or field (exit code 3)."""
+
+    exit_code = 3
+
+
+class RunError(BpcliError):
+    """A checkpoint or run folder is missing, damaged or does not fit (exit code 4)."""
+
+    exit_code = 4
+
+
+class DivergenceError(BpcliError):
+    """Training produced a value that is not finite (exit code 5)."""
+
+    exit_code = 5
+
+
+class DiskError(BpcliError):
+    """Writing or reading failed in the operating system: disk full, no permission, I/O error (exit code 6)."""
+
+    exit_code = 6
+
+
+class RunInUseError(BpcliError):
+    """Another process is working in this run folder (exit code 7)."""
+
+    exit_code = 7
+
+
+class InterruptedRunError(BpcliError):
+    """A signal asked training to stop; the state was saved. Exit code 128 + the signal's number."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # type: ignore[misc]  # one kind, a code for each signal

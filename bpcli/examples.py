@@ -1,0 +1,65 @@
+"""The examples that come with bpcli: configs, each with a comment on what it shows, and the data they use."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+from pathlib import Path
+
+from bpcli.errors import UsageError
+from bpcli.runs.files import disk_errors
+
+
+def examples_folder() -> Path:
+    """Where configs/ and datasets/ lie: inside the installed package, or beside it in a source tree."""
+    package = Path(__file__).parent
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parent
+
+
+def example_names() -> list[str]:
+    """Every example's name, in alphabetical order."""
+    return sorted(path.stem for path in (examples_folder() / "configs").glob("*.yaml"))
+
+
+def describe_examples() -> str:
+    """A line for each example: its name, and the first sentence of its comment."""
+    names = example_names()
+    width = max(map(len, names))
+    lines = [f"{name:{width}}  {_first_comment(name)}" for name in names]
+    return "\n".join([*lines, "", f"Write one with its data: bpcli init {'iris' if 'iris' in names else names[0]}"])
+
+
+def _first_comment(name: str) -> str:
+    text = (examples_folder() / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+    return text.splitlines()[0].removeprefix("#").strip()
+
+
+def write_example(name: str, target: Path) -> list[Path]:
+    """Copies an example's config and data into target/configs and target/datasets; gives what was written.
+
+    Raises:
+        UsageError: there is no such example, or its config exists already.
+        DiskError: a file cannot be written.
+    """
+    if name not in example_names():
+        near = difflib.get_close_matches(name, example_names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(example_names())}"
+        raise UsageError(f"no example is called {name!r}{hint}")
+    source = examples_folder() / "configs" / f"{name}.yaml"
+    config = target / "configs" / source.name
+    if config.exists():
+        raise UsageError(f"{config} exists already: bpcli init overwrites nothing")
+    used = re.findall(r"\.\./(datasets/[\w.-]+)", source.read_text(encoding="utf-8"))
+    written = []
+    for origin, path in [
+        (source, config),
+        *((examples_folder() / data, target / data) for data in dict.fromkeys(used)),
+    ]:
+        if not path.exists():
+            with disk_errors(f"cannot write {path}"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(origin, path)
+            written.append(path)
+    return written

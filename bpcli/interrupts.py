@@ -1,0 +1,47 @@
+"""Signals that ask training to stop: noted, so that the step can end and the state be saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
+
+
+class StopRequest:
+    """Whether a signal has come, and which."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal_number is not None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Notes the first SIGINT, SIGTERM or SIGHUP instead of dying of it; the second of a kind acts as ever.
+
+    Outside the main thread, where Python lets nobody handle signals, nothing changes.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.getsignal(number) for name in NAMES if (number := getattr(signal, name, None))}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        request.signal_number = number
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: so it stays
+            signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

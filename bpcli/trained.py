@@ -1,0 +1,187 @@
+"""A trained network, loaded from a run: it evaluates, and predicts in the data's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bpcli.config.load import ConfigFile, parse
+from bpcli.config.yaml_tree import YamlTree
+from bpcli.data.datasets import Part, load_datasets, load_part, read_like
+from bpcli.data.preparation import Preparation
+from bpcli.data.source import RawData, Source
+from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.arrays import Array
+from bpcli.engine.confusion import confusion_matrix
+from bpcli.engine.evaluation import Evaluator, predict
+from bpcli.engine.state import random_streams
+from bpcli.errors import RunError, UsageError
+from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.folder import RunFolder, find_run
+from bpcli.runs.recorder import last_checkpoint
+from bpcli.session import Model, build_model, data_plan, one_blas_thread
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says of N samples.
+
+    values: a regression's outputs in the data's own units (N, M); a classification's outputs, one column for each class
+    (N, K). labels: the most probable class of each sample; for several yes-or-no targets 0 or 1 for each (N, M); None
+    for a regression. columns: the names of the columns of `values`.
+    """
+
+    values: Array
+    labels: Array | None
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes."""
+
+    split: str
+    samples: int
+    loss: float
+    metrics: Mapping[str, float]
+    confusion: Array | None
+
+
+class TrainedModel:
+    """The network of a checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, folder: Path | None) -> None:
+        self.checkpoint = checkpoint
+        self.folder = folder
+        source = str(checkpoint.path)
+        tree = YamlTree(source, dict(checkpoint.config), {})
+        base = folder if folder is not None else Path()
+        self.file = ConfigFile(parse(tree), tree, base)
+        self.plan = data_plan(self.file)
+        self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
+        self.theta = checkpoint.theta(self.model.network)
+
+    @classmethod
+    def load(cls, path: str | Path, *, which: str = "best") -> TrainedModel:
+        """From a run folder (`which`: "best" or "last") or a checkpoint file.
+
+        Raises:
+            RunError: there is no checkpoint, or it cannot be used.
+        """
+        path = Path(path)
+        if path.is_file():
+            folder = path.parent.parent
+            return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
+        run = find_run(path)
+        return cls(_checkpoint_of(run, which), run.path)
+
+    @property
+    def preparation(self) -> Preparation:
+        """How raw data becomes inputs, learnt on the training data."""
+        return self.checkpoint.preparation
+
+    def predict(self, x: Any) -> Prediction:
+        """Predictions for raw samples x (N, *shape), unscaled and with the columns in the order of training.
+
+        Raises:
+            DataError: the shape is not the training data's.
+        """
+        array = np.asarray(x)
+        if array.dtype != np.uint8:
+            array = array.astype(np.float64)
+        return self._predict_raw(RawData("x", array, None, None, None, ()))
+
+    def predict_file(self, path: Path) -> Prediction:
+        """Predictions for a file; CSV columns are matched by name, and a target column may be there or not.
+
+        Raises:
+            DataError: the file cannot be used, or lacks a column.
+        """
+        source = Source(path, label=str(path))
+        return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
+
+    def _predict_raw(self, raw: RawData) -> Prediction:
+        x = self.model.inputs(self.preparation.inputs(raw, self.plan.dtype))
+        with one_blas_thread():
+            output = predict(self.model.network, self.theta, x)
+        preparation = self.preparation
+        if preparation.classes is not None:
+            values = preparation.probabilities(output)
+            labels = np.array(preparation.classes)[values.argmax(axis=1)]
+            prefix = "p_" if self.gives_probabilities else "score_"
+            return Prediction(values, labels, tuple(f"{prefix}{name}" for name in preparation.classes))
+        values = preparation.values(output)
+        names = preparation.target_names or tuple(f"y{k + 1}" for k in range(values.shape[1]))
+        if preparation.several_yes_or_no:
+            return Prediction(values, (values > 0.5).astype(np.int64), tuple(f"p_{name}" for name in names))
+        return Prediction(values, None, names)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the outputs lie in 0..1 by their activation."""
+        return isinstance(self.model.network.output_activation, (Sigmoid, Softmax))
+
+    @cached_property
+    def parts(self) -> Mapping[str, Part]:
+        """The splits of the training run, read again from their files.
+
+        Raises:
+            RunError: the checkpoint lies in no run folder, so nothing says where its data is; or the data has changed.
+        """
+        if self.folder is None:
+            raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
+        datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
+        if dict(datasets.hashes) != self.checkpoint.info["data"]:
+            raise RunError(
+                f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "
+                "name the file to evaluate on: --data FILE"
+            )
+        return datasets.parts
+
+    def evaluate(self, split: str | None = None) -> EvaluationResult:
+        """On a split of the run: test if there is one, else val, else train.
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        parts = self.parts
+        name = split or next(name for name in ("test", "val", "train") if name in parts)
+        if name not in parts:
+            raise UsageError(f"--split {name}: this run has {', '.join(parts)}")
+        return self._evaluate(name, parts[name])
+
+    def evaluate_file(self, path: Path, targets: Path | None = None) -> EvaluationResult:
+        """On another file, prepared as the training data was.
+
+        Raises:
+            DataError: the file cannot be used, or has no target.
+        """
+        source = Source(path, targets, label=str(path))
+        return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
+
+    def _evaluate(self, name: str, part: Part) -> EvaluationResult:
+        model = self.model
+        with one_blas_thread():
+            evaluation = Evaluator(model.network, model.config.loss, self.theta, model.samples(part))()
+        metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+        confusion = None
+        if self.preparation.classes is not None:
+            predicted = self.preparation.probabilities(evaluation.output).argmax(axis=1)
+            confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, confusion)
+
+
+def _checkpoint_of(run: RunFolder, which: str) -> Checkpoint:
+    best = run.checkpoints / "best.npz"
+    if which == "best" and best.exists():
+        return load_checkpoint(best)
+    checkpoint, _ = last_checkpoint(run)
+    if checkpoint is None:
+        raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {run.path}")
+    return checkpoint

@@ -1,0 +1,287 @@
+"""A training run from start to end, or from a checkpoint on: what `bpcli train` and `bpcli resume` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bpcli.config.load import ConfigFile, load_config
+from bpcli.config.yaml_tree import dump_yaml
+from bpcli.engine.evaluation import Evaluator
+from bpcli.engine.state import TrainState
+from bpcli.engine.trainer import Report
+from bpcli.errors import DivergenceError, InterruptedRunError, RunError
+from bpcli.interrupts import stop_on_signals
+from bpcli.runs.checkpoint import Checkpoint, environment, load_checkpoint
+from bpcli.runs.files import write_text
+from bpcli.runs.folder import RunFolder, find_run, new_run, run_at
+from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
+from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
+
+Show = Callable[[Report], None]
+Scores = Mapping[str, Mapping[str, float]]
+
+# What a resumed run may change: everything else would make it another run.
+MAY_CHANGE = (
+    "name",
+    "optimizer.learning_rate",
+    "output",
+    "training.early_stopping",
+    "training.epochs",
+    "training.goal",
+    "training.log_every",
+    "training.max_seconds",
+    "training.min_change",
+)
+# Ends that stay ends until the config says otherwise.
+FINISHED = ("epochs", "goal", "early_stopping", "min_change", "max_seconds")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. last, best: split -> loss and metrics. changes: what a resume changed. notes: what it met."""
+
+    folder: Path
+    stop: str
+    epochs: int
+    iterations: int
+    seconds: float
+    best_epoch: int
+    last: Scores
+    best: Scores
+    notes: tuple[str, ...] = ()
+
+
+def start_run(
+    file: ConfigFile, *, out: Path | None = None, threads: int | None = None, show: Show = lambda report: None
+) -> Run:
+    """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
+
+    Raises:
+        BpcliError: as its exit codes say.
+    """
+    session = open_session(file, threads=threads or usable_cpus())
+    config = file.config
+    folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
+    with folder.locked():
+        plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
+        _write_config(folder, plain)
+        return _train(folder, session, session.start(), plain, show)
+
+
+def resume_run(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    threads: int | None = None,
+    show: Show = lambda report: None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Run | None:
+    """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
+
+    Gives None where there is nothing to do: the run has ended, and no override gives it a reason to go on.
+
+    Args:
+        path: the run folder, or one of its checkpoint files.
+        overrides: KEY=VALUE; what may change is in MAY_CHANGE.
+        tell: is given each change, and whatever else the user should know, before training goes on.
+
+    Raises:
+        RunError: no checkpoint can be used, or it belongs to other data, another network or another config.
+        BpcliError: as its exit codes say.
+    """
+    folder = find_run(path if path.is_dir() or not path.exists() else path.parent.parent)
+    with folder.locked():
+        file = load_config(folder.config, overrides)
+        session = open_session(file, threads=threads or usable_cpus())
+        plain = to_plain_with_paths(file.config, lambda name: _relative(file.folder / name, folder.path))
+        state = session.start()
+        if path.is_file():
+            checkpoint: Checkpoint | None = load_checkpoint(path)
+        else:
+            checkpoint, damaged = last_checkpoint(folder)
+            for note in damaged:
+                tell(f"{note}; going on from the checkpoint before it")
+        if checkpoint is None:
+            tell("there is no checkpoint yet: starting from the beginning")
+        else:
+            changes = check_same_run(checkpoint, plain, session.datasets.hashes)
+            if checkpoint.info["stop"] in FINISHED and not changes:
+                tell(_finished_text(folder, checkpoint))
+                return None
+            for change in changes:
+                tell(change)
+            if checkpoint.info["environment"] != environment():
+                tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
+            state = checkpoint.restore(session.model.network, state)
+            tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
+        _write_config(folder, plain)
+        return _train(folder, session, state, plain, show)
+
+
+def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show) -> Run:
+    recorder = Recorder(folder, _contents(session, plain), state)
+    report: Report | None = None
+    with stop_on_signals() as stopped, one_blas_thread():
+        try:
+            for report in session.train(state, stopped):
+                recorder.take(report)
+                show(report)
+        except DivergenceError as error:
+            recorder.log.flush()
+            kept = folder.checkpoints / "last.npz"
+            raise DivergenceError(f"{error}\n{_kept_text(kept)}") from None
+        assert report is not None and report.stop is not None  # the trainer always ends with a reason
+        if stopped.signal_number is not None:
+            raise InterruptedRunError(
+                f"stopped by a signal in epoch {state.epoch + 1}; the state is saved. "
+                f"Go on with: bpcli resume {folder.path}",
+                stopped.signal_number,
+            )
+        run = _finish(folder, session, state, report.stop)
+    recorder.write_summary(_summary(run, session))
+    return run
+
+
+def _kept_text(path: Path) -> str:
+    if not path.exists():
+        return "No checkpoint had been saved yet."
+    return f"The last checkpoint before it is kept: {path} (epoch {load_checkpoint(path).state['epoch']})."
+
+
+def _contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
+    config, model = session.model.config, session.model
+    every = config.output.checkpoint_every
+    return RunContents(
+        network=model.network,
+        preparation=model.preparation,
+        config=plain,
+        hashes=session.datasets.hashes,
+        metrics=tuple(f"val_{name}" for name in model.metrics) if "val" in session.datasets.parts else (),
+        log_every=config.training.log_every,
+        checkpoint_every=None if isinstance(every, str) else every,
+        keep=config.output.keep,
+    )
+
+
+def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -> Run:
+    """Evaluates the last and the best weights on every split."""
+    best = state.best
+    last_scores = _scores(session, state)
+    same = best is None or best.epoch == state.epoch
+    return Run(
+        folder=folder.path,
+        stop=stop,
+        epochs=state.epoch,
+        iterations=state.step,
+        seconds=state.seconds,
+        best_epoch=state.epoch if best is None else best.epoch,
+        last=last_scores,
+        best=last_scores if same else _scores(session, state.at_best()),
+    )
+
+
+def _scores(session: Session, state: TrainState) -> Scores:
+    model, scores = session.model, {}
+    for name, part in session.datasets.parts.items():
+        evaluation = Evaluator(model.network, model.config.loss, state.theta, model.samples(part))()
+        metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+        scores[name] = {"loss": evaluation.loss, **metrics}
+    return scores
+
+
+def _summary(run: Run, session: Session) -> dict[str, Any]:
+    return {
+        "name": session.model.config.name,
+        "stop": run.stop,
+        "epochs": run.epochs,
+        "iterations": run.iterations,
+        "seconds": round(run.seconds, 3),
+        "seed": session.model.config.seed,
+        "parameters": session.model.network.layout.size,
+        "samples": {name: len(part) for name, part in session.datasets.parts.items()},
+        "last": run.last,
+        "best_epoch": run.best_epoch,
+        "best": run.best,
+        "data_sha256": dict(session.datasets.hashes),
+        "environment": environment(),
+    }
+
+
+def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
+    """What a resume changes, as text, where it is allowed to.
+
+    Raises:
+        RunError: the data, the network or another setting is not the checkpoint's; names the first difference.
+    """
+    for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
+        if digest != old_digest:
+            changed = f"{name} has changed" if name == old_name else f"{name} is not {old_name}"
+            raise RunError(
+                f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
+            )
+    if len(hashes) != len(checkpoint.info["data"]):
+        raise RunError(
+            f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
+        )
+    old, new = _flat(checkpoint.config), _flat(config)
+    changes = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, now = old.get(key), new.get(key)
+        if before == now or _is_path(key, before, now):
+            continue
+        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
+            raise RunError(
+                f"this run cannot go on with another {key}: it was trained with {before}, now it is {now}. "
+                f"What may change: {', '.join(MAY_CHANGE)}. For the rest train a new run."
+            )
+        changes.append(f"{key}: {before} -> {now}")
+    return changes
+
+
+def _is_path(key: str, before: Any, now: Any) -> bool:
+    """Whether the values are paths of data files, which may have moved: what they hold is compared by its hash."""
+    location = key.removeprefix("data.").partition(".")[0] in ("train", "val", "test")
+    return key.startswith("data.") and location and isinstance(before, str) and isinstance(now, str)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    return {
+        key: item
+        for name, value in values.items()
+        for key, item in _flat(value, f"{prefix}.{name}" if prefix else name).items()
+    }
+
+
+def _finished_text(folder: RunFolder, checkpoint: Checkpoint) -> str:
+    epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
+    key = {
+        "epochs": f"training.epochs={2 * epoch}",
+        "goal": "training.goal=null",
+        "early_stopping": "training.early_stopping.patience=50",
+        "min_change": "training.min_change=null",
+        "max_seconds": "training.max_seconds=null",
+    }[stop]
+    return f"{folder.path}: the run has ended ({stop}, epoch {epoch}). To go on: bpcli resume {folder.path} --set {key}"
+
+
+def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:
+    write_text(folder.config, dump_yaml(dict(plain)))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
+    path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    if os.path.commonpath([path, folder]) == path.anchor:
+        return str(path)
+    return os.path.relpath(path, folder)
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,67 @@
+"""What `bpcli eval` shows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.confusion import class_scores
+from bpcli.trained import EvaluationResult, TrainedModel
+from bpcli.views.tables import number, plural, table
+
+MOST_CLASSES = 20  # whose confusion matrix fits on a terminal
+
+
+def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
+    """Loss and metrics; for classes the scores of each, their macro average, and the confusion matrix."""
+    where = f"{result.split} split" if result.split in ("train", "val", "test") else result.split
+    lines = [f"{model.checkpoint.path} on {where}, {plural(result.samples, 'sample')}", ""]
+    lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
+    if result.confusion is not None:
+        classes = model.preparation.classes or ()
+        lines += ["", _class_table(result.confusion, classes)]
+        if len(classes) <= MOST_CLASSES:
+            lines += ["", "confusion matrix: row true, column predicted", _confusion_table(result.confusion, classes)]
+    return "\n".join(lines)
+
+
+def _class_table(confusion: Array, classes: tuple[str, ...]) -> str:
+    scores = class_scores(confusion)
+    columns = (scores.precision, scores.recall, scores.f1)
+    rows = [["class", "precision", "recall", "F1", "samples"]]
+    for k, name in enumerate(classes):
+        rows.append([name, *(f"{column[k]:.4f}" for column in columns), str(scores.support[k])])
+    rows.append(["macro average", *(f"{column.mean():.4f}" for column in columns), str(scores.support.sum())])
+    return table(rows)
+
+
+def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
+    rows = [["", *classes], *([name, *map(str, confusion[k])] for k, name in enumerate(classes))]
+    return table(rows)
+
+
+def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
+    """The same as JSON, with nothing rounded."""
+    values: dict[str, Any] = {
+        "checkpoint": str(model.checkpoint.path),
+        "epoch": model.checkpoint.state["epoch"],
+        "data": result.split,
+        "samples": result.samples,
+        "loss": result.loss,
+        "metrics": dict(result.metrics),
+    }
+    if result.confusion is not None:
+        scores = class_scores(result.confusion)
+        values["classes"] = {
+            name: {
+                "precision": float(scores.precision[k]),
+                "recall": float(scores.recall[k]),
+                "f1": float(scores.f1[k]),
+                "samples": int(scores.support[k]),
+            }
+            for k, name in enumerate(model.preparation.classes or ())
+        }
+        values["macro_f1"] = float(scores.f1.mean())
+        values["confusion_matrix"] = result.confusion.tolist()
+    return json.dumps(values, indent=2)

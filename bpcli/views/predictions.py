@@ -1,0 +1,28 @@
+"""Predictions as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from bpcli.trained import Prediction
+
+
+def predictions_csv(prediction: Prediction) -> str:
+    """A header and a row for each sample: the label and the classes' probabilities, or the values.
+
+    Numbers are written in full, so that they read back as the same float64.
+    """
+    labels = prediction.labels
+    names: tuple[str, ...] = ()
+    if labels is not None:
+        names = ("prediction",)
+        if labels.ndim == 2:
+            names = tuple(column.removeprefix("p_") for column in prediction.columns)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*names, *prediction.columns])
+    for k, values in enumerate(prediction.values.tolist()):
+        said = [] if labels is None else list(labels[k]) if labels.ndim == 2 else [labels[k]]
+        writer.writerow([*said, *map(repr, values)])
+    return out.getvalue()

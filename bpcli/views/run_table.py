@@ -1,0 +1,34 @@
+"""How a run ended: losses and metrics on each split, why it stopped, where the files are, what to type next."""
+
+from __future__ import annotations
+
+from bpcli.training import Run
+from bpcli.views.tables import duration, number, plural, table
+
+REASONS = {
+    "epochs": "all epochs done",
+    "goal": "the training loss reached training.goal",
+    "early_stopping": "no better for training.early_stopping.patience epochs",
+    "min_change": "no weight changed by training.min_change or more",
+    "max_seconds": "training.max_seconds were over",
+}
+
+
+def run_table(run: Run) -> str:
+    """The text that `bpcli train` ends with."""
+    names = list(next(iter(run.last.values())))
+    rows = [["weights", "split", *names]]
+    for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):
+        for split, values in scores.items():
+            rows.append([which, split, *(number(values[name]) for name in names)])
+    folder = run.folder
+    return "\n".join(
+        [
+            table(rows, left=2),
+            "",
+            f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
+            f"{duration(run.seconds)}",
+            f"files    {folder}/: config.yaml, loss.csv, summary.json, checkpoints/",
+            f"next     bpcli eval {folder}    bpcli predict {folder} FILE",
+        ]
+    )

@@ -1,0 +1,66 @@
+"""One training step with every number in it, for `bpcli step`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from bpcli.engine import registry
+from bpcli.engine.arrays import Array
+from bpcli.engine.protocols import Optimizer
+from bpcli.engine.trace import StepTrace, trace_step
+from bpcli.session import Session
+
+
+def first_step(session: Session) -> StepTrace:
+    """The first step of a run, on the first batch_size samples in their own order."""
+    model = session.model
+    samples = model.samples(session.datasets.parts["train"])
+    n = min(session.options.batch_size or len(samples), len(samples))
+    theta = session.start().theta
+    x = np.empty((n, *model.network.in_shape), theta.dtype)
+    y = np.empty((n, *model.network.out_shape), theta.dtype)
+    samples.fetch(slice(0, n), x, y)
+    return trace_step(model.network, model.config.loss, model.config.optimizer, theta, x, y)
+
+
+def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
+    """The step as in a textbook: forward from the first layer, backward from the last, then the update."""
+    lines = ["forward", _row("x", trace.x)]
+    for layer in trace.layers:
+        lines += [f"  {layer.name}", *(_row(name, value) for name, value in layer.params.items())]
+        lines += [_row("z", layer.z), _row("a", layer.a)]
+    lines += [_row("y", trace.y), f"  loss = {trace.loss:.12g}", "", "backward"]
+    for layer in reversed(trace.layers):
+        lines += [f"  {layer.name}", _row("delta = dL/dz", layer.delta)]
+        lines += [_row(f"dL/d{name}", value) for name, value in layer.grads.items()]
+    lines += ["", f"update by {registry.optimizers.name_of(optimizer)}, learning rate {optimizer.learning_rate:g}"]
+    for layer in trace.layers:
+        lines += [f"  {layer.name}", *(_row(f"{name} after", value) for name, value in layer.after.items())]
+    lines.append(f"  loss after = {trace.loss_after:.12g}")
+    return "\n".join(lines)
+
+
+def _row(name: str, value: Array) -> str:
+    text = np.array2string(value, precision=12, separator=", ", max_line_width=110, threshold=200)
+    return f"    {name} = " + text.replace("\n", "\n" + " " * (7 + len(name)))
+
+
+def step_json(trace: StepTrace) -> str:
+    """Every number of the step, none rounded."""
+    layers: list[dict[str, Any]] = [
+        {
+            "name": layer.name,
+            "z": layer.z.tolist(),
+            "a": layer.a.tolist(),
+            "delta": layer.delta.tolist(),
+            "before": {name: value.tolist() for name, value in layer.params.items()},
+            "gradient": {name: value.tolist() for name, value in layer.grads.items()},
+            "after": {name: value.tolist() for name, value in layer.after.items()},
+        }
+        for layer in trace.layers
+    ]
+    values = {"x": trace.x.tolist(), "y": trace.y.tolist(), "loss": trace.loss, "layers": layers}
+    return json.dumps({**values, "loss_after": trace.loss_after}, indent=2)

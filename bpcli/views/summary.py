@@ -1,0 +1,65 @@
+"""What `bpcli summary` and `bpcli validate` show."""
+
+from __future__ import annotations
+
+import math
+
+from bpcli.config.schema import Config
+from bpcli.engine import registry
+from bpcli.engine.network import Network
+from bpcli.session import Session
+from bpcli.views.tables import plural, table
+
+
+def summary_text(network: Network, config: Config) -> str:
+    """The table of layers: output shape, activation, parameters; then the totals and the memory that training takes."""
+    rows = [["layer", "type", "activation", "output", "parameters"], ["input", "", "", _shape(network.in_shape), "0"]]
+    shapes = {placed.name: placed.out_shape for placed in network.placed}
+    for name, entry in zip(network.names, network.entries, strict=True):
+        count = sum(
+            math.prod(spec.shape) for key, spec in network.layout.specs.items() if key.rpartition(".")[0] == name
+        )
+        activation = registry.activations.name_of(entry.activation) if entry.activation else ""
+        rows.append([name, registry.layers.name_of(entry.spec), activation, _shape(shapes[name]), f"{count:,}"])
+    size = network.layout.size
+    item = 4 if config.dtype == "float32" else 8
+    vectors = 3 + len(config.optimizer.vector_names())
+    frozen = size - int(network.trainable_mask.sum())
+    lines = [table(rows, left=4), "", f"{plural(size, 'parameter')}{f', {frozen:,} of them frozen' if frozen else ''}"]
+    lines.append(
+        f"{config.dtype}: weights {_bytes(size * item)}; in training {_bytes(size * item * vectors)} "
+        f"for weights, gradient and the optimizer's {vectors - 2} vectors"
+    )
+    return "\n".join(lines)
+
+
+def data_text(session: Session) -> str:
+    """What the data is and what it is used for."""
+    preparation, network = session.model.preparation, session.model.network
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in session.datasets.parts.items())
+    lines = [f"data     {counts} samples of {_shape(preparation.in_shape)}"]
+    if preparation.classes is not None:
+        shown = ", ".join(preparation.classes[:10]) + (", ..." if len(preparation.classes) > 10 else "")
+        lines.append(f"task     classification, {len(preparation.classes)} classes: {shown}")
+    else:
+        names = f": {', '.join(preparation.target_names)}" if preparation.target_names else ""
+        lines.append(f"task     {preparation.task}, {plural(math.prod(network.out_shape), 'output')}{names}")
+    sizes = "-".join(_shape(shape) for shape in (network.in_shape, *(p.out_shape for p in _entries(network))))
+    lines.append(f"network  {sizes}, {plural(network.layout.size, 'parameter')}")
+    return "\n".join(lines)
+
+
+def _entries(network: Network):  # type: ignore[no-untyped-def]
+    return [placed for placed in network.placed if placed.name in network.names]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.4g} {unit}"
+        size /= 1000
+    return f"{size:.4g} GB"

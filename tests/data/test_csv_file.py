@@ -1,0 +1,384 @@
+"""CSV files: what is read, what is refused and in which words, and that the fast and the exact way agree."""
+
+from __future__ import annotations
+
+import gzip
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bpcli.data.csv_fast import read_fast
+from bpcli.data.csv_rows import Table, read_exactly
+from bpcli.data.source import RawData, Source, read
+from bpcli.errors import DataError
+
+PLAIN = b"a,b,y\n1,2,0\n3.5,-4e-3,1\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes bytes as data.csv, or another name, into the current folder: messages then have short paths."""
+    monkeypatch.chdir(tmp_path)
+
+    def to_file(content: bytes, name: str = "data.csv") -> Source:
+        Path(name).write_bytes(content)
+        return Source(Path(name))
+
+    return to_file
+
+
+def assert_same(data: RawData, other: RawData) -> None:
+    np.testing.assert_array_equal(data.x, other.x)
+    np.testing.assert_array_equal(data.y, other.y)
+    assert (data.feature_names, data.target_names) == (other.feature_names, other.target_names)
+
+
+def test_last_column_is_the_target_by_default(write):
+    data = read(write(PLAIN))
+    np.testing.assert_array_equal(data.x, [[1, 2], [3.5, -4e-3]])
+    np.testing.assert_array_equal(data.y, [0, 1])
+    assert data.feature_names == ("a", "b")
+    assert data.target_names == ("y",)
+    assert data.files == (Path("data.csv"),)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xef\xbb\xbf" + PLAIN, id="byte order mark"),
+        pytest.param(PLAIN.replace(b"\n", b"\r\n"), id="CRLF"),
+        pytest.param(PLAIN.replace(b"\n", b"\r"), id="CR"),
+        pytest.param(PLAIN.rstrip(), id="no line end at the end"),
+        pytest.param(PLAIN + b"\n\r\n  \n", id="blank lines at the end"),
+        pytest.param(PLAIN.replace(b",", b";"), id="semicolons"),
+        pytest.param(PLAIN.replace(b",", b"\t"), id="tabs"),
+        pytest.param(PLAIN.replace(b",", b" , "), id="blanks around cells"),
+        pytest.param(b'"a","b","y"\n"1","2","0"\n"3.5","-4e-3","1"\n', id="quotes"),
+        pytest.param(b'a,b,y\n1,"2",0\n3.5,-4e-3,1\n', id="one quote"),
+    ],
+)
+def test_the_way_it_is_written_does_not_change_the_table(write, content):
+    assert_same(read(write(content)), read(write(PLAIN, "plain.csv")))
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.CSV", "d.txt"])
+def test_gzipped_file_holds_the_same_table(write, name):
+    assert_same(read(write(gzip.compress(PLAIN), name + ".gz")), read(write(PLAIN, name)))
+
+
+def test_tsv_is_split_at_tabs_alone(write):
+    data = read(write(b"a;1\ty\n1\t2\n", "data.tsv"))
+    assert data.feature_names == ("a;1",)
+
+
+def test_semicolon_goes_before_comma(write):
+    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "1,5".*decimal comma\? write 1.5'):
+        read(write(b"1,5;2,5\n2,5;3,5\n"))
+
+
+def test_separator_that_stands_in_the_header_alone_is_not_one(write):
+    assert read(write(b"temp;C,hum,y\n1,2,3\n")).feature_names == ("temp;C", "hum")
+
+
+@pytest.mark.parametrize(
+    ("content", "header", "names"),
+    [
+        pytest.param(b"1,2,3\n", None, ("c1", "c2"), id="numbers are no header"),
+        pytest.param(b"a,,y\n1,2,3\n", False, None, id="told that there is none"),
+        pytest.param(b"1,2,3\n4,5,6\n", True, ("1", "2"), id="told that there is one"),
+        pytest.param(b"Na,K,y\n1,2,3\n", None, ("Na", "K"), id="sodium is a name"),
+        pytest.param(b" a , b ,y\n1,2,3\n", None, ("a", "b"), id="blanks around names"),
+        pytest.param(b'"a,1","b\n2",y\n1,2,3\n', None, ("a,1", "b\n2"), id="quoted names"),
+    ],
+)
+def test_header_is_found(write, content, header, names):
+    if names is None:
+        with pytest.raises(DataError, match=r"data.csv:1: column"):
+            read(write(content), header=header)
+    else:
+        assert read(write(content), header=header).feature_names == names
+
+
+def test_row_of_nan_is_not_taken_for_a_header(write):
+    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "nan"'):
+        read(write(b"nan,nan\n1,2\n"))
+
+
+def test_columns_come_in_the_order_asked_for(write):
+    data = read(write(b"a,b,y\n1,2,3\n"), features=["y", "a"], target="b")
+    np.testing.assert_array_equal(data.x, [[3, 1]])
+    np.testing.assert_array_equal(data.y, [2])
+
+
+def test_several_targets_make_a_table(write):
+    data = read(write(b"a,b,c\n1,2,3\n4,5,6\n"), target=["c", "b"])
+    np.testing.assert_array_equal(data.y, [[3, 2], [6, 5]])
+    assert data.feature_names == ("a",)
+
+
+def test_text_target_is_labels_as_written(write):
+    data = read(write('a,y\n1, rot\n2,"grün, hell"\n3,7\n'.encode()))
+    assert data.y.tolist() == [" rot", "grün, hell", "7"]
+    assert data.y.dtype.kind == "U"
+
+
+def test_other_columns_may_hold_anything(write):
+    data = read(write("id,a,y\n#1,2,3\nnan,4,5\n,6,ä\n7,8,9\n".encode()), features="a", need_target=False)
+    np.testing.assert_array_equal(data.x, [[2], [4], [6], [8]])
+    assert data.y is None
+
+
+def test_prediction_without_names_takes_every_column(write):
+    data = read(write(b"a,b\n1,2\n"), need_target=False)
+    assert data.feature_names == ("a", "b")
+    assert data.target_names is None
+
+
+@pytest.mark.parametrize(("target", "y"), [("b", [2]), ("z", None)])
+def test_prediction_reads_the_target_if_it_is_there(write, target, y):
+    data = read(write(b"a,b\n1,2\n"), features="a", target=target, need_target=False)
+    assert (data.y if data.y is None else data.y.tolist()) == y
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "data.csv: the file is empty"),
+        (b"\n\n", "data.csv: the file is empty"),
+        (b"a,y\n", "data.csv: no rows of data under the header"),
+        (b"a,b,a\n1,2,3\n", 'data.csv:1: columns 1 and 3 are both "a"; rename one'),
+        (b"a,,y\n1,2,3\n", "data.csv:1: column 2 has no name; give it one"),
+        (b"a,y\n1,2\n3\n", "data.csv:3: got 1 cell, expected 2 as in line 1"),
+        (b"a,y\n1,2\n3,4,5\n", "data.csv:3: got 3 cells, expected 2 as in line 1"),
+        (b"a,y\n1,2\n\n3,4\n", "data.csv:3: blank line between rows; delete it"),
+        (b"\na,y\n1,2\n", "data.csv:1: blank line between rows"),
+        (b"a,y\n1,2\n,4\n", 'data.csv:3: column "a": missing value; fill it or drop the row'),
+        (b"a,y\n1,2\n3, \n", 'data.csv:3: column "y": missing value'),
+        (b"a,y\n1,2\nnan,4\n", 'data.csv:3: column "a": got "nan", expected a number'),
+        (b"a,y\n1,2\n3,-inf\n", 'data.csv:3: column "y": got "-inf", expected a number'),
+        (b"a,y\n1,2\n1e999,4\n", 'data.csv:3: column "a": got "1e999", expected a number'),
+        (b"a,y\n1,2\n1_000,4\n", 'data.csv:3: column "a": got "1_000", expected a number (write 1000)'),
+        (
+            b"a;y\n1;2\n1,5;4\n",
+            'data.csv:3: column "a": got "1,5", expected a number (decimal comma? write 1.5)',
+        ),
+        (
+            b"a;y\n1;2\n3;1,5\n",
+            'data.csv:3: column "y": got "1,5", expected a number (decimal comma? write 1.5)',
+        ),
+        (b"a,y\n1,2\n0x10,4\n", 'data.csv:3: column "a": got "0x10", expected a number'),
+        (b"a,y\n1,2\n#3,4\n", 'data.csv:3: column "a": got "#3", expected a number (leave the column out'),
+        (
+            b"a,y\n1,2\n3,NA\n",
+            'data.csv:3: column "y": got "NA", expected a number (fill it or drop the row)',
+        ),
+        (b"a,y\n1,2\n3,4#\n#5,6\n", 'data.csv:4: column "a": got "#5"'),
+        (
+            b"a,y\nred,2\nblue,4\n",
+            'data.csv:2: column "a" holds text, such as "red", expected numbers (leave the',
+        ),
+        (b"a,1\n1,2\n3,4\n", 'data.csv:1: column "c1": got "a", expected a number'),
+        (b'a,y\n1,2\n"3,4\n5,6\n', "data.csv:3: a quote opens here and is never closed"),
+        (b'a,y\n1,2\n"3"4,4\n', "data.csv:3: something follows a closing quote"),
+        (b"a,y\n1,2\n3,\0\n", "data.csv:3: holds a NUL byte"),
+        (
+            "a,y\n1,2\n3,ü\n".encode("latin-1"),
+            "data.csv:3: not UTF-8 (byte 0xfc, as in Latin-1); save the file as",
+        ),
+        ("ä,y\n1,2\n".encode("utf-16"), "data.csv:1: "),
+        (b"a,y\n1,rot\n2,\n", 'data.csv:3: column "y": the label is missing'),
+        (b"a,y\n1,rot\n2," + b"x" * 201, 'data.csv:3: column "y": a label of 201 characters'),
+        (b'a,y\n1,"x\ny"\n,z\n', 'data.csv:4: column "a": missing value'),
+        (b"a\n1\n2\n", 'data.csv: has only the column "a"; no feature is left beside the target'),
+        (b"a,y\n1,2\n3," + b"9" * 200_000 + b"x\n", "data.csv:3: a cell is longer than 131072 characters"),
+    ],
+)
+def test_broken_file_is_refused_with_its_line(write, content, message):
+    with pytest.raises(DataError) as caught:
+        read(write(content))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            {"features": ["a", "widht"]},
+            'no column "widht" (did you mean "width"?), named in data.features; it has',
+        ),
+        ({"target": "z"}, 'no column "z", named in data.target; it has "a", "width", "y"'),
+        ({"features": ["a", "a"]}, "data.features names a column twice"),
+        ({"features": []}, "data.features names no column"),
+        ({"features": ["a", "y"]}, 'column "y" is both a feature and the target'),
+        ({"target": ["a", "width", "y"]}, "no feature is left beside the target"),
+        ({"features": "width", "need_target": False}, None),
+    ],
+)
+def test_columns_that_cannot_be_chosen_are_named(write, wanted, message):
+    source = write(b"a,width,y\n1,2,3\n")
+    if message is None:
+        assert read(source, **wanted).feature_names == ("width",)
+    else:
+        with pytest.raises(DataError) as caught:
+            read(source, **wanted)
+        assert message in str(caught.value)
+
+
+def test_text_in_one_of_several_targets_is_refused(write):
+    with pytest.raises(DataError, match=r'data.csv:2: column "c": got "red".*several targets must all be numbers'):
+        read(write(b"a,b,c\n1,2,red\n"), target=["b", "c"])
+
+
+@pytest.mark.parametrize("content", [b"+,1\n-,2\n+,3\n", b"?,1\nx,2\n1,3\n"])
+def test_marks_beside_true_labels_are_labels(write, content):
+    assert read(write(content), target="c1", header=False).y.dtype.kind == "U"
+
+
+def test_ragged_row_is_found_though_its_columns_are_not_used(write):
+    with pytest.raises(DataError, match=r"data.csv:3: got 3 cells"):
+        read(write(b"a,b,c,d\n1,2,3,4\n1,2,3\n1,2,3,4,5\n"), features="a", target="b")
+
+
+def test_hundred_thousand_columns_are_read(write):
+    names = ",".join(f"n{i}" for i in range(100_000)).encode()
+    data = read(write(names + b"\n" + b"1," * 99_999 + b"2\n"))
+    assert data.x.shape == (1, 99_999)
+
+
+@pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: packed[:12] + b"xx" + packed[14:]])
+def test_damaged_gzip_is_refused(write, damage):
+    with pytest.raises(DataError, match="damaged or cut gzip file"):
+        read(write(damage(gzip.compress(PLAIN * 50)), "data.csv.gz"))
+
+
+def test_rows_beyond_one_block_are_all_read(write):
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(70_000, 3))
+    lines = "\n".join(",".join(map(repr, row)) for row in table.tolist())
+    source = write(f"a,b,y\n{lines}\n".encode())
+    assert read_fast(Table(source.x, ",", ("a", "b", "y"), True), [0, 1], [2]) is not None
+    data = read(source)
+    np.testing.assert_array_equal(np.column_stack([data.x, data.y]), table)
+
+
+def test_fault_beyond_the_first_block_has_its_line(write):
+    with pytest.raises(DataError, match=r'data.csv:300002: column "y": missing value'):
+        read(write(b"a,y\n" + b"1.25,2\n" * 300_000 + b"3,\n"))
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64).map(repr)
+NUMBER = st.one_of(
+    FINITE,
+    st.integers(-(10**25), 10**25).map(str),
+    st.sampled_from(["+1", "-0.0", ".5", "5.", "1E5", " 7 ", "\t8", "9\x0b", "1e-320", "0.1e+01", "\uff17"]),
+    st.from_regex(r"[+-]?[0-9]{0,20}\.[0-9]{1,22}(e[+-]?[0-9]{1,2})?", fullmatch=True),
+)
+BROKEN = st.sampled_from(
+    [
+        "nan",
+        "inf",
+        "-Infinity",
+        "1_000",
+        "",
+        " ",
+        "#",
+        "1#",
+        "0x1p3",
+        "1e999",
+        "1 2",
+        "x",
+        "--1",
+        "1\r",
+        "\n",
+        '"',
+    ]
+)
+SEPARATOR = st.sampled_from(",;\t")
+LINE_END = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\r\n"])
+
+
+@st.composite
+def tables(draw, cells, line_ends):
+    """(content, separator, number of columns) of a table of `cells`, some of them quoted."""
+    separator, width = draw(SEPARATOR), draw(st.integers(1, 4))
+    quote = draw(st.sampled_from([0.0, 0.0, 0.2]))
+    line_end = draw(line_ends)
+    text = "\ufeff" if draw(st.booleans()) else ""
+    for _ in range(draw(st.integers(1, 5))):
+        row = [draw(cells) for _ in range(width)]
+        row = [f'"{cell}"' if quote and draw(st.booleans()) else cell for cell in row]
+        text += separator.join(row) + line_end
+    return text.encode(), separator, width
+
+
+def both_ways(folder: Path, content: bytes, separator: str, width: int, columns: list[int]):
+    """What the fast and what the exact way make of a file; None where they refuse it."""
+    path = folder / "data.csv"
+    path.write_bytes(content)
+    table = Table(path, separator, tuple(string.ascii_lowercase[:width]), False)
+    fast = read_fast(table, columns, [])
+    try:
+        exact, _ = read_exactly(table, columns, [])
+    except DataError:
+        exact = None
+    return None if fast is None else fast[0], exact
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(tables(NUMBER, st.sampled_from(["\n", "\r\n", "\r"])))
+def test_both_ways_read_the_same_numbers(tmp_path_factory, table):
+    content, separator, width = table
+    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, list(range(width)))
+    if fast is not None:
+        assert fast.tobytes() == exact.tobytes()
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(tables(FINITE, st.sampled_from(["\n", "\r\n"])), st.data())
+def test_fast_way_takes_every_plain_table(tmp_path_factory, table, data):
+    content, separator, width = table
+    content = content.replace(b'"', b"")
+    columns = data.draw(st.permutations(range(width))).copy()[: data.draw(st.integers(1, width))]
+    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, columns)
+    assert fast.tobytes() == exact.tobytes()
+
+
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(tables(st.one_of(NUMBER, NUMBER, NUMBER, BROKEN), LINE_END), st.data())
+def test_fast_way_never_takes_what_the_exact_way_refuses(tmp_path_factory, table, data):
+    content, separator, width = table
+    place = data.draw(st.integers(0, len(content)))
+    extra = data.draw(st.sampled_from([b"", b"", b"\n", separator.encode(), b"\xef\xbb\xbf", b"\0", b"\xe4", b" "]))
+    content = content[:place] + extra + content[place:]
+    columns = list(range(data.draw(st.integers(1, width))))
+    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, columns)
+    if fast is not None:
+        assert exact is not None
+        assert fast.tobytes() == exact.tobytes()
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.text('01,;\t\n\r" aé.-_#\0', max_size=60).map(str.encode),
+        st.tuples(st.integers(0, len(PLAIN)), st.binary(max_size=2)).map(
+            lambda m: PLAIN[: m[0]] + m[1] + PLAIN[m[0] :]
+        ),
+    ),
+    st.booleans(),
+)
+def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, content, need_target):
+    path = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    path.write_bytes(content)
+    try:
+        data = read(Source(path), need_target=need_target)
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert np.isfinite(data.x).all()

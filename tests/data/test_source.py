@@ -1,0 +1,148 @@
+"""Which reader a path goes to, and what is said when there is none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bpcli.data.source import Source, read
+from bpcli.errors import DataError
+
+CSV = b"a,y\n1,2\n"
+IDX = b"\0\0\x08\1\0\0\0\2\5\6"
+
+
+def saved(save, *arrays, **named) -> bytes:
+    file = io.BytesIO()
+    save(file, *arrays, **named)
+    return file.getvalue()
+
+
+NPY = saved(np.save, np.arange(2.0))
+NPZ = saved(np.savez, x=np.arange(2.0), y=np.arange(2))
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes bytes to a name in the current folder and gives the path."""
+    monkeypatch.chdir(tmp_path)
+
+    def to_file(name: str, content: bytes) -> Path:
+        Path(name).write_bytes(content)
+        return Path(name)
+
+    return to_file
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("d.csv", CSV),
+        ("D.CSV.GZ", gzip.compress(CSV)),
+        ("idx.csv", CSV),
+        ("d.tsv", CSV.replace(b",", b"\t")),
+        ("d.txt", CSV),
+        ("d.npz", NPZ),
+        ("d.npy", NPY),
+        ("t10k-labels-idx1-ubyte", IDX),
+        ("labels-ubyte.gz", gzip.compress(IDX)),
+        ("labels.bin", IDX),
+        ("labels", gzip.compress(IDX)),
+        ("array", NPY),
+        ("arrays.zip", NPZ),
+    ],
+)
+def test_kind_is_told_by_ending_or_else_by_content(write, name, content):
+    data = read(Source(write(name, content)), need_target=False)
+    assert data.source == name
+    assert data.files == (Path(name),)
+
+
+def test_label_is_what_the_user_wrote(write):
+    assert read(Source(write("d.csv", CSV), label="../data/d.csv")).source == "../data/d.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("d.parquet", b"PAR1...."),
+        ("d", b""),
+        ("d.npz.gz", gzip.compress(NPZ)),
+        ("d.bin", gzip.compress(b"hello")),
+    ],
+)
+def test_unknown_kind_is_refused_with_the_known_ones(write, name, content):
+    with pytest.raises(DataError, match=rf"{name}: not a kind of data file bpcli knows; it reads \.csv \.tsv"):
+        read(Source(write(name, content)))
+
+
+def test_missing_file_is_named_with_the_nearest(write):
+    write("iris.csv", CSV)
+    with pytest.raises(DataError, match=r'iris\.cvs: no such file \(did you mean "iris\.csv"\?\)'):
+        read(Source(Path("iris.cvs")))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere/iris.csv", "no such file: there is no folder nowhere"),
+        (".", "not a file; name the data file itself"),
+        ("x" * 300 + ".csv", "cannot be read: File name too long"),
+        ("a\0b.csv", "no such file"),
+    ],
+)
+def test_path_that_cannot_be_a_file_is_refused(write, path, message):
+    with pytest.raises(DataError, match=message):
+        read(Source(Path(path)))
+
+
+def test_refusal_of_the_operating_system_is_a_data_error(write, monkeypatch):
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    path = write("d.csv", CSV)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"d\.csv: cannot be read: Permission denied"):
+        read(Source(path))
+
+
+def test_too_little_memory_is_a_data_error(write, monkeypatch):
+    def refuse(*_args, **_options):
+        raise MemoryError
+
+    path = write("d.npy", NPY)
+    monkeypatch.setattr(np, "empty", refuse)
+    with pytest.raises(DataError, match="does not fit into memory"):
+        read(Source(path), need_target=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [("d.npy", NPY, r"\{x: d\.npy, y: .*\.npy\}"), ("d-idx1-ubyte", IDX, r"\{x: d-idx1-ubyte, y: .*idx.*\}")],
+)
+def test_missing_y_file_is_asked_for_in_the_form_of_a_pair(write, name, content, form):
+    with pytest.raises(DataError, match=form):
+        read(Source(write(name, content)))
+
+
+@pytest.mark.parametrize(("name", "content"), [("d.csv", CSV), ("d.npz", NPZ)])
+def test_pair_of_files_that_hold_both_is_refused(write, name, content):
+    path = write(name, content)
+    with pytest.raises(DataError, match="give one path"):
+        read(Source(path, path))
+
+
+def test_pair_of_two_kinds_is_refused(write):
+    with pytest.raises(DataError, match="x is a npy file and y a idx file"):
+        read(Source(write("x.npy", NPY), write("y-ubyte", IDX)))
+
+
+@pytest.mark.parametrize("names", [{"features": "x"}, {"target": ["y"]}])
+def test_names_for_files_without_names_are_refused(write, names):
+    path = write("d.npy", NPY)
+    with pytest.raises(DataError, match="have no names"):
+        read(Source(path, path), **names)
