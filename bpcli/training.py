@@ -134,8 +134,9 @@ def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mappin
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
             raise DivergenceError(f"{error}\n{_kept_text(kept)}") from None
-        assert report is not None and report.stop is not None  # the trainer always ends with a reason
-        if stopped.signal_number is not None:
+        assert report is not None  # the trainer always reports an end,
+        assert report.stop is not None  # and its reason
+        if report.stop == "interrupted" and stopped.signal_number is not None:
             raise InterruptedRunError(
                 f"stopped by a signal in epoch {state.epoch + 1}; the state is saved. "
                 f"Go on with: bpcli resume {folder.path}",

@@ -122,17 +122,13 @@ def difference(path: Path, text: str) -> str | None:
     if data == text.encode():
         return None
     want, got = text.encode().splitlines(keepends=True), data.splitlines(keepends=True)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(want, got, strict=False)) if a != b), min(len(want), len(got))
-    )
+    same = next((i for i, (a, b) in enumerate(zip(want, got, strict=False)) if a != b), min(len(want), len(got)))
     return f"differs from line {same + 1} on"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the files of datasets/ from their sources.")
-    parser.add_argument(
-        "--check", action="store_true", help="compare instead of writing; exit 1 on a difference"
-    )
+    parser.add_argument("--check", action="store_true", help="compare instead of writing; exit 1 on a difference")
     check = parser.parse_args().check
     wrong = 0
     for name, text in all_files().items():

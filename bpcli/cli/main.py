@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,7 +19,7 @@ from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
 from bpcli.cli.validate import validate
-from bpcli.errors import BpcliError
+from bpcli.errors import BpcliError, ConfigError
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 
@@ -66,17 +67,18 @@ def main() -> None:
     try:
         app()
     except BpcliError as error:
-        leave(str(error), error.exit_code)
+        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        leave(problems, error.exit_code)
     except KeyboardInterrupt:
-        leave("interrupted", 130)
+        leave(["interrupted"], 130)
     except BrokenPipeError:
         # whoever read our output has gone, as `head` does: nothing is left to say, and nothing may fail at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 
-def leave(message: str, code: int) -> NoReturn:
+def leave(problems: Sequence[str], code: int) -> NoReturn:
     """Says what went wrong on stderr, and leaves."""
-    lines = message.splitlines()
-    typer.echo(f"error: {lines[0]}" if len(lines) == 1 else f"{len(lines)} problems:\n" + "\n".join(lines), err=True)
+    heading = "error: " if len(problems) == 1 else f"{len(problems)} errors:\n"
+    typer.echo(heading + "\n".join(problems), err=True)
     sys.exit(code)

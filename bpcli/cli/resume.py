@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -36,5 +37,5 @@ def resume(
         typer.echo(run_table(result))
 
 
-def _tell(quiet: bool):  # type: ignore[no-untyped-def]
+def _tell(quiet: bool) -> Callable[[str], None]:
     return (lambda text: None) if quiet else (lambda text: typer.echo(text, err=True))

@@ -1,7 +1,7 @@
 """From engine dataclasses to config models: a part's fields are its keys, its annotations their checks.
 
-A part is written as its name, `adam`, or as a mapping, `{type: adam, learning_rate: 0.01}`. Nothing here knows any part:
-a class that registers itself in the engine can be named in a config.
+A part is written as its name, `adam`, or as a mapping, `{type: adam, learning_rate: 0.01}`. Nothing here knows any
+part: a class that registers itself in the engine can be named in a config.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
             )
         if not text and not _are_labels(raw.y):
             raise DataError(
-                f"{raw.source}: the target holds {len(classes)} different numbers with fractions, which are no classes: "
+                f"{raw.source}: the target holds {len(classes)} different numbers with fractions, no classes: "
                 "set data.task: regression, and a loss for it such as mse"
             )
     return Preparation(
@@ -197,6 +197,6 @@ def _cast(x: npt.NDArray[np.float64], dtype: DType, source: str) -> Array:
     if not np.isfinite(out).all():
         index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
         raise DataError(
-            f"{source}: sample {index[0] + 1} holds {x[index]:g}, which {dtype} cannot: set dtype: float64 or data.scale"
+            f"{source}: sample {index[0] + 1} holds {x[index]:g}, too large for {dtype}: set dtype: float64"
         )
     return out

@@ -166,7 +166,7 @@ class Network:
         return theta
 
     def bind(self, theta: Array, grad: Array, n: int) -> Stack:
-        """The stack on its memory, for batches of exactly n samples. Stacks may share theta; each writes its own grad."""
+        """The stack on its memory, for batches of n samples. Stacks may share theta; each writes its own grad."""
         return Stack(self, theta, grad, n)
 
 
@@ -184,8 +184,8 @@ class Stack:
                 n=n,
                 in_shape=placed.in_shape,
                 dtype=theta.dtype.name,  # type: ignore[arg-type]  # float32 or float64 by construction
-                params=_of_layer(params, placed.name),
-                grads=_of_layer(grads, placed.name),
+                params=of_layer(params, placed.name),
+                grads=of_layer(grads, placed.name),
                 needs_dx=bool(self.layers),
                 overwrite_x=overwrite_x,
             )
@@ -204,7 +204,7 @@ class Stack:
             delta = layer.backward(delta)
 
 
-def _of_layer(views: Mapping[str, Array], layer: str) -> dict[str, Array]:
+def of_layer(views: Mapping[str, Array], layer: str) -> dict[str, Array]:
     """The layer's own views, by the names its spec gave them."""
     return {name.rpartition(".")[2]: view for name, view in views.items() if name.rpartition(".")[0] == layer}
 

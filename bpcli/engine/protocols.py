@@ -77,7 +77,7 @@ class Layer(Protocol):
         ...
 
     def backward(self, dy: Array) -> Array:
-        """dL/dx from dL/dy; may overwrite dy; overwrites the gradient views. Without needs_dx, what it returns is unused."""
+        """dL/dx from dL/dy; may overwrite dy; overwrites the gradient views. Without needs_dx the result is unused."""
         ...
 
 

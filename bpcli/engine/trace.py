@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.network import Network
+from bpcli.engine.network import Network, Stack, of_layer
 from bpcli.engine.objective import Objective, batch_scale
-from bpcli.engine.protocols import Loss, Optimizer
+from bpcli.engine.protocols import Loss
+from bpcli.engine.state import TrainState
+from bpcli.engine.update import Update
 
 
 @dataclass(frozen=True)
@@ -37,51 +39,53 @@ class StepTrace:
     y: Array
     loss: float
     layers: tuple[LayerTrace, ...]
+    learning_rate: float
     loss_after: float
 
 
-def trace_step(network: Network, loss: Loss, optimizer: Optimizer, theta: Array, x: Array, y: Array) -> StepTrace:
-    """Does one step from theta, with a fresh optimizer, keeping a copy of everything on the way. theta is left as it was.
+def trace_step(network: Network, loss: Loss, state: TrainState, update: Update, x: Array, y: Array) -> StepTrace:
+    """Does one step on the batch x (N, *in_shape), y (N, M), changing `state`, and keeps a copy of every number.
 
-    The numbers come from the very layers that training uses, called one by one.
+    The numbers come from the very layers and the very update that training uses, called one by one.
     """
-    before, theta = theta, theta.copy()
-    grad = np.empty_like(theta)
+    theta = state.theta
+    before, grad = theta.copy(), np.empty_like(theta)
     stack = network.bind(theta, grad, len(x))
     objective = Objective(loss, network.output_activation, len(x), network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
     scale = batch_scale(loss, len(x))
+    with np.errstate(over="ignore"):  # exp(-z) of a very negative z: sigmoid is then 0, as it should be
+        outputs = _forward(stack, x)
+        first_loss, delta = objective.value_and_delta(outputs[-1].copy(), y, scale)
+        deltas = _backward(stack, delta)
+        gradient = grad.copy()
+        update(state, grad)
+        loss_after, _ = objective.value_and_delta(stack.forward(x, training=True), y, scale)
+        output = np.empty_like(outputs[-1])
+        network.output_activation.forward(outputs[-1].copy(), output, objective.scratch)
 
-    outputs = []
-    value = x
-    for layer in stack.layers:
-        value = layer.forward(value, training=True)
-        outputs.append(value.copy())
-    first_loss, delta = objective.value_and_delta(value, y, scale)
-    deltas = [delta.copy()]
-    for layer in reversed(stack.layers[1:]):
-        delta = layer.backward(delta)
-        deltas.append(delta.copy())
-    stack.layers[0].backward(delta)
-    deltas.reverse()
-    gradient = grad.copy()
-    np.multiply(grad, network.trainable_mask, out=grad)
-
-    state = {name: np.zeros_like(theta) for name in optimizer.vector_names()}
-    scale_vector = network.rate_scale
-    rate = optimizer.learning_rate if scale_vector is None else optimizer.learning_rate * scale_vector
-    decay = network.decay_mask.astype(theta.dtype)
-    optimizer.step(theta, grad, state, np.empty_like(theta), rate=rate, t=1, decay=decay)
-    loss_after, _ = objective.value_and_delta(stack.forward(x, training=True), y, scale)
-
-    a_last = np.empty_like(outputs[-1])
-    network.output_activation.forward(outputs[-1].copy(), a_last, objective.scratch)
     views = [network.layout.views(vector) for vector in (before, gradient, theta)]
     traces = []
     for index, name in enumerate(network.names):
         own = [k for k, placed in enumerate(network.placed) if placed.entry == index]
-        params, grads, after = (
-            {key.rpartition(".")[2]: view for key, view in v.items() if key.rpartition(".")[0] == name} for v in views
-        )
-        a = a_last if index == len(network.names) - 1 else outputs[own[-1]]
+        params, grads, after = (of_layer(named, name) for named in views)
+        a = output if index == len(network.names) - 1 else outputs[own[-1]]
         traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], params, grads, after))
-    return StepTrace(x, y, first_loss, tuple(traces), loss_after)
+    return StepTrace(x, y, first_loss, tuple(traces), update.learning_rate, loss_after)
+
+
+def _forward(stack: Stack, x: Array) -> list[Array]:
+    """A copy of each layer's output, first to last."""
+    outputs = []
+    for layer in stack.layers:
+        x = layer.forward(x, training=True)
+        outputs.append(x.copy())
+    return outputs
+
+
+def _backward(stack: Stack, delta: Array) -> list[Array]:
+    """A copy of dL/d(output) of each layer, first to last."""
+    deltas = []
+    for layer in reversed(stack.layers):
+        deltas.append(delta.copy())
+        delta = layer.backward(delta)
+    return deltas[::-1]

@@ -22,6 +22,7 @@ from bpcli.engine.network import Network
 from bpcli.engine.protocols import Loss, Optimizer, Schedule
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
+from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
 
 StopReason: TypeAlias = Literal["epochs", "goal", "early_stopping", "min_change", "max_seconds", "interrupted"]
@@ -135,7 +136,7 @@ class _Trainer:
         schedule: Schedule | None,
         validation: Validation | None,
     ) -> None:
-        self.network, self.loss, self.optimizer, self.schedule = network, loss, optimizer, schedule
+        self.network, self.loss = network, loss
         self.samples, self.state, self.options, self.validation = samples, state, options, validation
         self.n = len(samples)
         self.batch_size = min(options.batch_size or self.n, self.n)
@@ -146,15 +147,9 @@ class _Trainer:
         self.started = time.monotonic()
 
         theta = state.theta
-        self.grad, self.scratch = np.empty_like(theta), np.empty_like(theta)
-        self.decay = network.decay_mask.astype(theta.dtype)
-        mask = network.trainable_mask
-        self.mask = None if bool(mask.all()) else mask.astype(theta.dtype)
-        scale = network.rate_scale
-        self.rate_scale = None if scale is None else scale.astype(theta.dtype)
-        self.rates = np.empty_like(theta)
+        self.grad = np.empty_like(theta)
+        self.update = Update(network, optimizer, theta, schedule=schedule, clip_norm=options.clip_norm)
         self.before = None if options.min_change is None else np.empty_like(theta)
-        self.learning_rate = optimizer.learning_rate
         self.small_change = False
 
         self.pool = ThreadPoolExecutor(options.threads - 1) if options.threads > 1 else None
@@ -232,7 +227,7 @@ class _Trainer:
                 yield None
 
     def _order(self) -> Array | None:
-        """The epoch's order of samples, drawn anew or, in the middle of an epoch, once more; None for their own order."""
+        """The epoch's order of samples, in the middle of an epoch drawn once more; None for their own order."""
         if not self.shuffles:
             return None
         state = self.state
@@ -243,35 +238,15 @@ class _Trainer:
 
     def _step(self, rows: slice | Array, n: int) -> float:
         """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""
-        state, options, grad = self.state, self.options, self.grad
+        theta, before = self.state.theta, self.before
         value = self.gradients[n](self.samples, rows)
-        if self.mask is not None:
-            np.multiply(grad, self.mask, out=grad)
-        square = float(np.dot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
-        if not (math.isfinite(square) and math.isfinite(value)):
+        if before is not None:
+            np.copyto(before, theta)
+        if not (math.isfinite(value) and self.update(self.state, self.grad)):
             self._raise_divergence(n)
-        if options.clip_norm is not None and square > options.clip_norm**2:
-            np.multiply(grad, options.clip_norm / math.sqrt(square), out=grad)
-        if self.before is not None:
-            np.copyto(self.before, state.theta)
-
-        rate = self.optimizer.learning_rate
-        if self.schedule is not None:
-            rate *= self.schedule.factor(state.epoch, state.step)
-        self.learning_rate = rate
-        state.step += 1
-        self.optimizer.step(
-            state.theta,
-            grad,
-            state.vectors,
-            self.scratch,
-            rate=rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates),
-            t=state.step,
-            decay=self.decay,
-        )
-        if self.before is not None and options.min_change is not None:
-            np.subtract(state.theta, self.before, out=self.before)
-            self.small_change = float(np.abs(self.before, out=self.before).max()) < options.min_change
+        if before is not None and self.options.min_change is not None:
+            np.subtract(theta, before, out=before)
+            self.small_change = float(np.abs(before, out=before).max()) < self.options.min_change
         return value
 
     def _mean_loss(self) -> float:
@@ -336,7 +311,7 @@ class _Trainer:
             train_loss=train_loss,
             val_loss=val_loss,
             metrics=metrics or {},
-            learning_rate=self.learning_rate,
+            learning_rate=self.update.learning_rate,
             seconds=state.seconds,
             stop=stop,
         )
@@ -344,9 +319,9 @@ class _Trainer:
     def _raise_divergence(self, n: int) -> None:
         state = self.state
         raise DivergenceError(
-            f"training diverged in epoch {state.epoch + 1}, iteration {state.step + 1}: {self._first_not_finite(n)} is "
-            f"not finite. Try a lower optimizer.learning_rate (it was {self.learning_rate:g}), training.clip_norm: 1.0, "
-            "or data.scale: standard"
+            f"training diverged in epoch {state.epoch + 1}, iteration {state.step + 1}: {self._first_not_finite(n)} "
+            f"is not finite. Try a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
+            "training.clip_norm: 1.0, or data.scale: standard"
         )
 
     def _first_not_finite(self, n: int) -> str:

@@ -1,7 +1,7 @@
 """Checkpoints: NumPy's npz without pickle, whole in themselves, and checked before anything in them is used.
 
-Members: `meta`, a JSON text; `sha256`, the digest of that text; and the arrays, whose digests, shapes and types stand in
-`meta`. Weights are stored by layer name (`dense_1.W`), so that numpy.load alone is enough to read them elsewhere.
+Members: `meta`, a JSON text; `sha256`, the digest of that text; and the arrays, whose digests, shapes and types stand
+in `meta`. Weights are stored by layer name (`dense_1.W`), so that numpy.load alone is enough to read them elsewhere.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ BEST_FIELDS = ("value", "epoch", "step", "shuffle", "stall_value", "stall_epoch"
 class Checkpoint:
     """What a checkpoint file holds.
 
-    config: plain values. params: by layer name. vectors: the optimizer's, each as long as theta. best: theta and vectors
-    of the best epoch, by the same names. info: the data's hashes, the environment, and why training stopped, if it did.
+    config: plain values. params: by layer name. vectors: the optimizer's, each as long as theta. best: theta and
+    vectors of the best epoch, by the same names. info: the data's hashes, the environment, why training stopped.
     """
 
     path: Path

@@ -94,7 +94,7 @@ class Recorder:
         )
 
     def _rotate(self, folder: Path) -> None:
-        """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`. Until the new one is there, last-2 is the last."""
+        """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`; a new last.npz comes after."""
         names = ["last.npz", *(f"last-{number}.npz" for number in range(2, self.contents.keep + 1))]
         with disk_errors(f"cannot rename a checkpoint in {folder}"):
             for older, newer in reversed(list(zip(names[1:], names, strict=False))):

@@ -11,6 +11,7 @@ from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.protocols import Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
+from bpcli.engine.update import Update
 from bpcli.session import Session
 
 
@@ -19,11 +20,18 @@ def first_step(session: Session) -> StepTrace:
     model = session.model
     samples = model.samples(session.datasets.parts["train"])
     n = min(session.options.batch_size or len(samples), len(samples))
-    theta = session.start().theta
-    x = np.empty((n, *model.network.in_shape), theta.dtype)
-    y = np.empty((n, *model.network.out_shape), theta.dtype)
+    config, state = model.config, session.start()
+    x = np.empty((n, *model.network.in_shape), config.dtype)
+    y = np.empty((n, *model.network.out_shape), config.dtype)
     samples.fetch(slice(0, n), x, y)
-    return trace_step(model.network, model.config.loss, model.config.optimizer, theta, x, y)
+    update = Update(
+        model.network,
+        config.optimizer,
+        state.theta,
+        schedule=config.schedule,
+        clip_norm=session.options.clip_norm,
+    )
+    return trace_step(model.network, config.loss, state, update, x, y)
 
 
 def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
@@ -36,7 +44,7 @@ def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
     for layer in reversed(trace.layers):
         lines += [f"  {layer.name}", _row("delta = dL/dz", layer.delta)]
         lines += [_row(f"dL/d{name}", value) for name, value in layer.grads.items()]
-    lines += ["", f"update by {registry.optimizers.name_of(optimizer)}, learning rate {optimizer.learning_rate:g}"]
+    lines += ["", f"update by {registry.optimizers.name_of(optimizer)}, learning rate {trace.learning_rate:g}"]
     for layer in trace.layers:
         lines += [f"  {layer.name}", *(_row(f"{name} after", value) for name, value in layer.after.items())]
     lines.append(f"  loss after = {trace.loss_after:.12g}")

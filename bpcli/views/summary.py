@@ -6,7 +6,7 @@ import math
 
 from bpcli.config.schema import Config
 from bpcli.engine import registry
-from bpcli.engine.network import Network
+from bpcli.engine.network import Network, PlacedLayer
 from bpcli.session import Session
 from bpcli.views.tables import plural, table
 
@@ -28,7 +28,7 @@ def summary_text(network: Network, config: Config) -> str:
     lines = [table(rows, left=4), "", f"{plural(size, 'parameter')}{f', {frozen:,} of them frozen' if frozen else ''}"]
     lines.append(
         f"{config.dtype}: weights {_bytes(size * item)}; in training {_bytes(size * item * vectors)} "
-        f"for weights, gradient and the optimizer's {vectors - 2} vectors"
+        f"with the gradient and the optimizer's work"
     )
     return "\n".join(lines)
 
@@ -49,7 +49,7 @@ def data_text(session: Session) -> str:
     return "\n".join(lines)
 
 
-def _entries(network: Network):  # type: ignore[no-untyped-def]
+def _entries(network: Network) -> list[PlacedLayer]:
     return [placed for placed in network.placed if placed.name in network.names]
 
 

@@ -20,7 +20,8 @@ from bpcli.engine.registry import layers
 class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
 
-    init: of W; None takes the one that suits the activation (he_uniform for relu, glorot_uniform otherwise). b starts at 0.
+    init: of W; None takes the one that suits the activation (he_uniform for relu, glorot_uniform for most others).
+    b starts at 0.
     """
 
     units: Annotated[int, AtLeast(1)]

@@ -16,7 +16,8 @@ from bpcli.engine.registry import metrics
 class R2:
     """Coefficient of determination, 1 - sum (a - y)^2 / sum (y - mean y)^2, the mean over the outputs.
 
-    1 is perfect, 0 as good as always saying the mean. An output that never varies counts as 1 if it is met exactly, else 0.
+    1 is perfect, 0 as good as always saying the mean. An output that never varies
+    counts as 1 if it is met exactly, else 0.
     """
 
     task: ClassVar[str] = "regression"

@@ -1,0 +1,66 @@
+"""From a batch's gradient to the change of theta: frozen parameters, clipping, the learning rate, the optimizer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.network import Network
+from bpcli.engine.protocols import Optimizer, Schedule
+from bpcli.engine.state import TrainState
+
+
+class Update:
+    """An optimizer's step on a network's parameters, on memory made once.
+
+    clip_norm: a longer gradient is shortened to this Euclidean norm, over all parameters that learn.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        theta: Array,
+        *,
+        schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        self.optimizer, self.schedule, self.clip_norm = optimizer, schedule, clip_norm
+        self.scratch = np.empty_like(theta)
+        self.decay = network.decay_mask.astype(theta.dtype)
+        mask = network.trainable_mask
+        self.mask = None if bool(mask.all()) else mask.astype(theta.dtype)
+        scale = network.rate_scale
+        self.rate_scale = None if scale is None else scale.astype(theta.dtype)
+        self.rates = np.empty_like(theta)
+        self.learning_rate = optimizer.learning_rate
+
+    def __call__(self, state: TrainState, grad: Array) -> bool:
+        """Does one step: changes theta, the optimizer's vectors and `step`; overwrites grad.
+
+        Gives False, and does nothing, if the gradient is not finite.
+        """
+        if self.mask is not None:
+            np.multiply(grad, self.mask, out=grad)
+        square = float(np.dot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
+        if not math.isfinite(square):
+            return False
+        if self.clip_norm is not None and square > self.clip_norm**2:
+            np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
+        rate = self.optimizer.learning_rate
+        if self.schedule is not None:
+            rate *= self.schedule.factor(state.epoch, state.step)
+        self.learning_rate = rate
+        state.step += 1
+        self.optimizer.step(
+            state.theta,
+            grad,
+            state.vectors,
+            self.scratch,
+            rate=rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates),
+            t=state.step,
+            decay=self.decay,
+        )
+        return True

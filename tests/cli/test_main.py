@@ -1,0 +1,147 @@
+"""The command as a whole: version, help, what it imports, and how it leaves, whatever it writes to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bpcli
+
+COMMANDS = ["train", "resume", "eval", "predict", "validate", "summary", "step", "init", "epochs-calc"]
+PROBE = """
+import sys
+sys.argv = ["bpcli", *sys.argv[1:]]
+from bpcli.cli.main import main
+try:
+    main()
+finally:
+    heavy = {"numpy", "pydantic", "yaml", "tqdm"} & set(sys.modules)
+    print("imported:", *sorted(heavy), file=sys.stderr)
+"""
+BROKEN = """
+import sys
+import bpcli.examples
+def describe():
+    raise ZeroDivisionError("unforeseen")
+bpcli.examples.describe_examples = describe
+sys.argv = ["bpcli", "init", "--list"]
+from bpcli.cli.main import main
+main()
+"""
+
+
+def test_version(ok):
+    assert ok("--version").out == f"bpcli {bpcli.__version__}\n"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_every_command(ok, option):
+    assert all(f"\n  {name} " in ok(option).out for name in COMMANDS)
+
+
+def test_help_says_where_to_start(ok):
+    assert "bpcli init xor" in ok("--help").out
+
+
+def test_no_command_shows_the_help_as_wrong_usage(cli):
+    result = cli()
+    assert result.code == 2
+    assert "Usage: bpcli" in result.out + result.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_an_example(ok, command):
+    assert f"Example: bpcli {command}" in ok(command, "--help").out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["epochs-calc", "--n", "10", "--batch", "3"]])
+def test_starts_without_the_heavy_libraries(arguments):
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
+    assert done.stderr == "imported:\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["train"], "Missing argument"),
+        (["train", "a.yaml", "b.yaml"], "unexpected extra argument"),
+        (["train", "a.yaml", "--epoch", "3"], "No such option"),
+        (["train", "a.yaml", "--threads", "0"], "--threads"),
+        (["predict", "a", "b", "c"], "takes a run and one data file"),
+        (["eval", "--checkpoint", "newest"], "expected best or last, got newest"),
+        (["eval", "--data", "a.csv", "--split", "val"], "a file given with --data has no splits"),
+        (["eval", "--data", "a", "--data", "b", "--data", "c"], "takes one file, or two"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(cli, arguments, message):
+    result = cli(*arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert result.out == ""
+
+
+def test_an_unforeseen_error_keeps_its_traceback():
+    done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "ZeroDivisionError: unforeseen" in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error(process, configs, ok, datasets):
+    ok("train", configs / "iris.yaml", "--set", "training.epochs=1")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        result = process("predict", "runs/iris", datasets / "iris.csv", stdout=pipe)
+    assert result.err == ""
+    assert result.code == 0
+
+
+def test_training_goes_on_when_nobody_reads_its_lines(configs, run_files):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        arguments = [sys.executable, "-m", "bpcli", "train", str(configs / "xor.yaml"), "--set", "training.epochs=50"]
+        subprocess.run(arguments, stdout=pipe, stderr=pipe, check=False, timeout=60)
+    assert run_files(Path("runs/xor")).last.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["epochs-calc", "--n", "10", "--batch", "3"], ["init", "--list"]])
+def test_a_full_device_is_exit_code_6(process, arguments):
+    with Path("/dev/full").open("wb") as full:
+        result = process(*arguments, stdout=full)
+    assert "Traceback" not in result.err
+    assert result.code == 6
+    assert "No space left on device" in result.err
+
+
+def test_ascii_locale_and_no_home(process, configs):
+    env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": None}
+    result = process("train", configs / "xor.yaml", "--set", "training.epochs=3", env=env)
+    assert result.code == 0, result.err
+    assert "files    runs/xor/" in result.out
+
+
+@pytest.mark.parametrize("command", ["eval", "predict", "validate"])
+def test_class_names_that_the_terminal_cannot_show(process, ok, write_config, command):
+    Path("tiere.csv").write_text("x,tier\n1,Bär\n2,Bär\n8,Löwe\n9,Löwe\n", encoding="utf-8")
+    write_config(
+        {
+            "data": {"train": "tiere.csv"},
+            "network": {"layers": [1, 2]},
+            "loss": "log_likelihood",
+            "training": {"epochs": 2},
+        },
+        "tiere.yaml",
+    )
+    ok("train", "tiere.yaml")
+    arguments = {"eval": [], "predict": ["tiere.csv"], "validate": ["tiere.yaml"]}[command]
+    result = process(command, *arguments, env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
+    assert "Traceback" not in result.err
+    assert result.code == 0

@@ -1,0 +1,208 @@
+"""bpcli predict: a stranger's way from a table of their own to predictions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import stat
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FRUIT = {
+    "name": "fruit",
+    "seed": 4,
+    "data": {"train": "fruit.csv", "target": "fruit", "scale": "standard", "test": 0.2},
+    "network": {"layers": [2, 8, 3], "activation": "tanh"},
+    "loss": "log_likelihood",
+    "optimizer": {"type": "adam", "learning_rate": 0.02},
+    "training": {"epochs": 60, "batch_size": 8},
+}
+CENTRES = {"apple": (150.0, 7.0), "cherry, sweet": (8.0, 2.0), "melon": (1500.0, 20.0)}
+
+
+def fruit_rows(n):
+    """n rows of weight, width and kind."""
+    rng = np.random.default_rng(0)
+    for k in range(n):
+        name = list(CENTRES)[k % 3]
+        weight, width = CENTRES[name] * rng.normal(1.0, 0.05, 2)
+        yield [f"{weight:.3f}", f"{width:.3f}", name]
+
+
+def write_csv(path, rows):
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def parsed(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def fruit(write_config):
+    """A table with text labels, and a config for it."""
+    write_csv("fruit.csv", [["weight", "width", "fruit"], *fruit_rows(60)])
+    return write_config(FRUIT, "fruit.yaml")
+
+
+@pytest.fixture
+def run(fruit, ok):
+    ok("train", fruit)
+    return Path("runs/fruit")
+
+
+def test_from_a_table_to_predictions(fruit, ok):
+    assert "3 classes: apple, cherry, sweet, melon" in ok("validate", fruit).out
+    ok("train", fruit)
+    assert "accuracy          1\n" in ok("eval").out
+    write_csv("new.csv", [["weight", "width"], [140, 6.5], [1400, 21], [9, 2.1]])
+    rows = parsed(ok("predict", "new.csv").out)
+    assert [row["prediction"] for row in rows] == ["apple", "melon", "cherry, sweet"]
+
+
+def test_gives_a_probability_for_each_class(run, ok):
+    rows = parsed(ok("predict", run, "fruit.csv").out)
+    assert list(rows[0]) == ["prediction", "p_apple", "p_cherry, sweet", "p_melon"]
+    for row in rows:
+        p = [float(row[f"p_{name}"]) for name in CENTRES]
+        assert sum(p) == pytest.approx(1, abs=1e-5)
+        assert row["prediction"] == list(CENTRES)[int(np.argmax(p))]
+
+
+def test_a_row_for_each_sample_in_their_order(run, ok):
+    rows = parsed(ok("predict", run, "fruit.csv").out)
+    assert [row["prediction"] for row in rows] == [row[2] for row in fruit_rows(60)]
+
+
+def test_numbers_read_back_as_they_were(run, ok):
+    import bpcli
+
+    rows = parsed(ok("predict", run, "fruit.csv").out)
+    values = bpcli.load(run).predict_file(Path("fruit.csv")).values
+    np.testing.assert_array_equal([float(row["p_melon"]) for row in rows], values[:, 2])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [["width", "weight"], ["fruit", "width", "weight"], ["weight", "width", "colour"], ["id", "width", "x", "weight"]],
+    ids=["another order", "with the target", "an extra column", "extra columns before"],
+)
+def test_columns_are_matched_by_name(run, ok, columns):
+    given = [dict(zip(["weight", "width", "fruit"], row, strict=True)) for row in fruit_rows(9)]
+    write_csv("new.csv", [columns, *([row.get(name, "7") for name in columns] for row in given)])
+    write_csv("plain.csv", [["weight", "width"], *([row["weight"], row["width"]] for row in given)])
+    assert ok("predict", run, "new.csv").out == ok("predict", run, "plain.csv").out
+
+
+def test_an_unseen_class_in_the_target_column_is_no_matter(run, ok):
+    write_csv("new.csv", [["weight", "width", "fruit"], [140, 7, "unknown"]])
+    assert parsed(ok("predict", run, "new.csv").out)[0]["prediction"] == "apple"
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([["weight"], [1]], "width"),
+        ([["weight", "width"], [1, "broad"]], "broad"),
+        ([["weight", "width"], [1, ""]], "width"),
+        ([["weight", "width"], [1, "nan"]], "width"),
+        ([["weight", "width"]], "new.csv"),
+        ([[140, 7], [140, 7]], "width"),
+    ],
+    ids=["missing feature", "text", "empty cell", "nan", "no rows", "no header"],
+)
+def test_data_that_do_not_fit_are_exit_code_3(run, cli, rows, named):
+    write_csv("new.csv", rows)
+    result = cli("predict", run, "new.csv")
+    assert result.code == 3
+    assert "new.csv" in result.err
+    assert named in result.err
+    assert result.out == ""
+
+
+def test_a_file_that_is_not_there_is_exit_code_3(run, cli):
+    result = cli("predict", run, "nothing.csv")
+    assert result.code == 3
+    assert "nothing.csv" in result.err
+
+
+def test_a_run_without_a_data_file_says_what_is_missing(run, cli):
+    result = cli("predict", run)
+    assert result.code in (2, 3)
+    assert "INPUT" in result.err or "data file" in result.err
+
+
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_writes_to_a_file(run, ok, option):
+    shown = ok("predict", run, "fruit.csv").out
+    result = ok("predict", run, "fruit.csv", option, "predictions.csv")
+    assert Path("predictions.csv").read_text() == shown
+    assert result.out == ""
+    assert "predictions.csv: 60 predictions" in result.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_output_to_a_device_or_pipe_does_not_replace_it(run, ok):
+    os.mkfifo("pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text()), daemon=True)
+    reader.start()
+    ok("predict", run, "fruit.csv", "-o", "pipe")
+    assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
+    reader.join(5)
+    assert len(parsed(read[0])) == 60
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
+def test_output_through_a_link_writes_where_it_leads(run, ok):
+    Path("elsewhere").mkdir()
+    Path("link.csv").symlink_to("elsewhere/predictions.csv")
+    ok("predict", run, "fruit.csv", "-o", "link.csv")
+    assert len(parsed(Path("elsewhere/predictions.csv").read_text())) == 60
+
+
+def test_takes_a_checkpoint_file(run, ok):
+    best = run / "checkpoints" / "best.npz"
+    assert ok("predict", best, "fruit.csv").out == ok("predict", run, "fruit.csv").out
+
+
+def test_a_checkpoint_is_enough_without_its_run(run, ok):
+    shown = ok("predict", run, "fruit.csv").out
+    Path("model.npz").write_bytes((run / "checkpoints" / "best.npz").read_bytes())
+    for path in sorted(run.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert ok("predict", "model.npz", "fruit.csv").out == shown
+
+
+def test_two_classes_on_one_output_give_a_probability_each(ok, configs, datasets):
+    ok("train", configs / "xor.yaml")
+    rows = parsed(ok("predict", datasets / "xor.csv").out)
+    assert [row["prediction"] for row in rows] == ["0", "1", "1", "0"]
+    assert list(rows[0]) == ["prediction", "p_0", "p_1"]
+
+
+def test_several_targets_keep_their_names(ok, configs, datasets):
+    ok("train", configs / "textbook-2-2-2.yaml")
+    assert ok("predict", datasets / "textbook-2-2-2.csv").out.startswith("t1,t2\n")
+
+
+@pytest.mark.parametrize("scale", ["none", "standard", "minmax"])
+def test_regression_gives_the_datas_own_units(ok, write_config, scale):
+    x = np.linspace(0, 1, 40)
+    factor = 1.0 if scale == "none" else 1000.0
+    write_csv("line.csv", [["x", "y"], *([f"{value}", f"{factor * (2 * value + 5)}"] for value in x)])
+    config = {
+        "data": {"train": "line.csv", "scale": scale},
+        "network": {"layers": [1, 1]},
+        "optimizer": {"type": "adam", "learning_rate": 0.1},
+        "training": {"epochs": 150, "batch_size": 8},
+    }
+    ok("train", write_config(config, "line.yaml"))
+    rows = parsed(ok("predict", "line.csv").out)
+    assert list(rows[0]) == ["y"]
+    np.testing.assert_allclose([float(row["y"]) for row in rows], factor * (2 * x + 5), rtol=0.05)

@@ -1,0 +1,147 @@
+"""Stopped from outside: the state is saved, the exit code says so, and the run goes on to the same bits."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import bpcli
+from bpcli.errors import InterruptedRunError
+
+SETTINGS = ["training.early_stopping=null", "training.epochs=1000"]
+SETS = [part for text in SETTINGS for part in ("--set", text)]
+EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """The same training without a stop: its library run, as a folder."""
+    config = Path(__file__).parents[2] / "configs" / "iris.yaml"
+    return bpcli.train(config, SETTINGS, out=tmp_path_factory.mktemp("unbroken") / "run").folder
+
+
+@pytest.fixture
+def running(start, configs):
+    """`running(...)`: a training process in the middle of its epochs."""
+
+    def call(*arguments):
+        child = start("train", configs / "iris.yaml", *arguments)
+        assert child.stderr.readline().startswith("epoch 1/")
+        time.sleep(0.15)
+        return child
+
+    return call
+
+
+def wait_for(path, seconds=30):
+    """Until the file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda x: str(int(x))
+)
+def test_a_signal_saves_and_a_resume_gives_the_same_bits(running, ok, run_files, unbroken, number, code):
+    child = running(*SETS)
+    child.send_signal(number)
+    out, err = child.communicate(timeout=30)
+    run = run_files(Path("runs/iris"))
+    assert child.returncode == code
+    assert "the state is saved. Go on with: bpcli resume runs/iris" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (run.path / "summary.json").exists()
+    ok("resume", run.path)
+    assert run.weights() == run_files(unbroken).weights()
+    assert run.weights("best") == run_files(unbroken).weights("best")
+    assert run.log() == run_files(unbroken).log()
+
+
+def test_a_kill_and_a_resume_give_the_same_bits(running, ok, run_files, unbroken):
+    child = running(*EVERY)
+    run = run_files(Path("runs/iris"))
+    wait_for(run.last)
+    child.kill()
+    child.wait(30)
+    ok("resume", run.path)
+    assert run.weights() == run_files(unbroken).weights()
+    assert run.log() == run_files(unbroken).log()
+
+
+def test_a_kill_before_the_first_checkpoint_loses_nothing_but_time(running, ok, run_files, unbroken):
+    child = running(*SETS)
+    child.kill()
+    child.wait(30)
+    run = run_files(Path("runs/iris"))
+    assert not run.last.exists()
+    assert "starting from the beginning" in ok("resume", run.path).err
+    assert run.weights() == run_files(unbroken).weights()
+    assert run.log() == run_files(unbroken).log()
+
+
+def test_a_kill_leaves_the_folder_free(running, cli):
+    child = running(*EVERY)
+    child.kill()
+    child.wait(30)
+    assert cli("resume", "runs/iris", "--set", "training.epochs=1", "-q").code != 7
+
+
+def raise_at(epoch, *numbers):
+    """A show function that raises signals in this very process."""
+
+    def show(report):
+        if report.epoch == epoch:
+            for number in numbers:
+                signal.raise_signal(number)
+
+    return show
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_library_raises_an_error_with_the_exit_code(configs, number, code):
+    with pytest.raises(InterruptedRunError) as caught:
+        bpcli.train(configs / "xor.yaml", show=raise_at(3, number))
+    assert caught.value.exit_code == code
+    assert bpcli.load("runs/xor", which="last").checkpoint.state["step"] == 4
+
+
+def test_a_second_interrupt_quits_at_once(configs):
+    with pytest.raises(KeyboardInterrupt):
+        bpcli.train(configs / "xor.yaml", show=raise_at(3, signal.SIGINT, signal.SIGINT))
+
+
+def test_handlers_are_as_before_afterwards(configs):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    bpcli.train(configs / "xor.yaml", ["training.epochs=2"])
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_in_the_middle_of_an_epoch_is_no_loss(ok, configs, run_files, monkeypatch):
+    monkeypatch.setattr("bpcli.engine.trainer.REPORT_SECONDS", 0.0)  # a report after every iteration
+    overrides = ["training.early_stopping=null", "training.epochs=6"]
+
+    def show(report):
+        if report.step == 15:
+            assert not report.complete
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError):
+        bpcli.train(configs / "iris.yaml", overrides, show=show)
+    ok("resume", "runs/iris")
+    whole = run_files(bpcli.train(configs / "iris.yaml", overrides).folder)
+    assert run_files(Path("runs/iris")).weights() == whole.weights()
+    assert run_files(Path("runs/iris")).log() == whole.log()
+
+
+def test_a_signal_after_the_last_epoch_still_leaves_a_summary(configs, ok):
+    try:
+        bpcli.train(configs / "xor.yaml", ["training.epochs=3"], show=raise_at(3, signal.SIGINT))
+    except InterruptedRunError:
+        ok("resume", "runs/xor")
+    assert Path("runs/xor/summary.json").is_file()

@@ -1,0 +1,76 @@
+"""bpcli step: the first training step with every number in it, against a textbook."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+X, Y = (0.05, 0.10), (0.01, 0.99)
+TEXTBOOK = {
+    ("dense_1", "z"): (0.3775, 0.3925),
+    ("dense_1", "a"): (0.593269992107, 0.596884378260),
+    ("dense_2", "z"): (1.105905967060, 1.224921404096),
+    ("dense_2", "a"): (0.751365069552, 0.772928465321),
+    ("dense_2", "delta"): (0.138498561629, -0.038098236517),
+    ("dense_2", "gradient", "b"): (0.138498561629, -0.038098236517),
+    ("dense_2", "gradient", "W"): ((0.082167040564, 0.082667627848), (-0.022602540477, -0.022740242216)),
+    ("dense_1", "delta"): (0.008771354689, 0.009954254705),
+    ("dense_1", "gradient", "b"): (0.008771354689, 0.009954254705),
+    ("dense_1", "gradient", "W"): ((0.000438567734, 0.000877135469), (0.000497712735, 0.000995425471)),
+    ("dense_2", "after", "W"): ((0.358916479718, 0.408666186076), (0.511301270239, 0.561370121108)),
+    ("dense_2", "after", "b"): (0.530750719186, 0.619049118258),
+    ("dense_1", "after", "W"): ((0.149780716133, 0.199561432266), (0.249751143632, 0.299502287265)),
+    ("dense_1", "after", "b"): (0.345614322655, 0.345022872647),
+    ("dense_1", "before", "W"): ((0.15, 0.20), (0.25, 0.30)),
+    ("dense_2", "before", "b"): (0.60, 0.60),
+}
+
+
+@pytest.fixture
+def step(ok, configs):
+    return json.loads(ok("step", configs / "textbook-2-2-2.yaml", "--json").out)
+
+
+@pytest.mark.parametrize("key", TEXTBOOK, ids=" ".join)
+def test_gives_the_number_of_the_textbook(step, key):
+    value = next(layer for layer in step["layers"] if layer["name"] == key[0])
+    for name in key[1:]:
+        value = value[name]
+    wanted = np.array(TEXTBOOK[key])
+    np.testing.assert_allclose(np.array(value).reshape(wanted.shape), wanted, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "value"), [("loss", 0.298371108760), ("loss_after", 0.280471446791)])
+def test_gives_the_loss_of_the_textbook(step, name, value):
+    assert step[name] == pytest.approx(value, rel=0, abs=1e-9)
+
+
+def test_gives_the_sample(step):
+    assert (step["x"], step["y"]) == ([list(X)], [list(Y)])
+
+
+def test_the_step_is_the_one_that_training_takes(ok, configs, step, run_files):
+    ok("train", configs / "textbook-2-2-2.yaml")
+    with np.load(run_files(Path("runs/textbook-2-2-2")).last) as weights:
+        np.testing.assert_array_equal(weights["dense_1.W"], step["layers"][0]["after"]["W"])
+
+
+def test_text_shows_every_quantity(ok, configs):
+    out = ok("step", configs / "textbook-2-2-2.yaml").out
+    for text in ("0.593269992107", "0.138498561629", "0.358916479718", "loss = 0.29837110876", "delta = dL/dz"):
+        assert text in out
+
+
+def test_overrides_apply(ok, configs):
+    after = json.loads(
+        ok("step", configs / "textbook-2-2-2.yaml", "--set", "optimizer.learning_rate=1e-12", "--json").out
+    )
+    assert after["loss_after"] == pytest.approx(after["loss"], abs=1e-9)
+
+
+def test_writes_no_run(ok, configs):
+    ok("step", configs / "textbook-2-2-2.yaml")
+    assert list(Path().iterdir()) == []

@@ -1,0 +1,137 @@
+"""bpcli validate: every error of a config and its data at once, or OK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+WRONG = """\
+name: wrong
+seed: -1
+dtype: float16
+data:
+  train: xor.csv
+  targt: y
+network:
+  layers: [2, 0, 1]
+  activation: sigmoidd
+loss: mean_squared
+optimizer: {type: sgd, learning_rate: fast}
+training:
+  epochs: 10
+  batch_size: 0
+trainng: {}
+"""
+PROBLEMS = {
+    "seed": (2, "must be at least 0, got -1"),
+    "dtype": (3, "float32"),
+    "data.targt": (6, 'did you mean "target"?'),
+    "network.layers": (8, "at least 1, got 0"),
+    "network.activation": (9, 'did you mean "sigmoid"?'),
+    "loss": (10, "mean_squared"),
+    "optimizer.learning_rate": (11, "expected a number"),
+    "training.batch_size": (14, "must be at least 1, got 0"),
+    "trainng": (15, 'did you mean "training"?'),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["xor", "or", "and", "xor-bias-free", "textbook-2-2-2", "iris", "digits", "breast-cancer", "diabetes", "spirals"],
+)
+def test_every_example_is_ok(ok, configs, name):
+    path = configs / f"{name}.yaml"
+    result = ok("validate", path)
+    assert result.out.startswith(f"{path}: OK\n")
+    assert result.err == ""
+
+
+def test_says_what_the_data_and_the_network_are(ok, configs):
+    out = ok("validate", configs / "iris.yaml").out
+    assert "90 train, 30 val, 30 test samples of 4" in out
+    assert "classification, 3 classes: setosa, versicolor, virginica" in out
+    assert "4-16-3, 131 parameters" in out
+
+
+def test_trains_nothing(ok, configs):
+    ok("validate", configs / "iris.yaml")
+    assert list(Path().iterdir()) == []
+
+
+@pytest.fixture
+def wrong(cli):
+    Path("wrong.yaml").write_text(WRONG)
+    return cli("validate", "wrong.yaml")
+
+
+def test_all_problems_are_shown_at_once(wrong):
+    assert wrong.code == 2
+    lines = wrong.err.splitlines()
+    assert lines[0] == f"{len(PROBLEMS)} errors:"
+    assert len(lines) == len(PROBLEMS) + 1
+
+
+@pytest.mark.parametrize("key", PROBLEMS)
+def test_a_problem_names_file_line_key_and_what_was_expected(wrong, key):
+    line, message = PROBLEMS[key]
+    found = [text for text in wrong.err.splitlines() if text.startswith(f"wrong.yaml:{line} {key}")]
+    assert len(found) == 1
+    assert message in found[0]
+
+
+def test_problems_come_in_the_order_of_the_file(wrong):
+    numbers = [int(text.split(":")[1].split()[0]) for text in wrong.err.splitlines()[1:]]
+    assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("[2, 4, 1]", "[3, 4, 1]"), 11, "network.layers[0]: the data has 2 inputs (x1, x2), got 3"),
+        (
+            ("[2, 4, 1]", "[2, 4, 3]"),
+            11,
+            "network.layers[2]: the data has 2 classes (0, 1), which takes 2 outputs or 1",
+        ),
+        (("task: classification", "task: regresion"), 9, "data.task"),
+        (("epochs: 5000", "epochs: 5000, epochs: 3"), 16, "epochs"),
+        (("seed: 7", "seed: 7\nseed: 8"), 4, "seed"),
+    ],
+)
+def test_one_problem_is_one_line(cli, configs, datasets, change, line, message):
+    text = (configs / "xor.yaml").read_text().replace("../datasets", str(datasets))
+    assert change[0] in text
+    Path("mine.yaml").write_text(text.replace(*change))
+    result = cli("validate", "mine.yaml")
+    assert result.code == 2
+    assert result.err.startswith(f"error: mine.yaml:{line} ")
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_wrong_data_are_exit_code_3(cli, configs):
+    Path("bad.csv").write_text("x1,x2,y\n0,0,0\n0,one,1\n")
+    result = cli("validate", configs / "xor.yaml", "--set", "data.train=bad.csv")
+    assert result.code == 3
+    assert "bad.csv:3" in result.err
+    assert "one" in result.err
+
+
+def test_an_override_is_checked_too(cli, configs):
+    result = cli("validate", configs / "xor.yaml", "--set", "training.epochs=-3")
+    assert result.code == 2
+    assert "training.epochs: must be at least 1, got -3" in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(b"", "empty.yaml"), (b"- a\n- b\n", "mapping"), (b"a: [1\n", "empty.yaml:"), (b"\xff\xfe\x00", "UTF-8")],
+    ids=["empty", "a list", "no end", "not UTF-8"],
+)
+def test_what_is_no_config(cli, content, named):
+    Path("empty.yaml").write_bytes(content)
+    result = cli("validate", "empty.yaml")
+    assert result.code == 2
+    assert named in result.err
+    assert "Traceback" not in result.err

@@ -1,0 +1,71 @@
+"""The rooms of the house and the one way in which they may import each other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "bpcli"
+
+# room -> the rooms it may import from
+ALLOWED = {
+    "errors": set(),
+    "engine": {"errors"},
+    "data": {"engine", "errors"},
+    "config": {"engine", "errors"},
+    "runs": {"data", "engine", "errors"},
+    "interrupts": set(),
+    "session": {"config", "data", "engine", "errors"},
+    "training": {"session", "runs", "config", "data", "engine", "errors", "interrupts"},
+    "trained": {"session", "runs", "config", "data", "engine", "errors"},
+    "examples": {"runs", "errors"},
+    "views": {"trained", "training", "session", "config", "data", "engine", "errors"},
+    "api": {"trained", "training", "config", "data", "engine", "errors"},
+    "cli": {"views", "examples", "trained", "training", "session", "runs", "config", "data", "engine", "errors"},
+    "__init__": {"api"},
+    "__main__": {"cli"},
+}
+FORBIDDEN_IN_ENGINE = {"yaml", "pydantic", "typer", "tqdm", "csv", "json"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, also late and for type checking."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "bpcli" else {node.module}
+            )
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way_only(path: Path) -> None:
+    room = room_of(path)
+    rooms = {name.split(".")[1] for name in imports_of(path) if name.startswith("bpcli.")} - {room, "__version__"}
+    assert rooms <= ALLOWED[room]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "engine"], ids=lambda path: path.name)
+def test_the_engine_needs_only_numpy(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports_of(path)} & FORBIDDEN_IN_ENGINE
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "engine"], ids=lambda path: path.name)
+def test_the_engine_never_prints_nor_opens_files(path: Path) -> None:
+    calls = {node.func.id for node in ast.walk(ast.parse(path.read_text())) if _is_plain_call(node)}
+    assert not calls & {"print", "open", "input"}
+
+
+def _is_plain_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
