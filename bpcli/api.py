@@ -35,8 +35,10 @@ def train(
     return start_run(file, out=None if out is None else Path(out), threads=threads, show=show)
 
 
-def load(path: str | Path, *, which: str = "best") -> TrainedModel:
-    """The trained network of a run folder (`which`: "best" or "last") or of a checkpoint file.
+def load(path: str | Path, *, which: str | None = None) -> TrainedModel:
+    """The trained network of a run folder or of a checkpoint file.
+
+    which: "best" or "last" of a run folder; None is the best, or the last with early_stopping.restore_best: false.
 
     Raises:
         RunError: there is no checkpoint, or it cannot be used.

@@ -68,8 +68,10 @@ class TrainedModel:
         self.theta = checkpoint.theta(self.model.network)
 
     @classmethod
-    def load(cls, path: str | Path, *, which: str = "best") -> TrainedModel:
-        """From a run folder (`which`: "best" or "last") or a checkpoint file.
+    def load(cls, path: str | Path, *, which: str | None = None) -> TrainedModel:
+        """From a run folder or a checkpoint file.
+
+        which: "best" or "last" of a run folder; None is the best, or the last with early_stopping.restore_best: false.
 
         Raises:
             RunError: there is no checkpoint, or it cannot be used.
@@ -177,11 +179,14 @@ class TrainedModel:
         return EvaluationResult(name, len(part), evaluation.loss, metrics, confusion)
 
 
-def _checkpoint_of(run: RunFolder, which: str) -> Checkpoint:
+def _checkpoint_of(run: RunFolder, which: str | None) -> Checkpoint:
     best = run.checkpoints / "best.npz"
-    if which == "best" and best.exists():
-        return load_checkpoint(best)
-    checkpoint, _ = last_checkpoint(run)
-    if checkpoint is None:
+    if which != "last" and best.exists():
+        checkpoint = load_checkpoint(best)
+        stopping = checkpoint.config["training"]["early_stopping"]
+        if which == "best" or stopping is None or stopping["restore_best"]:
+            return checkpoint
+    last, _ = last_checkpoint(run)
+    if last is None:
         raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {run.path}")
-    return checkpoint
+    return last

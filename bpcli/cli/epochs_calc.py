@@ -13,7 +13,9 @@ def epochs_calc(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, to count all iterations.")] = None,
     drop_last: Annotated[bool, typer.Option("--drop-last", help="Leave a short last batch out.")] = False,
 ) -> None:
-    """Counts the iterations (weight updates) of an epoch: ceil(N / B).
+    """Counts the iterations (updates) of an epoch.
+
+    ceil(N / B) for N samples in batches of B.
 
     Example: bpcli epochs-calc --n 50000 --batch 256 --epochs 10
     """

@@ -29,17 +29,24 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train, val or test. Default: test if there is one, else val, else train.")
     ] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="best or last. Default: best, or last with early_stopping.restore_best: false.", show_default=False
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Shows loss and metrics of a trained network, and for classes the scores of each and the confusion matrix.
+    """Shows loss and metrics of a trained network.
+
+    For classes also the scores of each class, and the confusion matrix.
 
     Example: bpcli eval runs/iris --split train
     """
     from bpcli.trained import TrainedModel
     from bpcli.views.evaluation import evaluation_json, evaluation_text
 
-    if checkpoint not in ("best", "last"):
+    if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
     if data and split:
         raise typer.BadParameter("a file given with --data has no splits", param_hint="--split")

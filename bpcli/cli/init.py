@@ -12,7 +12,9 @@ def init(
     name: Annotated[str | None, typer.Argument(help="The example's name; see --list.", show_default=False)] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the examples.")] = False,
 ) -> None:
-    """Writes an example: configs/NAME.yaml and the data it needs in datasets/. Never overwrites a file.
+    """Writes an example config and its data.
+
+    configs/NAME.yaml, and what it needs in datasets/; no file is ever overwritten.
 
     Example: bpcli init iris
     """

@@ -22,7 +22,9 @@ def predict(
         typer.Option("-o", "--output", help="Write the CSV here instead of to the terminal.", show_default=False),
     ] = None,
 ) -> None:
-    """Writes predictions as CSV: labels and probabilities, or values in the data's own units; a row for each sample.
+    """Writes predictions as CSV, a row for each sample.
+
+    Labels and probabilities, or values in the data's own units. Columns are matched by name.
 
     Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
     """

@@ -19,7 +19,9 @@ def resume(
     threads: options.Threads = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Goes on with a run from its last checkpoint, as if it had never stopped.
+    """Goes on with a run from its last checkpoint.
+
+    The result is the same, bit for bit, as if it had never stopped.
 
     Example: bpcli resume runs/xor --set training.epochs=10000
     """

@@ -8,7 +8,9 @@ from bpcli.cli import options
 
 
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
-    """Shows the first training step in full: z, a, the loss, delta, every gradient, the weights before and after.
+    """Shows one training step with every number in it.
+
+    z, a, the loss, delta, every gradient, and the weights before and after.
 
     The batch is the first training.batch_size samples in their own order.
 

@@ -17,7 +17,7 @@ def summary(
     ],
     set_: options.Set = None,
 ) -> None:
-    """Shows the layers, their output shapes, parameters and memory.
+    """Shows the layers, their shapes and parameters.
 
     Example: bpcli summary configs/mnist-30.yaml
     """

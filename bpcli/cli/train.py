@@ -20,7 +20,9 @@ def train(
     threads: options.Threads = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Trains the network of a config; writes a run folder with the losses, checkpoints and a summary.
+    """Trains a config; writes a run folder.
+
+    It holds the config as it was used, the losses, the checkpoints and a summary.
 
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """

@@ -8,7 +8,7 @@ from bpcli.cli import options
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
-    """Checks a config and its data, and trains nothing.
+    """Checks a config and its data; trains nothing.
 
     Example: bpcli validate configs/iris.yaml
     """

@@ -32,7 +32,11 @@ REPORT_SECONDS = 0.25  # within a long epoch, a report at least this often
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Stops when `monitor` has not got better by more than min_delta for `patience` epochs."""
+    """Stops when `monitor` has not got better by more than min_delta for `patience` epochs.
+
+    restore_best: whether the weights of the best epoch are the run's result, or those of the last one. Training itself
+    leaves both in its state, so that it can be gone on with.
+    """
 
     monitor: str = "val_loss"
     patience: Annotated[int, AtLeast(1)] = 6

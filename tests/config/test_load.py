@@ -167,12 +167,6 @@ def test_a_fraction_in_an_override_is_no_path(write):
     assert data_plan(load_config(write(), ["data.val=0.2"])).val == 0.2
 
 
-def test_a_home_folder_means_the_same_in_the_file_and_in_an_override(write, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    from_file = train_of(load_config(write(TEXT.replace("data.csv", "~/d.csv"))))
-    assert from_file == train_of(load_config(write(), ["data.train=~/d.csv"]))
-
-
 # --- the file itself --------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +199,7 @@ def test_a_config_without_a_name_is_called_after_its_file(write, file, name):
     assert load_config(write(path=file)).config.name == name
 
 
-@pytest.mark.parametrize("file", ["a:b?.yaml", "-x-.yaml", "_a.yaml", "x" * 99 + " y.yaml", "ａ.yaml", "²½.yaml"])
+@pytest.mark.parametrize("file", ["a:b?.yaml", "-x-.yaml", "_a.yaml", "x" * 99 + " y.yaml", "\uff41.yaml", "²½.yaml"])
 def test_the_name_taken_from_a_file_is_one_a_config_may_have(write, file):
     name = load_config(write(path=file)).config.name
     assert load_config(write(f"name: {name!r}\n{TEXT}")).config.name == name
