@@ -27,7 +27,7 @@ from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerError, Network
 from bpcli.engine.protocols import Activation, Metric
 from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState, random_streams
+from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, TrainOptions, Validation, train
 
 DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
@@ -88,7 +88,10 @@ class Session:
     def start(self) -> TrainState:
         """The state before the first iteration."""
         config = self.model.config
-        return TrainState.start(self.model.network, config.optimizer, seed=config.seed, dtype=config.dtype)
+        shards = self.options.shards or MOST_SHARDS
+        return TrainState.start(
+            self.model.network, config.optimizer, seed=config.seed, dtype=config.dtype, shards=shards
+        )
 
     def train(self, state: TrainState, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
         """Trains `state` on; see `bpcli.engine.trainer.train`."""

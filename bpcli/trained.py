@@ -65,7 +65,7 @@ class TrainedModel:
         self.file = ConfigFile(parse(tree), tree, base)
         self.plan = data_plan(self.file)
         self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
-        self.theta = checkpoint.theta(self.model.network)
+        self.theta, self.stats = checkpoint.weights(self.model.network)
 
     @classmethod
     def load(cls, path: str | Path, *, which: str | None = None) -> TrainedModel:
@@ -111,7 +111,7 @@ class TrainedModel:
     def _predict_raw(self, raw: RawData) -> Prediction:
         x = self.model.inputs(self.preparation.inputs(raw, self.plan.dtype))
         with one_blas_thread():
-            output = predict(self.model.network, self.theta, x)
+            output = predict(self.model.network, self.theta, x, stats=self.stats)
         preparation = self.preparation
         if preparation.classes is not None:
             values = preparation.probabilities(output)
@@ -170,7 +170,9 @@ class TrainedModel:
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
         with one_blas_thread():
-            evaluation = Evaluator(model.network, model.config.loss, self.theta, model.samples(part))()
+            evaluation = Evaluator(
+                model.network, model.config.loss, self.theta, model.samples(part), stats=self.stats
+            )()
         metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
         confusion = None
         if self.preparation.classes is not None:

@@ -188,7 +188,8 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
 def _scores(session: Session, state: TrainState) -> Scores:
     model, scores = session.model, {}
     for name, part in session.datasets.parts.items():
-        evaluation = Evaluator(model.network, model.config.loss, state.theta, model.samples(part))()
+        evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
+        evaluation = evaluator()
         metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
         scores[name] = {"loss": evaluation.loss, **metrics}
     return scores

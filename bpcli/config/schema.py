@@ -217,6 +217,7 @@ class Training(Strict):
     shuffle: bool = True
     shards: Annotated[int | str, _number_or("auto", owner=TrainOptions, name="shards")] = "auto"
     clip_norm: Annotated[float | None, checked(TrainOptions, "clip_norm")] = None
+    clip_value: Annotated[float | None, checked(TrainOptions, "clip_value")] = None
     early_stopping: Annotated[
         EarlyStopping | None,
         Read(lambda v: v if v is None or isinstance(v, EarlyStopping) else build(EarlyStopping, v)),

@@ -11,6 +11,18 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 DType: TypeAlias = Literal["float32", "float64"]
+Scale: TypeAlias = float | Array  # one factor for the whole batch, or one for each sample, (N, 1)
+
+
+def batch_array(n: int, shape: Shape, dtype: DType) -> Array:
+    """An uninitialised array (n, *shape) for a batch.
+
+    Images (n, C, H, W) lie in memory as (C, H, W, n): with the batch innermost, what a convolution copies and a pooling
+    compares are long contiguous rows instead of a few numbers at a time.
+    """
+    if len(shape) < 2:
+        return np.empty((n, *shape), dtype)
+    return np.moveaxis(np.empty((*shape, n), dtype), -1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +37,5 @@ class Scratch:
 
     @classmethod
     def beside(cls, shape: Shape, dtype: DType) -> Scratch:
-        """Work memory for arrays of this shape, batch axis included."""
-        return cls(full=np.empty(shape, dtype), row=np.empty((*shape[:-1], 1), dtype))
+        """Work memory for a batch's arrays of this shape, batch axis included."""
+        return cls(full=batch_array(shape[0], shape[1:], dtype), row=np.empty((*shape[:-1], 1), dtype))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scratch, Shape
+from bpcli.engine.arrays import Array, Scratch, Shape, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
@@ -24,10 +24,10 @@ class Evaluation:
     output: Array
 
 
-def predict(network: Network, theta: Array, x: Array) -> Array:
+def predict(network: Network, theta: Array, x: Array, *, stats: Array | None = None) -> Array:
     """a^L (N, *out_shape), a new array in theta's dtype, for inputs x (N, *in_shape), floats or bytes."""
     output = np.empty((len(x), *network.out_shape), theta.dtype)
-    chunks = _Chunks(network, theta, len(x))
+    chunks = _Chunks(network, theta, stats, len(x))
     for low, high in chunks.bounds:
         chunks.forward(x, low, high, output[low:high])
     return output
@@ -36,14 +36,17 @@ def predict(network: Network, theta: Array, x: Array) -> Array:
 class Evaluator:
     """Loss and outputs of a network on one split, as often as asked: buffers are made once.
 
-    theta is read anew at every call.
+    theta and stats are read anew at every call.
     """
 
-    def __init__(self, network: Network, loss: Loss, theta: Array, samples: Samples) -> None:
+    def __init__(
+        self, network: Network, loss: Loss, theta: Array, samples: Samples, *, stats: Array | None = None
+    ) -> None:
         self.samples = samples
         self.scale = batch_scale(loss, len(samples))
-        self.chunks = _Chunks(network, theta, len(samples))
+        self.chunks = _Chunks(network, theta, stats, len(samples))
         self.output = np.empty((len(samples), *network.out_shape), theta.dtype)
+        self.weights = {n: np.empty((n, 1), theta.dtype) for n in self.chunks.sizes}
         self.targets = {n: np.empty((n, *network.out_shape), theta.dtype) for n in self.chunks.sizes}
         self.objectives = {
             n: Objective(loss, network.output_activation, n, network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
@@ -58,21 +61,22 @@ class Evaluator:
             self.samples.fetch_targets(slice(low, high), target)
             logits = self.chunks.forward(self.samples.x, low, high, self.output[low:high])
             with np.errstate(all="ignore"):
-                total += self.objectives[high - low].value_and_delta(logits, target, self.scale)[0]
+                scale = self.samples.fetch_scale(slice(low, high), self.scale, self.weights[high - low])
+                total += self.objectives[high - low].value_and_delta(logits, target, scale)[0]
         return Evaluation(total, self.output)
 
 
 class _Chunks:
     """Buffers for the forward pass over n samples: one size of chunk, and one for what is left over."""
 
-    def __init__(self, network: Network, theta: Array, n: int) -> None:
+    def __init__(self, network: Network, theta: Array, stats: Array | None, n: int) -> None:
         self.network = network
         size = max(1, min(n, CHUNK_NUMBERS // _widest(network)))
         self.bounds = [(low, min(low + size, n)) for low in range(0, n, size)]
         self.sizes = {high - low for low, high in self.bounds}
         grad = np.empty_like(theta)  # never written: the stacks are bound to it, and only go forward
-        self.stacks = {k: network.bind(theta, grad, k) for k in self.sizes}
-        self.inputs = {k: np.empty((k, *network.in_shape), theta.dtype) for k in self.sizes}
+        self.stacks = {k: network.bind(theta, grad, k, stats=stats) for k in self.sizes}
+        self.inputs = {k: batch_array(k, network.in_shape, theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
         self.scratch = {k: Scratch.beside((k, *network.out_shape), theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
 
     def forward(self, x: Array, low: int, high: int, output: Array) -> Array:

@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
 from bpcli.engine.samples import Samples
+from bpcli.engine.state import MOST_SHARDS, TrainState
 
 # A second shard pays from about this many multiply-adds in the forward pass of a step.
 WORK_OF_A_SHARD = 4_000_000
-MOST_SHARDS = 2
 
 
 def shards_for(network: Network, n: int) -> int:
@@ -30,26 +30,31 @@ def shards_for(network: Network, n: int) -> int:
         for name, spec in placed.spec.param_specs(placed.in_shape).items()
         if name == "W"
     )
+    if network.has_trait("whole_batch"):
+        return 1
     return max(1, min(MOST_SHARDS, n, per_sample * n // WORK_OF_A_SHARD))
 
 
 class Shard:
     """A part of the batch: n of its rows, on memory of its own."""
 
-    def __init__(self, network: Network, loss: Loss, theta: Array, grad: Array, n: int) -> None:
-        dtype = theta.dtype.name
-        self.stack = network.bind(theta, grad, n)
+    def __init__(self, network: Network, loss: Loss, state: TrainState, grad: Array, n: int, k: int) -> None:
+        dtype = grad.dtype.name
+        noise = state.noise[k] if state.noise else None
+        self.stack = network.bind(state.theta, grad, n, stats=state.stats, noise=noise)
         self.objective = Objective(loss, network.output_activation, n, network.out_shape, dtype)  # type: ignore[arg-type]
         self.grad = grad
-        self.x = np.empty((n, *network.in_shape), dtype)
+        self.x = batch_array(n, network.in_shape, dtype)  # type: ignore[arg-type]
         self.y = np.empty((n, *network.out_shape), dtype)
+        self.weights = np.empty((n, 1), dtype)
 
     def run(self, samples: Samples, rows: slice | Array, scale: float) -> float:
         """The shard's part of the loss; its gradient is then in `grad`."""
         with np.errstate(all="ignore"):  # what is not finite is found by the trainer, which names the layer
             samples.fetch(rows, self.x, self.y)
             logits = self.stack.forward(self.x, training=True)
-            value, delta = self.objective.value_and_delta(logits, self.y, scale)
+            weighted = samples.fetch_scale(rows, scale, self.weights)
+            value, delta = self.objective.value_and_delta(logits, self.y, weighted)
             self.stack.backward(delta)
         return value
 
@@ -67,7 +72,7 @@ class BatchGradient:
         self,
         network: Network,
         loss: Loss,
-        theta: Array,
+        state: TrainState,
         grad: Array,
         *,
         n: int,
@@ -82,9 +87,10 @@ class BatchGradient:
             Shard(
                 network,
                 loss,
-                theta,
+                state,
                 grad if k == 0 else np.empty_like(grad),
                 self.bounds[k + 1] - self.bounds[k],
+                k,
             )
             for k in range(shards)
         ]

@@ -31,6 +31,15 @@ class Zeros:
         return np.zeros(shape)
 
 
+@initializers.register("ones")
+@dataclass(frozen=True, kw_only=True)
+class Ones:
+    """Every value 1: for the scales of a normalisation."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.ones(shape)
+
+
 @initializers.register("normal")
 @dataclass(frozen=True, kw_only=True)
 class Normal:

@@ -15,7 +15,7 @@ from bpcli.engine.activations.identity import Identity
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.parameters import ParamLayout
-from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec
+from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec, Trait
 from bpcli.engine.registry import initializers, layers
 
 Trainable: TypeAlias = bool | Literal["weights", "biases"]
@@ -79,7 +79,9 @@ class Network:
         self.output_activation: Activation = self.entries[-1].activation or Identity()
         self.placed = tuple(self._place())
         self.out_shape = self.placed[-1].out_shape
-        self.layout = ParamLayout.of(self._param_specs())
+        specs = self._param_specs()
+        self.layout = ParamLayout.of({name: spec for name, spec in specs.items() if spec.learned})
+        self.stats_layout = ParamLayout.of({name: spec for name, spec in specs.items() if not spec.learned})
         self._check_given_values()
 
     def _place(self) -> list[PlacedLayer]:
@@ -125,6 +127,10 @@ class Network:
             if got != shape:
                 raise LayerError(index, key, f"expected the shape {shape} (row j into neuron j), got {got}")
 
+    def has_trait(self, trait: Trait) -> bool:
+        """Whether any layer has it."""
+        return any(trait in placed.spec.traits for placed in self.placed)
+
     @cached_property
     def decay_mask(self) -> Array:
         """float64 (P,): 1 where weight decay acts: weights that are not frozen."""
@@ -165,19 +171,37 @@ class Network:
                 view[...] = given[name][2]
         return theta
 
-    def bind(self, theta: Array, grad: Array, n: int) -> Stack:
-        """The stack on its memory, for batches of n samples. Stacks may share theta; each writes its own grad."""
-        return Stack(self, theta, grad, n)
+    def initial_stats(self, dtype: DType) -> Array:
+        """What layers keep up themselves, at its start: a vector like theta, laid out by `stats_layout`."""
+        stats = np.empty(self.stats_layout.size, dtype)
+        for name, view in self.stats_layout.views(stats).items():
+            spec = self.stats_layout.specs[name]
+            view[...] = spec.init.draw(spec.shape, np.random.default_rng(0))  # zeros or ones: nothing is random
+        return stats
+
+    def bind(
+        self, theta: Array, grad: Array, n: int, *, stats: Array | None = None, noise: np.random.Generator | None = None
+    ) -> Stack:
+        """The stack on its memory, for batches of n samples. Stacks may share theta, each has its own grad.
+
+        stats: by default new ones. noise: by default a generator of its own, with seed 0.
+        """
+        if stats is None:
+            stats = self.initial_stats(theta.dtype.name)  # type: ignore[arg-type]  # float32 or float64
+        return Stack(self, theta, grad, n, stats, noise or np.random.default_rng(0))
 
 
 class Stack:
     """A network bound to memory, for batches of exactly n samples: x (n, *in_shape) -> logits z^L (n, *out_shape)."""
 
-    def __init__(self, network: Network, theta: Array, grad: Array, n: int) -> None:
+    def __init__(
+        self, network: Network, theta: Array, grad: Array, n: int, stats: Array, noise: np.random.Generator
+    ) -> None:
         self.network = network
         self.n = n
         self.layers: list[Layer] = []
-        params, grads = network.layout.views(theta), network.layout.views(grad)
+        params = network.layout.views(theta) | network.stats_layout.views(stats)
+        grads = network.layout.views(grad)
         overwrite_x = False
         for placed in network.placed:
             bindings = Bindings(
@@ -188,9 +212,10 @@ class Stack:
                 grads=of_layer(grads, placed.name),
                 needs_dx=bool(self.layers),
                 overwrite_x=overwrite_x,
+                noise=noise,
             )
             self.layers.append(placed.spec.build(bindings))
-            overwrite_x = placed.spec.output_is_free
+            overwrite_x = "free_output" in placed.spec.traits
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The logits z^L (n, *out_shape): a buffer of the last layer, valid until the next call."""

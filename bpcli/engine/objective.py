@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bpcli.engine.activations.identity import Identity
-from bpcli.engine.arrays import Array, DType, Scratch, Shape
+from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape
 from bpcli.engine.protocols import Activation, Loss
 
 
@@ -27,8 +27,8 @@ class Objective:
         self.scratch = Scratch.beside((n, *out_shape), dtype)
         self.a = None if isinstance(self.activation, Identity) else np.empty((n, *out_shape), dtype)
 
-    def value_and_delta(self, z: Array, target: Array, scale: float) -> tuple[float, Array]:
-        """(L, dL/dz^L) for logits and targets (n, *out_shape); L = scale * (sum over the samples).
+    def value_and_delta(self, z: Array, target: Array, scale: Scale) -> tuple[float, Array]:
+        """(L, dL/dz^L) for logits and targets (n, *out_shape); L = sum over the samples of scale * loss.
 
         delta is a buffer of this object, valid until the next call.
         """

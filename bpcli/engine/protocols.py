@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, DType, Scratch, Shape
+from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape, batch_array
 
 
 class Initializer(Protocol):
@@ -40,20 +40,27 @@ class Activation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """One parameter array of a layer: its shape, how it starts, and whether weight decay acts on it."""
+    """One array of a layer: its shape and how it starts.
+
+    decay: whether weight decay acts on it. learned: False for what the layer keeps up itself, such as running means:
+    it lies in a vector of its own, `stats`, which no optimizer sees, and has no gradient.
+    """
 
     shape: Shape
     init: Initializer
     decay: bool = True
+    learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
     """The memory a layer is built on, for batches of exactly `n` samples.
 
-    params, grads: the layer's own views into theta and grad, by the names of its `param_specs`.
+    params: the layer's own views into theta, and into stats for those not learned, by the names of its `param_specs`.
+    grads: likewise into grad, of those learned.
     needs_dx: whether `backward` must return dL/dx (not for the first layer).
     overwrite_x: whether `forward` may write its output over its input.
+    noise: what a layer draws from in training, such as dropout's masks.
     """
 
     n: int
@@ -63,10 +70,18 @@ class Bindings:
     grads: Mapping[str, Array]
     needs_dx: bool
     overwrite_x: bool
+    noise: np.random.Generator
 
     def empty(self, shape: Shape) -> Array:
-        """A buffer for the batch: (n, *shape), in the network's dtype, contents undefined."""
-        return np.empty((self.n, *shape), self.dtype)
+        """A buffer for the batch: (n, *shape), in the network's dtype and memory order, contents undefined."""
+        return batch_array(self.n, shape, self.dtype)
+
+
+# What the network must know of a kind of layer:
+# free_output: its output is its own buffer, and its backward does not read it, so what follows may overwrite it
+# noise: it draws random numbers in training
+# whole_batch: it looks across samples, so a batch cannot be split into shards
+Trait: TypeAlias = Literal["free_output", "noise", "whole_batch"]
 
 
 class Layer(Protocol):
@@ -84,14 +99,14 @@ class Layer(Protocol):
 class LayerSpec(Protocol):
     """A layer's hyperparameters: shapes and parameters can be asked for without any memory being made."""
 
-    output_is_free: ClassVar[bool]  # its output is its own buffer and its backward does not read it again
+    traits: ClassVar[frozenset[Trait]]
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """The shape of one sample's output. Raises ValueError, naming the fix, where the input does not fit."""
         ...
 
     def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
-        """The parameters by name: "W" for weights, "b" for biases. Empty for a layer without any."""
+        """The arrays by name: "W" for weights, "b" for biases. Empty for a layer without any."""
         ...
 
     def build(self, bindings: Bindings) -> Layer:
@@ -100,7 +115,7 @@ class LayerSpec(Protocol):
 
 
 class Loss(Protocol):
-    """L = scale * (sum over the batch of one sample's loss)."""
+    """L = sum over the batch of scale * (one sample's loss)."""
 
     @property
     def reduction(self) -> str:
@@ -115,8 +130,8 @@ class Loss(Protocol):
         """
         ...
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
-        """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M)."""
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
+        """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M); scale a number, or (N, 1)."""
         ...
 
 
@@ -148,11 +163,33 @@ class Optimizer(Protocol):
         ...
 
 
-class Schedule(Protocol):
-    """How the learning rate moves."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When in training: the epoch under way and the iteration of the run, both from 0; and how long training lasts."""
 
-    def factor(self, epoch: int, step: int) -> float:
-        """What the optimizer's rate is multiplied by, in epoch 0, 1, ... and at iteration 0, 1, ... of the run."""
+    epoch: int
+    step: int
+    iterations_per_epoch: int
+    epochs: int
+
+
+class Schedule(Protocol):
+    """How the learning rate moves.
+
+    `memory` is the schedule's own, empty at the start and kept in checkpoints, for one that needs to remember.
+    """
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        """What the optimizer's learning rate is multiplied by at that moment."""
+        ...
+
+
+@runtime_checkable
+class WatchingSchedule(Schedule, Protocol):
+    """A schedule that is told after each epoch how training goes."""
+
+    def after_epoch(self, value: float, memory: dict[str, float]) -> None:
+        """Notes the monitored value, which is better the smaller it is."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, Scale
 
 BYTE_SCALE = 1.0 / 255.0
 
@@ -17,11 +17,13 @@ class Samples:
 
     x: (N, *shape), floats as they go into the network, or bytes, which are scaled to 0..1 as they are fetched.
     y: (N, M) floats; or class indices (N,), with `codes` (classes, M) whose row c is the target for class c.
+    weights: (N, 1) floats that multiply each sample's loss; None where all are 1.
     """
 
     x: Array
     y: Array
     codes: Array | None = None
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -37,6 +39,13 @@ class Samples:
             np.take(self.codes, self.y[rows], axis=0, out=y, mode="clip")
         else:
             _copy_rows(self.y, rows, y)
+
+    def fetch_scale(self, rows: slice | Array, scale: float, out: Array) -> Scale:
+        """scale, times each sample's weight where there are weights: then written to the buffer `out` (n, 1)."""
+        if self.weights is None:
+            return scale
+        _copy_rows(self.weights, rows, out)
+        return np.multiply(out, scale, out=out)
 
 
 def fetch_inputs(x: Array, rows: slice | Array, out: Array) -> None:

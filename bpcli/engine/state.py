@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +14,10 @@ from bpcli.engine.protocols import Optimizer
 
 GeneratorState: TypeAlias = Mapping[str, Any]
 
+MOST_SHARDS = 2  # unless training.shards says more
+
 # Each purpose has its own stream, so that drawing more for one leaves the others as they were.
-STREAMS = ("init", "split", "shuffle")
+STREAMS = ("init", "split", "shuffle", "noise")
 
 
 def random_streams(seed: int) -> dict[str, np.random.Generator]:
@@ -26,6 +28,13 @@ def random_streams(seed: int) -> dict[str, np.random.Generator]:
     }
 
 
+def generator_at(state: GeneratorState) -> np.random.Generator:
+    """A generator in a state that was read off another."""
+    generator = np.random.Generator(np.random.PCG64())
+    generator.bit_generator.state = state
+    return generator
+
+
 @dataclass
 class Best:
     """The state after the epoch with the best monitored `value` so far: enough to go on from there."""
@@ -34,8 +43,11 @@ class Best:
     epoch: int
     step: int
     theta: Array
+    stats: Array
     vectors: dict[str, Array]
     shuffle: GeneratorState
+    noise: list[GeneratorState]
+    memory: dict[str, float]
     stall_value: float
     stall_epoch: int
 
@@ -48,11 +60,15 @@ class TrainState:
     `loss_sum` is the sum so far of each batch's loss times its samples, and `shuffle_before` is the state that the
     shuffling generator had before it drew the epoch's order, from which the order can be drawn again.
     `stall_value` and `stall_epoch` are early stopping's: the value to beat, and since when it stands.
+    `stats` is what layers keep up themselves; `noise` has a generator for each shard of a batch,
+    `memory` is the learning-rate schedule's.
     """
 
     theta: Array
+    stats: Array
     vectors: dict[str, Array]
     shuffle: np.random.Generator
+    noise: list[np.random.Generator]
     epoch: int = 0
     step: int = 0
     position: int = 0
@@ -62,15 +78,20 @@ class TrainState:
     stall_value: float | None = None
     stall_epoch: int = 0
     seconds: float = 0.0
+    memory: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, network: Network, optimizer: Optimizer, *, seed: int, dtype: DType) -> TrainState:
-        """The state before the first iteration."""
+    def start(
+        cls, network: Network, optimizer: Optimizer, *, seed: int, dtype: DType, shards: int = MOST_SHARDS
+    ) -> TrainState:
+        """The state before the first iteration. shards: how many parts a batch is split into at most."""
         streams = random_streams(seed)
         return cls(
             theta=network.initial_theta(streams["init"], dtype),
+            stats=network.initial_stats(dtype),
             vectors={name: np.zeros(network.layout.size, dtype) for name in optimizer.vector_names()},
             shuffle=streams["shuffle"],
+            noise=streams["noise"].spawn(shards) if network.has_trait("noise") else [],
         )
 
     def is_better(self, value: float, sign: float) -> bool:
@@ -86,8 +107,11 @@ class TrainState:
                 epoch=self.epoch,
                 step=self.step,
                 theta=self.theta.copy(),
+                stats=self.stats.copy(),
                 vectors={name: vector.copy() for name, vector in self.vectors.items()},
                 shuffle=self.shuffle.bit_generator.state,
+                noise=[generator.bit_generator.state for generator in self.noise],
+                memory=dict(self.memory),
                 stall_value=self.stall_value,
                 stall_epoch=self.stall_epoch,
             )
@@ -96,10 +120,13 @@ class TrainState:
         best.value, best.epoch, best.step = value, self.epoch, self.step
         best.stall_value, best.stall_epoch = self.stall_value, self.stall_epoch
         np.copyto(best.theta, self.theta)
+        np.copyto(best.stats, self.stats)
         for name, vector in self.vectors.items():
             np.copyto(best.vectors[name], vector)
         if self.shuffle_before is not None:  # else nothing has been drawn: every epoch is one batch, or in order
             best.shuffle = self.shuffle.bit_generator.state
+        best.memory = dict(self.memory)
+        best.noise = [generator.bit_generator.state for generator in self.noise]
 
     def at_best(self) -> TrainState:
         """The state as it was after the best epoch; shares its arrays with `best`.
@@ -110,12 +137,13 @@ class TrainState:
         if self.best is None:
             raise ValueError("no epoch is finished yet")
         best = self.best
-        shuffle = np.random.Generator(np.random.PCG64())
-        shuffle.bit_generator.state = best.shuffle
         return TrainState(
             theta=best.theta,
+            stats=best.stats,
             vectors=best.vectors,
-            shuffle=shuffle,
+            shuffle=generator_at(best.shuffle),
+            noise=[generator_at(state) for state in best.noise],
+            memory=dict(best.memory),
             epoch=best.epoch,
             step=best.step,
             best=best,

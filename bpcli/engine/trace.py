@@ -50,7 +50,8 @@ def trace_step(network: Network, loss: Loss, state: TrainState, update: Update, 
     """
     theta = state.theta
     before, grad = theta.copy(), np.empty_like(theta)
-    stack = network.bind(theta, grad, len(x))
+    noise = state.noise[0] if state.noise else None
+    stack = network.bind(theta, grad, len(x), stats=state.stats, noise=noise)
     objective = Objective(loss, network.output_activation, len(x), network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
     scale = batch_scale(loss, len(x))
     with np.errstate(over="ignore"):  # exp(-z) of a very negative z: sigmoid is then 0, as it should be

@@ -19,7 +19,7 @@ from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
-from bpcli.engine.protocols import Loss, Optimizer, Schedule
+from bpcli.engine.protocols import Loss, Optimizer, Schedule, WatchingSchedule
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
@@ -58,6 +58,7 @@ class TrainOptions:
     shards: Annotated[int, AtLeast(1)] | None = None
     threads: Annotated[int, AtLeast(1)] = 1
     clip_norm: Annotated[float, MoreThan(0)] | None = None
+    clip_value: Annotated[float, MoreThan(0)] | None = None
     early_stopping: EarlyStopping | None = None
     goal: float | None = None
     min_change: Annotated[float, MoreThan(0)] | None = None
@@ -152,7 +153,17 @@ class _Trainer:
 
         theta = state.theta
         self.grad = np.empty_like(theta)
-        self.update = Update(network, optimizer, theta, schedule=schedule, clip_norm=options.clip_norm)
+        self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
+        self.update = Update(
+            network,
+            optimizer,
+            theta,
+            iterations_per_epoch=self.iterations,
+            epochs=options.epochs,
+            schedule=schedule,
+            clip_norm=options.clip_norm,
+            clip_value=options.clip_value,
+        )
         self.before = None if options.min_change is None else np.empty_like(theta)
         self.small_change = False
 
@@ -160,7 +171,7 @@ class _Trainer:
         self.gradients = {n: self._batch_gradient(n) for n in self._batch_sizes()}
         self.evaluator = None
         if validation is not None:
-            self.evaluator = Evaluator(network, loss, theta, validation.samples)
+            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats)
         self.monitor, self.sign = self._monitor()
 
     def __enter__(self) -> _Trainer:
@@ -176,7 +187,7 @@ class _Trainer:
 
     def _batch_gradient(self, n: int) -> BatchGradient:
         shards = min(n, self.options.shards or shards_for(self.network, n))
-        return BatchGradient(self.network, self.loss, self.state.theta, self.grad, n=n, shards=shards, pool=self.pool)
+        return BatchGradient(self.network, self.loss, self.state, self.grad, n=n, shards=shards, pool=self.pool)
 
     def _monitor(self) -> tuple[str, float]:
         """What is watched for the best epoch, and the sign that makes smaller better."""
@@ -268,6 +279,8 @@ class _Trainer:
         watched: dict[str, float | None] = {"train_loss": train_loss, "val_loss": val_loss, **metrics}
         value = watched[self.monitor]
         assert value is not None  # val_loss is only monitored where there is a validation split
+        if self.watching is not None:
+            self.watching.after_epoch(self.sign * value, state.memory)
         self._keep_best(value)
         stop: StopReason | None = None
         if options.goal is not None and train_loss <= options.goal:

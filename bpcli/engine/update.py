@@ -8,14 +8,15 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.protocols import Optimizer, Schedule
+from bpcli.engine.protocols import Moment, Optimizer, Schedule
 from bpcli.engine.state import TrainState
 
 
 class Update:
     """An optimizer's step on a network's parameters, on memory made once.
 
-    clip_norm: a longer gradient is shortened to this Euclidean norm, over all parameters that learn.
+    clip_value: each number of the gradient is first cut to -clip_value..clip_value. clip_norm: a longer gradient is
+    then shortened to this Euclidean norm, over all parameters that learn.
     """
 
     def __init__(
@@ -24,10 +25,15 @@ class Update:
         optimizer: Optimizer,
         theta: Array,
         *,
+        iterations_per_epoch: int,
+        epochs: int,
         schedule: Schedule | None = None,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        self.optimizer, self.schedule, self.clip_norm = optimizer, schedule, clip_norm
+        self.optimizer, self.schedule = optimizer, schedule
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.iterations_per_epoch, self.epochs = iterations_per_epoch, epochs
         self.scratch = np.empty_like(theta)
         self.decay = network.decay_mask.astype(theta.dtype)
         mask = network.trainable_mask
@@ -47,11 +53,15 @@ class Update:
         square = float(np.dot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
         if not math.isfinite(square):
             return False
+        if self.clip_value is not None:
+            np.clip(grad, -self.clip_value, self.clip_value, out=grad)
+            square = float(np.dot(grad, grad))
         if self.clip_norm is not None and square > self.clip_norm**2:
             np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
         rate = self.optimizer.learning_rate
         if self.schedule is not None:
-            rate *= self.schedule.factor(state.epoch, state.step)
+            moment = Moment(state.epoch, state.step, self.iterations_per_epoch, self.epochs)
+            rate *= self.schedule.factor(moment, state.memory)
         self.learning_rate = rate
         state.step += 1
         self.optimizer.step(

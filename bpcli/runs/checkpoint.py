@@ -23,14 +23,14 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.state import Best, TrainState
+from bpcli.engine.state import Best, TrainState, generator_at
 from bpcli.errors import RunError
 from bpcli.runs.files import write_atomically
 
 FORMAT = 1
 PREPARATION_FIELDS = ("task", "in_shape", "byte_input", "feature_names", "target_names", "classes")
-STATE_FIELDS = ("epoch", "step", "position", "loss_sum", "shuffle_before", "stall_value", "stall_epoch")
-BEST_FIELDS = ("value", "epoch", "step", "shuffle", "stall_value", "stall_epoch")
+STATE_FIELDS = ("epoch", "step", "position", "loss_sum", "shuffle_before", "stall_value", "stall_epoch", "memory")
+BEST_FIELDS = ("value", "epoch", "step", "shuffle", "noise", "memory", "stall_value", "stall_epoch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +50,24 @@ class Checkpoint:
     state: Mapping[str, Any]
     info: Mapping[str, Any]
 
-    def theta(self, network: Network) -> Array:
-        """The flat parameter vector for the network of this checkpoint's config.
+    def weights(self, network: Network) -> tuple[Array, Array]:
+        """The flat vectors theta and stats for the network of this checkpoint's config.
 
         Raises:
             RunError: the stored arrays are those of another network.
         """
         shapes = {name: array.shape for name, array in self.params.items()}
-        if shapes != network.layout.shapes():
-            raise RunError(f"{self.path}: its weights {shapes} are not those of its network {network.layout.shapes()}")
-        theta = np.empty(network.layout.size, str(self.config["dtype"]))
-        for name, view in network.layout.views(theta).items():
+        expected = network.layout.shapes() | network.stats_layout.shapes()
+        if shapes != expected:
+            raise RunError(f"{self.path}: its weights {shapes} are not those of its network {expected}")
+        dtype = str(self.config["dtype"])
+        theta, stats = np.empty(network.layout.size, dtype), np.empty(network.stats_layout.size, dtype)
+        for name, view in (network.layout.views(theta) | network.stats_layout.views(stats)).items():
             np.copyto(view, self.params[name])
-        return theta
+        return theta, stats
 
     def restore(self, network: Network, fresh: TrainState) -> TrainState:
-        """The state as it was saved. `fresh` is a new state of the same network and optimizer.
+        """The state as it was saved. `fresh` is a new state of the same network and optimizer, to compare with.
 
         Raises:
             RunError: the stored arrays do not fit.
@@ -74,15 +76,18 @@ class Checkpoint:
             raise RunError(
                 f"{self.path}: its optimizer has {sorted(self.vectors)}, the config's {sorted(fresh.vectors)}"
             )
-        theta, vectors = self.theta(network), dict(self.vectors)
-        fields = dict(self.state)
-        fresh.shuffle.bit_generator.state = fields.pop("shuffle")
+        theta, stats = self.weights(network)
+        vectors, fields = dict(self.vectors), dict(self.state)
+        shuffle = generator_at(fields.pop("shuffle"))
+        noise = [generator_at(state) for state in fields.pop("noise")]
         best_fields, best = fields.pop("best"), None
         if best_fields is not None:
-            own = self.best or {"theta": theta.copy(), **{name: vector.copy() for name, vector in vectors.items()}}
+            own = self.best or {
+                name: array.copy() for name, array in {"theta": theta, "stats": stats, **vectors}.items()
+            }
             best_vectors = {name: own[name] for name in vectors}
-            best = Best(**best_fields, theta=own["theta"], vectors=best_vectors)
-        return TrainState(theta=theta, vectors=vectors, shuffle=fresh.shuffle, best=best, **fields)
+            best = Best(**best_fields, theta=own["theta"], stats=own["stats"], vectors=best_vectors)
+        return TrainState(theta=theta, stats=stats, vectors=vectors, shuffle=shuffle, noise=noise, best=best, **fields)
 
 
 def save_checkpoint(
@@ -103,10 +108,10 @@ def save_checkpoint(
     """
     best = state.best
     is_best = best is not None and best.theta is state.theta
-    arrays = dict(network.layout.views(state.theta))
+    arrays = network.layout.views(state.theta) | network.stats_layout.views(state.stats)
     arrays |= {f"optimizer/{name}": vector for name, vector in state.vectors.items()}
     if best is not None and not is_best:
-        arrays["best/theta"] = best.theta
+        arrays |= {"best/theta": best.theta, "best/stats": best.stats}
         arrays |= {f"best/{name}": vector for name, vector in best.vectors.items()}
     for name, scaler in (("x_scaler", preparation.x_scaler), ("y_scaler", preparation.y_scaler)):
         if scaler is not None:
@@ -153,6 +158,7 @@ def _digest(array: Array) -> str:
 def _state_fields(state: TrainState, *, with_clock: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(state, name) for name in STATE_FIELDS}
     fields["shuffle"] = state.shuffle.bit_generator.state
+    fields["noise"] = [generator.bit_generator.state for generator in state.noise]
     fields["best"] = state.best and {name: getattr(state.best, name) for name in BEST_FIELDS}
     return fields | ({"seconds": state.seconds} if with_clock else {})
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine import registry
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, batch_array
 from bpcli.engine.protocols import Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
+from bpcli.engine.trainer import iterations_per_epoch
 from bpcli.engine.update import Update
 from bpcli.session import Session
 
@@ -21,15 +22,18 @@ def first_step(session: Session) -> StepTrace:
     samples = model.samples(session.datasets.parts["train"])
     n = min(session.options.batch_size or len(samples), len(samples))
     config, state = model.config, session.start()
-    x = np.empty((n, *model.network.in_shape), config.dtype)
+    x = batch_array(n, model.network.in_shape, config.dtype)
     y = np.empty((n, *model.network.out_shape), config.dtype)
     samples.fetch(slice(0, n), x, y)
     update = Update(
         model.network,
         config.optimizer,
         state.theta,
+        iterations_per_epoch=iterations_per_epoch(len(samples), n, drop_last=session.options.drop_last),
+        epochs=session.options.epochs,
         schedule=config.schedule,
         clip_norm=session.options.clip_norm,
+        clip_value=session.options.clip_value,
     )
     return trace_step(model.network, config.loss, state, update, x, y)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import re
+import struct
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -231,8 +234,10 @@ def test_lines_are_few_where_epochs_are_many(ok, configs):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
-def test_shows_a_bar_on_a_terminal(start, configs):
+@pytest.mark.parametrize("size", [(50, 120), (24, 80), (0, 0)], ids=["wide", "usual", "of unknown size"])
+def test_shows_a_bar_on_a_terminal(start, configs, size):
     terminal, child_end = pty.openpty()
+    fcntl.ioctl(child_end, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     child = start("train", configs / "xor.yaml", "--set", "training.epochs=3000", stderr=child_end)
     os.close(child_end)
     shown = b""
@@ -244,7 +249,7 @@ def test_shows_a_bar_on_a_terminal(start, configs):
     os.close(terminal)
     assert child.wait(30) == 0
     assert b"\r" in shown
-    assert b"/3000 epochs" in shown
+    assert b"/3000 epochs, loss 0." in shown
     assert b"Traceback" not in shown
 
 

@@ -210,12 +210,13 @@ def test_initializer_is_seeded_and_has_the_right_shape(name: str) -> None:
         ("normal", 0.1**2),
         ("uniform", 1 / 12),
         ("zeros", 0.0),
+        ("ones", 0.0),
     ],
 )
 def test_initializer_has_its_variance(name: str, variance: float) -> None:
     weights = make(registry.initializers, name).draw((200, 600), np.random.default_rng(6))
     assert weights.var() == pytest.approx(variance, rel=0.02)
-    assert abs(weights.mean()) < 0.005
+    assert abs(weights.mean() - (name == "ones")) < 0.005
 
 
 def test_float32_and_float64_networks_start_alike() -> None:

@@ -62,12 +62,16 @@ def first_theta(case: dict[str, Any], network: Network) -> np.ndarray:
     return theta
 
 
+def first_state(case: dict[str, Any], network: Network) -> TrainState:
+    state = TrainState.start(network, part(Optimizer).read(case["optimizer"]), seed=0, dtype="float64")
+    state.theta[:] = first_theta(case, network)
+    return state
+
+
 def trained(case: dict[str, Any], epochs: int) -> tuple[list[float], dict[str, np.ndarray]]:
     """(each epoch's loss, the parameters by name) after so many epochs."""
     network = network_of(case)
-    optimizer = part(Optimizer).read(case["optimizer"])
-    state = TrainState.start(network, optimizer, seed=0, dtype="float64")
-    state.theta[:] = first_theta(case, network)
+    optimizer, state = part(Optimizer).read(case["optimizer"]), first_state(case, network)
     reports = train(
         network,
         part(Loss).read(case["loss"]),
@@ -98,8 +102,8 @@ def test_the_first_gradient_is_pytorchs(case: dict[str, Any]) -> None:
     network, loss = network_of(case), part(Loss).read(case["loss"])
     batch_size = case["training"]["batch_size"]
     n = case["samples"] if batch_size == "full" else batch_size
-    theta, grad = first_theta(case, network), np.full(network.layout.size, np.nan)
-    BatchGradient(network, loss, theta, grad, n=n)(Samples(stored(case, "x"), stored(case, "y")), slice(0, n))
+    state, grad = first_state(case, network), np.full(network.layout.size, np.nan)
+    BatchGradient(network, loss, state, grad, n=n)(Samples(stored(case, "x"), stored(case, "y")), slice(0, n))
     assert_close(network.layout.views(grad), stored_parameters(case, GRADIENT))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -111,6 +112,13 @@ def npy(array, **options):
     return out.getvalue()
 
 
+def later_epoch(members):
+    """Metadata of the right form that say something else."""
+    meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())
+    meta["state"]["epoch"] += 1
+    members["meta.npy"] = npy(np.array(json.dumps(meta)))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -121,8 +129,18 @@ def npy(array, **options):
         lambda members: members.update({"dense_1.b.npy": npy(np.zeros(2, np.float32))}),
         lambda members: members.update({"dense_1.b.npy": npy(np.zeros(2, np.float64))}),
         lambda members: members.update({"meta.npy": npy(np.array("{}"))}),
+        later_epoch,
     ],
-    ids=["one missing", "no meta", "no digest", "one too many", "other numbers", "another type", "other meta"],
+    ids=[
+        "one missing",
+        "no meta",
+        "no digest",
+        "one too many",
+        "other numbers",
+        "another type",
+        "no metadata",
+        "other metadata",
+    ],
 )
 def test_members_that_are_not_those_that_were_saved_are_refused(load, blobs, change):
     with pytest.raises(RunError, match=r"some\.npz: damaged"):
@@ -155,8 +173,6 @@ def test_a_bare_pickle_is_refused(load):
 
 
 def test_another_format_says_so(load, blobs):
-    import hashlib
-
     def newer(members):
         meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())
         text = json.dumps({**meta, "format": 2})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array, Scratch, Shape
-from bpcli.engine.protocols import Activation, Bindings, ParamSpec
+from bpcli.engine.protocols import Activation, Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
@@ -18,7 +18,7 @@ class ActivationSpec:
 
     function: Activation
 
-    output_is_free: ClassVar[bool] = False
+    traits: ClassVar[frozenset[Trait]] = frozenset()
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

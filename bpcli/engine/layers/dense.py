@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast, check_fields
 from bpcli.engine.initializers import GlorotUniform, Zeros
-from bpcli.engine.protocols import Bindings, Initializer, ParamSpec
+from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
@@ -28,7 +28,7 @@ class Dense:
     bias: bool = True
     init: Initializer | None = None
 
-    output_is_free: ClassVar[bool] = True
+    traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
 
     def __post_init__(self) -> None:
         check_fields(self)

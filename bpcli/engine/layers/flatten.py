@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.protocols import Bindings, ParamSpec
+from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
@@ -17,7 +17,7 @@ from bpcli.engine.registry import layers
 class Flatten:
     """(C, H, W) -> (C * H * W,): the last axis runs fastest."""
 
-    output_is_free: ClassVar[bool] = False
+    traits: ClassVar[frozenset[Trait]] = frozenset()
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return (math.prod(in_shape),)

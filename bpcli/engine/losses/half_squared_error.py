@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
@@ -22,8 +22,8 @@ class HalfSquaredError:
     def from_logits(self, activation: Activation) -> Loss | None:
         return None
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
-        np.subtract(output, target, out=d_output)
-        value = 0.5 * scale * float(np.vdot(d_output, d_output))
-        np.multiply(d_output, scale, out=d_output)
-        return value
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
+        error = scratch.full
+        np.subtract(output, target, out=error)
+        np.multiply(error, scale, out=d_output)
+        return 0.5 * float(np.vdot(error, d_output))

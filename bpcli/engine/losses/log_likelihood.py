@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
@@ -35,31 +35,32 @@ class LogLikelihood:
             f"or softmax (one of several classes), not {activations.name_of(activation)}"
         )
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         raise ValueError("log_likelihood is computed from logits: use from_logits(activation)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CategoricalLogLikelihood:
-    """L = ln(sum_k exp z_k) - sum_j y_j z_j for one sample, where the y_j sum to 1. output: the logits z (N, M)."""
+    """L = sum_j y_j (ln(sum_k exp z_k) - z_j) for one sample. output: the logits z (N, M); the y_j sum to 1."""
 
     reduction: Literal["mean", "sum"] = "mean"
 
     def from_logits(self, activation: Activation) -> None:
         return None
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
-        z, y, dz, row = output, target, d_output, scratch.row
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
+        z, y, dz, shifted, row = output, target, d_output, scratch.full, scratch.row
         np.maximum.reduce(z, axis=-1, keepdims=True, out=row)
-        np.subtract(z, row, out=dz)  # shifted by the largest: exp cannot overflow, no value changes
-        fit = float(np.vdot(y, dz))
-        np.exp(dz, out=dz)
+        np.subtract(z, row, out=shifted)  # by the largest: exp cannot overflow, no value changes
+        np.exp(shifted, out=dz)
         np.add.reduce(dz, axis=-1, keepdims=True, out=row)
         np.divide(dz, row, out=dz)
         np.subtract(dz, y, out=dz)
         np.multiply(dz, scale, out=dz)
         np.log(row, out=row)
-        return scale * (float(np.add.reduce(row, axis=None)) - fit)
+        np.subtract(row, shifted, out=shifted)  # -ln a
+        np.multiply(shifted, scale, out=shifted)
+        return float(np.vdot(y, shifted))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +75,19 @@ class BernoulliLogLikelihood:
     def from_logits(self, activation: Activation) -> None:
         return None
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, work = output, target, d_output, scratch.full
         np.greater(z, 0.0, out=dz)
         np.subtract(dz, y, out=dz)
+        np.multiply(dz, scale, out=dz)
         fit = float(np.vdot(z, dz))
         np.abs(z, out=work)
         np.negative(work, out=work)
         np.exp(work, out=work)
         np.log1p(work, out=work)
+        np.multiply(work, scale, out=work)
         value = float(np.add.reduce(work, axis=None)) + fit
         Sigmoid().forward(z, dz, scratch)
         np.subtract(dz, y, out=dz)
         np.multiply(dz, scale, out=dz)
-        return scale * value
+        return value

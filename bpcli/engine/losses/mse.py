@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
@@ -25,9 +25,10 @@ class MSE:
     def from_logits(self, activation: Activation) -> Loss | None:
         return None
 
-    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: float) -> float:
-        scale = scale / output.shape[-1]
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
+        weighted, outputs = scratch.full, float(output.shape[-1])
         np.subtract(output, target, out=d_output)
-        value = scale * float(np.vdot(d_output, d_output))
-        np.multiply(d_output, 2.0 * scale, out=d_output)
+        np.multiply(d_output, scale, out=weighted)
+        value = float(np.vdot(d_output, weighted)) / outputs
+        np.multiply(weighted, 2.0 / outputs, out=d_output)
         return value

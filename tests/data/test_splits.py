@@ -1,0 +1,133 @@
+"""Fractional splits: every row in one part, in the right numbers and shares, the same ones every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from bpcli.data.splits import Split, split_rows
+from bpcli.errors import DataError
+
+fractions = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.45]) | st.floats(0.01, 0.49)
+labels = st.lists(st.integers(0, 5), min_size=3, max_size=120)
+
+
+def split(n: int, *, seed: int = 0, **options) -> Split:
+    try:
+        return split_rows(n, rng=np.random.default_rng(seed), **options)
+    except DataError:
+        assume(False)
+        raise
+
+
+@settings(derandomize=True)
+@given(st.integers(1, 300), fractions, fractions, st.booleans(), st.booleans())
+def test_the_parts_are_disjoint_and_complete(n, val, test, in_order, stratify):
+    classes = np.arange(n) % 3 if stratify else None
+    parts = split(n, val=val, test=test, in_order=in_order, classes=classes)
+    together = np.concatenate([parts.train, parts.val, parts.test])
+    np.testing.assert_array_equal(np.sort(together), np.arange(n))
+
+
+@settings(derandomize=True)
+@given(st.integers(1, 300), fractions, fractions, st.booleans(), st.booleans())
+def test_a_part_has_its_fraction_of_the_rows_and_at_least_one(n, val, test, in_order, stratify):
+    classes = np.arange(n) % 3 if stratify else None
+    parts = split(n, val=val, test=test, in_order=in_order, classes=classes)
+    for part, fraction in ((parts.val, val), (parts.test, test)):
+        assert len(part) == (max(1, round(n * fraction)) if fraction else 0)
+
+
+@settings(derandomize=True)
+@given(st.integers(1, 300), fractions, fractions, st.booleans())
+def test_the_rows_of_a_part_are_in_ascending_order(n, val, test, in_order):
+    parts = split(n, val=val, test=test, in_order=in_order)
+    for part in (parts.train, parts.val, parts.test):
+        assert (np.diff(part) > 0).all()
+
+
+@settings(max_examples=200, derandomize=True)
+@given(labels, fractions, fractions, st.integers(0, 5))
+@example([0, 0, 0, 1, 1], 0.05, 0.05, 0)
+@example([0, 0, 0, 0, 1, 1, 2], 0.4, 0.25, 0)
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+def test_a_stratified_part_keeps_the_share_of_every_class_to_within_one_row(name, labels, val, test, seed):
+    classes = np.array(labels)
+    part = getattr(split(len(classes), val=val, test=test, classes=classes, seed=seed), name)
+    for c in np.unique(classes):
+        fair = len(part) * (classes == c).sum() / len(classes)
+        assert abs((classes[part] == c).sum() - fair) <= 1 + 1e-9
+
+
+def test_equal_classes_are_split_evenly():
+    classes = np.repeat([0, 1, 2], 50)
+    parts = split(150, val=0.2, test=0.2, classes=classes)
+    for part, count in ((parts.train, 30), (parts.val, 10), (parts.test, 10)):
+        assert np.bincount(classes[part]).tolist() == [count] * 3
+
+
+@pytest.mark.parametrize("classes", [None, np.arange(100) % 4])
+def test_the_same_seed_gives_the_same_split(classes):
+    one, other = (split(100, val=0.2, test=0.1, classes=classes, seed=3) for _ in range(2))
+    for name in ("train", "val", "test"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("classes", [None, np.arange(100) % 4])
+def test_another_seed_gives_another_split(classes):
+    one, other = (split(100, val=0.2, classes=classes, seed=seed) for seed in (3, 4))
+    assert not np.array_equal(one.val, other.val)
+
+
+@pytest.mark.parametrize("classes", [None, np.repeat([0, 1], 100)])
+def test_every_row_can_come_into_every_part(classes):
+    seen = {"train": set(), "val": set(), "test": set()}
+    for seed in range(100):
+        parts = split(200, val=0.25, test=0.25, classes=classes, seed=seed)
+        for name, rows in seen.items():
+            rows.update(getattr(parts, name).tolist())
+    assert all(len(rows) == 200 for rows in seen.values())
+
+
+def test_in_order_takes_the_last_rows_for_test_and_those_before_for_validation():
+    parts = split(10, val=0.2, test=0.3, in_order=True)
+    assert [part.tolist() for part in (parts.train, parts.val, parts.test)] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+def test_in_order_draws_nothing():
+    rng = np.random.default_rng(0)
+    split_rows(10, val=0.2, in_order=True, rng=rng)
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_without_fractions_all_rows_are_for_training():
+    parts = split(5)
+    assert parts.train.tolist() == [0, 1, 2, 3, 4]
+    assert (len(parts.val), len(parts.test)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("n", "val", "test", "message"),
+    [
+        (1, 0.2, 0.0, "1 rows? (is|are) too few to split off 1 for validation and 0 for test"),
+        (2, 0.2, 0.2, "2 rows are too few to split off 1 for validation and 1 for test"),
+        (10, 0.5, 0.5, "10 rows are too few to split off 5 for validation and 5 for test"),
+        (3, 0.9, 0.0, "3 rows are too few to split off 3 for validation"),
+    ],
+)
+def test_too_few_rows_are_an_error_with_the_numbers(n, val, test, message):
+    with pytest.raises(DataError, match=message):
+        split_rows(n, val=val, test=test, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_only_row_of_a_class_is_not_split_off(seed):
+    """What is only validated can never be learnt. Refusing such a split would do as well."""
+    classes = np.array([0] * 10 + [1] * 9 + [2])
+    try:
+        parts = split_rows(20, val=0.3, test=0.2, classes=classes, rng=np.random.default_rng(seed))
+    except DataError:
+        return
+    assert 2 in classes[parts.train]
