@@ -30,7 +30,10 @@ def train(
 
     Raises:
         BpcliError: ConfigError, DataError, ... as the exit codes of the command.
+        ValueError: overrides for a config that is loaded already.
     """
+    if isinstance(config, ConfigFile) and overrides:
+        raise ValueError("a loaded config has its overrides already: give them to load_config")
     file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
     return start_run(file, out=None if out is None else Path(out), threads=threads, show=show)
 

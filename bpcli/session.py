@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,12 +24,15 @@ from bpcli.engine.activations.identity import Identity
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.full_batch import objections
 from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerError, Network
-from bpcli.engine.protocols import Activation, Metric
+from bpcli.engine.protocols import Activation, FullBatchOptimizer, Metric
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, TrainOptions, Validation, train
+
+Problem: TypeAlias = tuple[KeyPath, str]
 
 DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
 
@@ -46,12 +50,9 @@ class Model:
     def samples(self, part: Part) -> Samples:
         """A split as the engine takes it: class indices are turned into targets for the network's outputs."""
         if self.preparation.classes is None:
-            return Samples(self._reshaped(part.x), part.y)
-        return Samples(
-            self._reshaped(part.x),
-            part.y,
-            target_codes(len(self.preparation.classes), self.network, self.plan),
-        )
+            return Samples(self._reshaped(part.x), part.y, weights=part.weights)
+        codes = target_codes(len(self.preparation.classes), self.network, self.plan)
+        return Samples(self._reshaped(part.x), part.y, codes, part.weights)
 
     def _reshaped(self, x: Array) -> Array:
         return x.reshape(len(x), *self.network.in_shape)
@@ -60,9 +61,12 @@ class Model:
         """Prepared inputs (N, *data shape) in the shape that the network takes."""
         return self._reshaped(x)
 
-    def metric_functions(self, part: Part) -> dict[str, Callable[[Array], float]]:
-        """Each metric as a function of the network's outputs (N, M) on this split."""
-        return {name: self._metric_function(metric, part) for name, metric in self.metrics.items()}
+    def metric_functions(
+        self, part: Part, metrics: Mapping[str, Metric] | None = None
+    ) -> dict[str, Callable[[Array], float]]:
+        """Each metric, of the config or those given, as a function of the network's outputs (N, M) on this split."""
+        named = self.metrics if metrics is None else metrics
+        return {name: self._metric_function(metric, part) for name, metric in named.items()}
 
     def _metric_function(self, metric: Metric, part: Part) -> Callable[[Array], float]:
         preparation = self.preparation
@@ -138,29 +142,45 @@ def check_alone(file: ConfigFile) -> Network | None:
     Raises:
         ConfigError: every problem found.
     """
-    config, problems = file.config, list[tuple[KeyPath, str]]()
-    network = None
-    if isinstance(config.network, PlainNetwork) and isinstance(config.network.activation, tuple):
-        hidden = len(config.network.layers) - 2
-        if len(config.network.activation) != hidden:
-            given = len(config.network.activation)
-            raise file.error((("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}"))
-    if config.network.input is not None:
-        network = _network(file, config.network.input)
-    problems += _task_problems(config)
+    config, problems = file.config, list[Problem]()
+    network, form = None, config.network
+    if isinstance(form, PlainNetwork) and isinstance(form.activation, tuple):
+        hidden, given = len(form.layers) - 2, len(form.activation)
+        if given != hidden:
+            problems.append((("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}"))
+    if form.input is not None and not problems:
+        network = _network(config, form.input, _several_targets(config), problems)
     stopping = config.training.early_stopping
     if stopping and stopping.monitor.startswith("val_") and config.data.val is None:
         key = ("training", "early_stopping", "monitor")
         problems.append((key, f"{stopping.monitor} needs data.val, for example `val: 0.2`; or monitor train_loss"))
+    problems += _full_batch_problems(config, network)
+    if config.data.task == "regression" and isinstance(config.loss, LogLikelihood):
+        problems.append((("loss",), "log_likelihood is for classification; for data.task: regression take mse"))
     if problems:
         raise file.error(*problems)
     return network
 
 
-def _task_problems(config: Config) -> list[tuple[KeyPath, str]]:
-    problems: list[tuple[KeyPath, str]] = []
-    if config.data.task == "regression" and isinstance(config.loss, LogLikelihood):
-        problems.append((("loss",), "log_likelihood is for classification; for data.task: regression take mse"))
+def _full_batch_problems(config: Config, network: Network | None) -> list[Problem]:
+    """What keeps the config's optimizer from being used, if it is one for the whole training set."""
+    if not isinstance(config.optimizer, FullBatchOptimizer):
+        return []
+    training, plain = config.training, isinstance(config.network, PlainNetwork)
+    found = objections(
+        registry.optimizers.name_of(config.optimizer),
+        network,
+        config.loss,
+        full_batch=training.batch_size == "full",
+        scheduled=config.schedule is not None,
+        clipped=tuple(key for key in ("clip_norm", "clip_value") if getattr(training, key) is not None),
+    )
+    problems = list[Problem]()
+    for key, layer, message in found:
+        path: KeyPath = (key,) if key in ("loss", "optimizer", "schedule") else ("training", key)
+        if layer >= 0:
+            path = ("network", "layers", layer + 1) if plain else ("network", "layers", layer, key)
+        problems.append((path, message))
     return problems
 
 
@@ -170,41 +190,53 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     Raises:
         ConfigError: the network's inputs or outputs do not fit the data, or a metric does not fit the task.
     """
-    config = file.config
-    in_shape = _in_shape(file, preparation)
-    network = _network(file, in_shape)
-    _check_outputs(file, network, preparation)
-    metrics = config.metrics or [registry.metrics.get(name)() for name in DEFAULT_METRICS[preparation.task]]
-    problems: list[tuple[KeyPath, str]] = [
-        (
-            ("metrics", index),
-            f"{registry.metrics.name_of(metric)} is for {metric.task}, the task is {preparation.task}",
-        )
-        for index, metric in enumerate(metrics)
-        if metric.task != preparation.task
-    ]
-    named = {registry.metrics.name_of(metric): metric for metric in metrics}
+    config, problems = file.config, list[Problem]()
+    in_shape = _in_shape(config, preparation, problems)
+    network = _network(config, in_shape, preparation.several_yes_or_no, problems)
+    if network is not None:
+        _check_outputs(config, network, preparation, problems)
+        problems += _full_batch_problems(config, network)
+        shards = config.training.shards
+        if network.has_trait("whole_batch") and isinstance(shards, int) and shards > 1:
+            problems.append((("training", "shards"), "batch_norm looks at a whole batch: set auto or 1"))
+    metrics = config.metrics or tuple(registry.metrics.get(name)() for name in DEFAULT_METRICS[preparation.task])
+    for index, metric in enumerate(metrics):
+        if metric.task != preparation.task:
+            fitting = [name for name in registry.metrics.names() if registry.metrics.get(name).task == preparation.task]
+            name = registry.metrics.name_of(metric)
+            message = f"{name} is for {metric.task}, the task is {preparation.task}: take {', '.join(fitting)}"
+            problems.append((("metrics", index), f"{message}; or set data.task"))
+    named = {metric_name(metric): metric for metric in metrics}
     stopping = config.training.early_stopping
-    monitored = ["train_loss", "val_loss", *(f"val_{name}" for name in named)]
-    if stopping and stopping.monitor not in monitored:
-        message = f"expected one of {', '.join(monitored)}, got {stopping.monitor}"
+    val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
+    if stopping and stopping.monitor not in ("train_loss", *val_names):
+        message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
         problems.append((("training", "early_stopping", "monitor"), message))
-    if problems:
+    if problems or network is None:
         raise file.error(*problems)
     return Model(config, plan, network, preparation, named)
 
 
-def _in_shape(file: ConfigFile, preparation: Preparation) -> Shape:
+def metric_name(metric: Metric) -> str:
+    """The name of its column: as registered, then what differs from the defaults: f1, f1_micro, top_k_3."""
+    options = [getattr(metric, field.name) for field in dataclasses.fields(metric) if _differs(metric, field)]  # type: ignore[arg-type]
+    return "_".join([registry.metrics.name_of(metric), *map(str, options)])
+
+
+def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
+    return bool(getattr(metric, field.name) != field.default)
+
+
+def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
-    shape = preparation.in_shape
-    wanted = file.config.network.input
+    shape, wanted = preparation.in_shape, config.network.input
     if wanted is None:
         return (1, *shape) if len(shape) == 2 else shape
     if math.prod(wanted) != math.prod(shape):
-        plain = isinstance(file.config.network, PlainNetwork)
+        plain = isinstance(config.network, PlainNetwork)
         key: KeyPath = ("network", "layers", 0) if plain else ("network", "input")
         size = str(wanted[0]) if plain else str(list(wanted))
-        raise file.error((key, f"the data has {_inputs_text(preparation)}, got {size}"))
+        problems.append((key, f"the data has {_inputs_text(preparation)}, got {size}"))
     return wanted
 
 
@@ -217,61 +249,59 @@ def _inputs_text(preparation: Preparation) -> str:
     return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
 
 
-def _check_outputs(file: ConfigFile, network: Network, preparation: Preparation) -> None:
+def _check_outputs(config: Config, network: Network, preparation: Preparation, problems: list[Problem]) -> None:
     """The number of outputs must fit the classes or the target columns."""
-    outputs = math.prod(network.out_shape)
-    last: KeyPath = ("network", "layers", len(file.config.network.layers) - 1)
+    last: KeyPath = ("network", "layers", len(config.network.layers) - 1)
     if len(network.out_shape) != 1:
-        raise file.error((last, f"the outputs have the shape {network.out_shape}: end with a dense layer"))
+        problems.append((last, f"the outputs have the shape {network.out_shape}: end with a dense layer"))
+        return
+    (outputs,) = network.out_shape
+    got = f"got {outputs} output{'' if outputs == 1 else 's'}"
     if preparation.classes is not None:
         count = len(preparation.classes)
         listed = ", ".join(preparation.classes[:8]) + (", ..." if count > 8 else "")
         if outputs != count and not (count == 2 and outputs == 1):
             needed = "2 outputs or 1" if count == 2 else f"{count} outputs"
-            raise file.error((last, f"the data has {count} classes ({listed}), which takes {needed}, got {outputs}"))
-    else:
-        names = preparation.target_names
+            problems.append((last, f"the data has {count} classes ({listed}), which takes {needed}, {got}"))
+    elif outputs != preparation.target_width:
+        names, count = preparation.target_names, preparation.target_width
         listed = f" ({', '.join(names[:8])})" if names else ""
-        count = len(names) if names else outputs
-        if outputs != count:
-            raise file.error((last, f"the data has {count} target columns{listed}, got {outputs} outputs"))
+        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}"))
 
 
-def _network(file: ConfigFile, in_shape: Shape) -> Network:
-    """The network of a config, its output activation settled.
-
-    Raises:
-        ConfigError: at the layer, or at the output activation.
-    """
-    config = file.config
+def _network(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:
+    """The network of a config, its output activation settled; None after a problem that leaves none."""
     plain = isinstance(config.network, PlainNetwork)
     entries = list(config.network.entries())
-    first = 1 if plain else 0
     try:
         if entries[-1].activation is None:
             outputs = Network(entries, in_shape).out_shape
-            activation = _auto_activation(config, outputs)
+            activation = _auto_activation(config, outputs, several_yes_or_no)
             entries[-1] = dataclasses.replace(entries[-1], activation=activation)
         network = Network(entries, in_shape)
     except LayerError as error:
-        key: KeyPath = ("network", "layers", error.index + first)
-        raise file.error((key if plain or error.key == "type" else (*key, error.key), str(error))) from None
+        key: KeyPath = ("network", "layers", error.index + (1 if plain else 0))
+        problems.append((key if plain or error.key == "type" else (*key, error.key), str(error)))
+        return None
     try:
         config.loss.from_logits(network.output_activation)
         if isinstance(network.output_activation, Softmax) and network.out_shape == (1,):
             raise ValueError("softmax over a single output is always 1: take sigmoid, or one output for each class")
     except ValueError as error:
         last: KeyPath = ("network", "layers", len(entries) - 1, "activation")
-        raise file.error((("network", "output_activation") if plain else last, str(error))) from None
+        problems.append((("network", "output_activation") if plain else last, str(error)))
     return network
 
 
-def _auto_activation(config: Config, out_shape: Shape) -> Activation:
+def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:
     """softmax or sigmoid for log-likelihood, else identity."""
     if not isinstance(config.loss, LogLikelihood):
         return Identity()
-    several_yes_or_no = isinstance(config.data.target, tuple) and len(config.data.target) > 1
     return Sigmoid() if out_shape == (1,) or several_yes_or_no else Softmax()
+
+
+def _several_targets(config: Config) -> bool:
+    return isinstance(config.data.target, tuple) and len(config.data.target) > 1
 
 
 def data_plan(file: ConfigFile) -> DataPlan:
@@ -285,6 +315,8 @@ def data_plan(file: ConfigFile) -> DataPlan:
         target=data.target,
         features=data.features,
         header=data.header,
+        sample_weight=data.sample_weight,
+        class_weights=data.class_weights,
         task=data.task,
         log_likelihood=isinstance(config.loss, LogLikelihood),
         stratify=data.stratify,
@@ -298,9 +330,14 @@ def data_plan(file: ConfigFile) -> DataPlan:
 def source_of(location: str | Pair, folder: Path) -> Source:
     """A path or pair of paths, relative ones starting at `folder`."""
     if isinstance(location, Pair):
-        y = None if location.y is None else folder / location.y
-        return Source(folder / location.x, y, label=str(folder / location.x))
-    return Source(folder / location, label=str(folder / location))
+        y = None if location.y is None else _from(folder, location.y)
+        return Source(_from(folder, location.x), y, label=str(_from(folder, location.x)))
+    return Source(_from(folder, location), label=str(_from(folder, location)))
+
+
+def _from(folder: Path, path: str) -> Path:
+    """The path without detours, as one would type it: datasets/xor.csv instead of configs/../datasets/xor.csv."""
+    return Path(os.path.normpath(folder / path))
 
 
 def _source_or_fraction(location: str | Pair | float | None, folder: Path) -> Source | float | None:

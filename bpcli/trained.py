@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from bpcli.config.yaml_tree import YamlTree
 from bpcli.data.datasets import Part, load_datasets, load_part, read_like
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
+from bpcli.engine import registry
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array
@@ -25,7 +26,7 @@ from bpcli.errors import RunError, UsageError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run
 from bpcli.runs.recorder import last_checkpoint
-from bpcli.session import Model, build_model, data_plan, one_blas_thread
+from bpcli.session import Model, build_model, data_plan, metric_name, one_blas_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +45,25 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes."""
+    """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes.
+
+    metrics: those of the config. all_metrics: these and every other one for the task, with its defaults.
+    """
 
     split: str
     samples: int
     loss: float
     metrics: Mapping[str, float]
+    all_metrics: Mapping[str, float]
     confusion: Array | None
 
 
 class TrainedModel:
     """The network of a checkpoint."""
 
-    def __init__(self, checkpoint: Checkpoint, folder: Path | None) -> None:
+    def __init__(self, checkpoint: Checkpoint, folder: Path | None, notes: Sequence[str] = ()) -> None:
         self.checkpoint = checkpoint
+        self.notes = tuple(notes)  # what the user should know of how it was found
         self.folder = folder
         source = str(checkpoint.path)
         tree = YamlTree(source, dict(checkpoint.config), {})
@@ -81,7 +87,8 @@ class TrainedModel:
             folder = path.parent.parent
             return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
         run = find_run(path)
-        return cls(_checkpoint_of(run, which), run.path)
+        checkpoint, notes = _checkpoint_of(run, which)
+        return cls(checkpoint, run.path, notes)
 
     @property
     def preparation(self) -> Preparation:
@@ -95,7 +102,7 @@ class TrainedModel:
             DataError: the shape is not the training data's.
         """
         array = np.asarray(x)
-        if array.dtype != np.uint8:
+        if not self.preparation.byte_input:
             array = array.astype(np.float64)
         return self._predict_raw(RawData("x", array, None, None, None, ()))
 
@@ -173,22 +180,26 @@ class TrainedModel:
             evaluation = Evaluator(
                 model.network, model.config.loss, self.theta, model.samples(part), stats=self.stats
             )()
-        metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+        known = (registry.metrics.get(key)() for key in registry.metrics.names())
+        others = {metric_name(metric): metric for metric in known if metric.task == self.preparation.task}
+        functions = model.metric_functions(part, {**model.metrics, **others})
+        values = {key: metric(evaluation.output) for key, metric in functions.items()}
+        metrics = {key: values[key] for key in model.metrics}
         confusion = None
         if self.preparation.classes is not None:
             predicted = self.preparation.probabilities(evaluation.output).argmax(axis=1)
             confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, confusion)
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion)
 
 
-def _checkpoint_of(run: RunFolder, which: str | None) -> Checkpoint:
+def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[str]]:
     best = run.checkpoints / "best.npz"
     if which != "last" and best.exists():
         checkpoint = load_checkpoint(best)
         stopping = checkpoint.config["training"]["early_stopping"]
         if which == "best" or stopping is None or stopping["restore_best"]:
-            return checkpoint
-    last, _ = last_checkpoint(run)
+            return checkpoint, []
+    last, damaged = last_checkpoint(run)
     if last is None:
         raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {run.path}")
-    return last
+    return last, [f"{note}; taking {last.path} instead" for note in damaged]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.interrupts import stop_on_signals
 from bpcli.runs.checkpoint import Checkpoint, environment, load_checkpoint
-from bpcli.runs.files import write_text
-from bpcli.runs.folder import RunFolder, find_run, new_run, run_at
+from bpcli.runs.files import disk_errors, write_text
+from bpcli.runs.folder import RunFolder, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
 from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
 
@@ -36,8 +37,14 @@ MAY_CHANGE = (
     "training.max_seconds",
     "training.min_change",
 )
-# Ends that stay ends until the config says otherwise.
-FINISHED = ("epochs", "goal", "early_stopping", "min_change", "max_seconds")
+# Ends that stay ends, until the key that led to them is changed.
+ENDS = {
+    "epochs": "training.epochs",
+    "goal": "training.goal",
+    "early_stopping": "training.early_stopping",
+    "min_change": "training.min_change",
+    "max_seconds": "training.max_seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -93,33 +100,59 @@ def resume_run(
         RunError: no checkpoint can be used, or it belongs to other data, another network or another config.
         BpcliError: as its exit codes say.
     """
-    folder = find_run(path if path.is_dir() or not path.exists() else path.parent.parent)
+    folder = run_of(path)
     with folder.locked():
+        with disk_errors(f"cannot write in {folder.path}"):
+            folder.checkpoints.mkdir(exist_ok=True)
         file = load_config(folder.config, overrides)
         session = open_session(file, threads=threads or usable_cpus())
         plain = to_plain_with_paths(file.config, lambda name: _relative(file.folder / name, folder.path))
-        state = session.start()
-        if path.is_file():
-            checkpoint: Checkpoint | None = load_checkpoint(path)
-        else:
-            checkpoint, damaged = last_checkpoint(folder)
-            for note in damaged:
-                tell(f"{note}; going on from the checkpoint before it")
-        if checkpoint is None:
-            tell("there is no checkpoint yet: starting from the beginning")
-        else:
-            changes = check_same_run(checkpoint, plain, session.datasets.hashes)
-            if checkpoint.info["stop"] in FINISHED and not changes:
-                tell(_finished_text(folder, checkpoint))
-                return None
-            for change in changes:
-                tell(change)
-            if checkpoint.info["environment"] != environment():
-                tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
-            state = checkpoint.restore(session.model.network, state)
-            tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
+        state, changes = _state_to_resume(path, folder, session, plain, tell)
+        if state is None:
+            return None
+        for change in changes:
+            tell(change)
         _write_config(folder, plain)
         return _train(folder, session, state, plain, show)
+
+
+def _state_to_resume(
+    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Callable[[str], None]
+) -> tuple[TrainState | None, list[str]]:
+    """The state to go on from, None where the run has ended, and what the config changes.
+
+    Raises:
+        RunError: no checkpoint can be used, or it is another run's.
+    """
+    if path.is_file():
+        checkpoint: Checkpoint | None = load_checkpoint(path)
+    else:
+        checkpoint, damaged = last_checkpoint(folder)
+        for note in damaged:
+            tell(f"{note}; going on from the checkpoint before it")
+    if checkpoint is None:
+        tell("there is no checkpoint yet: starting from the beginning")
+        return session.start(), []
+    changes = check_same_run(checkpoint, plain, session.datasets.hashes)
+    state = checkpoint.restore(session.model.network, session.start())
+    if _has_ended(checkpoint, changes, session.options.epochs):
+        tell(_ended_text(folder, checkpoint))
+        if not folder.summary.exists():
+            run = _finish(folder, session, state, checkpoint.info["stop"])
+            write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
+        return None, []
+    if checkpoint.info["environment"] != environment():
+        tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
+    tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
+    return state, changes
+
+
+def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
+    """Whether the run came to an end that the changed config does not move."""
+    stop = checkpoint.info["stop"]
+    if checkpoint.state["epoch"] >= epochs:
+        return True
+    return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
 
 
 def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show) -> Run:
@@ -143,7 +176,7 @@ def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mappin
                 stopped.signal_number,
             )
         run = _finish(folder, session, state, report.stop)
-    recorder.write_summary(_summary(run, session))
+    write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
     return run
 
 
@@ -221,7 +254,7 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
     """
     for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
         if digest != old_digest:
-            changed = f"{name} has changed" if name == old_name else f"{name} is not {old_name}"
+            changed = f"{name!r} has changed" if name == old_name else f"{name!r} is not {old_name!r}"
             raise RunError(
                 f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
             )
@@ -238,7 +271,7 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
         if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
             raise RunError(
                 f"this run cannot go on with another {key}: it was trained with {before}, now it is {now}. "
-                f"What may change: {', '.join(MAY_CHANGE)}. For the rest train a new run."
+                "Train a new run for that; epochs, stopping, logging and the learning rate may change"
             )
         changes.append(f"{key}: {before} -> {now}")
     return changes
@@ -260,16 +293,17 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def _finished_text(folder: RunFolder, checkpoint: Checkpoint) -> str:
+def _ended_text(folder: RunFolder, checkpoint: Checkpoint) -> str:
     epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
-    key = {
-        "epochs": f"training.epochs={2 * epoch}",
-        "goal": "training.goal=null",
+    setting = {
         "early_stopping": "training.early_stopping.patience=50",
+        "goal": "training.goal=null",
         "min_change": "training.min_change=null",
         "max_seconds": "training.max_seconds=null",
-    }[stop]
-    return f"{folder.path}: the run has ended ({stop}, epoch {epoch}). To go on: bpcli resume {folder.path} --set {key}"
+    }.get(stop, f"training.epochs={2 * epoch}")
+    reason = f"{stop}, " if stop in ENDS else ""
+    go_on = f"bpcli resume {folder.path} --set {setting}"
+    return f"{folder.path}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"
 
 
 def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:

@@ -449,6 +449,9 @@ def test_the_task_is_a_classification_for_log_likelihood_or_text_labels(data, mo
         (NUMBERS, "", ["rmse", "r2"]),
         (TWO_CLASSES, LOG, ["accuracy"]),
         (TWO_CLASSES, LOG + "metrics: [f1]\n", ["f1"]),
+        (TWO_CLASSES, LOG + "metrics: [auc]\n", ["roc_auc"]),
+        (TWO_CLASSES, LOG + "metrics: [f1, {type: f1, average: micro}]\n", ["f1", "f1_micro"]),
+        (TWO_CLASSES, LOG + "metrics: [{type: f1, average: macro}, {type: top_k, k: 3}]\n", ["f1", "top_k_3"]),
     ],
 )
 def test_the_metrics_are_those_of_the_config_or_of_the_task(data, more, metrics):

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.output import say
+
 
 def epochs_calc(
     n: Annotated[int, typer.Option("--n", min=1, help="Samples in the training set.", show_default=False)],
@@ -25,10 +27,10 @@ def epochs_calc(
     formula = f"floor({n}/{batch})" if drop_last else f"ceil({n}/{batch})"
     left = n % batch
     last = f", {left} samples left out" if drop_last and left else f", the last batch with {left}" if left else ""
-    typer.echo(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
+    say(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
     if epochs is not None:
         total = _count(iterations * epochs, "iteration")
-        typer.echo(f"{_count(epochs, 'epoch')}: {epochs} x {iterations} = {total} in all.")
+        say(f"{_count(epochs, 'epoch')}: {epochs} x {iterations} = {total} in all.")
 
 
 def _count(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import options
+from bpcli.cli.output import say, tell
 
 
 def evaluate(
@@ -53,8 +54,10 @@ def evaluate(
     if data and len(data) > 2:
         raise typer.BadParameter("takes one file, or two: inputs and labels", param_hint="--data")
     model = TrainedModel.load(chosen_run(run), which=checkpoint)
+    for note in model.notes:
+        tell(note)
     result = model.evaluate_file(*data) if data else model.evaluate(split)
-    typer.echo(evaluation_json(model, result) if json else evaluation_text(model, result))
+    say(evaluation_json(model, result) if json else evaluation_text(model, result))
 
 
 def chosen_run(run: Path | None) -> Path:

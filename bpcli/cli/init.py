@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.output import say
+
 
 def init(
     name: Annotated[str | None, typer.Argument(help="The example's name; see --list.", show_default=False)] = None,
@@ -21,8 +23,8 @@ def init(
     from bpcli.examples import describe_examples, write_example
 
     if list_ or name is None:
-        typer.echo(describe_examples())
+        say(describe_examples())
         return
     for path in write_example(name, Path()):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: bpcli train configs/{name}.yaml")
+        say(f"wrote {path}")
+    say(f"next: bpcli train configs/{name}.yaml")

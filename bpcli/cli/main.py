@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -13,6 +12,8 @@ from bpcli import __version__
 from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
+from bpcli.cli.output import say, tell
+from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.resume import resume
 from bpcli.cli.step import step
@@ -40,13 +41,14 @@ app.command("predict")(predict)
 app.command("validate")(validate)
 app.command("summary")(summary)
 app.command("step")(step)
+app.command("parts")(parts)
 app.command("init")(init)
 app.command("epochs-calc")(epochs_calc)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bpcli {__version__}")
+        say(f"bpcli {__version__}")
         raise typer.Exit
 
 
@@ -65,20 +67,16 @@ options.__doc__ = None  # the help text is HELP
 def main() -> None:
     """Runs the command line and leaves with the exit code that the README lists."""
     try:
-        app()
+        app(prog_name="bpcli")
     except BpcliError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         leave(problems, error.exit_code)
     except KeyboardInterrupt:
         leave(["interrupted"], 130)
-    except BrokenPipeError:
-        # whoever read our output has gone, as `head` does: nothing is left to say, and nothing may fail at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 def leave(problems: Sequence[str], code: int) -> NoReturn:
     """Says what went wrong on stderr, and leaves."""
     heading = "error: " if len(problems) == 1 else f"{len(problems)} errors:\n"
-    typer.echo(heading + "\n".join(problems), err=True)
+    tell(heading + "\n".join(problems))
     sys.exit(code)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.output import say, tell, write_output
+
 
 def predict(
     paths: Annotated[
@@ -29,16 +31,19 @@ def predict(
     Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
     """
     from bpcli.cli.evaluate import chosen_run
-    from bpcli.runs.files import write_text
     from bpcli.trained import TrainedModel
     from bpcli.views.predictions import predictions_csv
 
     if len(paths) > 2:
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
+    if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
+        raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
+    for note in model.notes:
+        tell(note)
     text = predictions_csv(model.predict_file(paths[-1]))
     if output is None:
-        typer.echo(text, nl=False)
+        say(text, end="")
     else:
-        write_text(output, text)
-        typer.echo(f"{output}: {len(text.splitlines()) - 1} predictions by {model.checkpoint.path}", err=True)
+        write_output(output, text)
+        tell(f"{output}: {len(text.splitlines()) - 1} predictions by {model.checkpoint.path}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bpcli.cli import options
+from bpcli.cli.output import say, tell
 
 
 def resume(
@@ -26,18 +26,14 @@ def resume(
     Example: bpcli resume runs/xor --set training.epochs=10000
     """
     from bpcli.config.load import load_config
-    from bpcli.runs.folder import find_run
+    from bpcli.runs.folder import run_of
     from bpcli.training import resume_run
     from bpcli.views.progress import progress
     from bpcli.views.run_table import run_table
 
-    folder = find_run(run.parent.parent if run.is_file() else run)
+    folder = run_of(run)
     epochs = load_config(folder.config, set_ or ()).config.training.epochs
     with progress(epochs, quiet=quiet) as show:
-        result = resume_run(run, set_ or (), threads=threads, show=show, tell=_tell(quiet))
+        result = resume_run(run, set_ or (), threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
     if result is not None and not quiet:
-        typer.echo(run_table(result))
-
-
-def _tell(quiet: bool) -> Callable[[str], None]:
-    return (lambda text: None) if quiet else (lambda text: typer.echo(text, err=True))
+        say(run_table(result))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from bpcli.cli import options
+from bpcli.cli.output import say
 
 
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
@@ -22,4 +21,4 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
 
     session = open_session(load_config(config, set_ or ()))
     trace = first_step(session)
-    typer.echo(step_json(trace) if json else step_text(trace, session.model.config.optimizer))
+    say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import options
+from bpcli.cli.output import say
 
 
 def summary(
@@ -33,4 +34,4 @@ def summary(
         file = load_config(config, set_ or ())
         settings = file.config
         network = check_alone(file) or open_session(file).model.network
-    typer.echo(summary_text(network, settings))
+    say(summary_text(network, settings))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import options
+from bpcli.cli.output import say
 
 
 def train(
@@ -35,4 +36,4 @@ def train(
     with progress(file.config.training.epochs, quiet=quiet) as show:
         run = start_run(file, out=out, threads=threads, show=show)
     if not quiet:
-        typer.echo(run_table(run))
+        say(run_table(run))

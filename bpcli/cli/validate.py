@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from bpcli.cli import options
+from bpcli.cli.output import say
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
@@ -17,4 +16,4 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
     from bpcli.views.summary import data_text
 
     session = open_session(load_config(config, set_ or ()))
-    typer.echo(f"{config}: OK\n{data_text(session)}")
+    say(f"{config}: OK\n{data_text(session)}")

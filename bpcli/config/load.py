@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ class ConfigFile:
     folder: Path
 
     def located(self, key: KeyPath, message: str) -> str:
-        """`file:line key: message`."""
-        return f"{self.tree.where(key)} {dotted(key)}: {message}"
+        """`file:line key: message`, or `--set key: message`."""
+        return _line(self.tree, key, message)
 
     def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
         """An error that shows each problem at its key."""
@@ -69,36 +68,31 @@ def parse(tree: YamlTree) -> Config:
         raise ConfigError(_lines(tree, error)) from None
 
 
-def _lines(tree: YamlTree, error: ValidationError) -> Iterable[str]:
+def _lines(tree: YamlTree, error: ValidationError) -> list[str]:
+    """The problems in the order of their lines, those of overrides last."""
     found = []
     for item in error.errors(include_url=False):
         key = tuple(step for step in item["loc"] if isinstance(step, int) or "[" not in step)
-        message = str(item.get("ctx", {}).get("message", item["msg"]))
-        found.append((tree.where(key), dotted(key), message))
-    found.sort(
-        key=lambda one: (
-            (one[0].rpartition(":")[0], int(one[0].rpartition(":")[2])) if one[0][-1:].isdigit() else (one[0], 0)
-        )
-    )
-    return [f"{where} {key}: {message}" if key else f"{where}: {message}" for where, key, message in found]
+        found.append((tree.line(key), key, str(item.get("ctx", {}).get("message", item["msg"]))))
+    found.sort(key=lambda one: (one[0] is None, one[0] or 0))
+    return [_line(tree, key, message) for _, key, message in found]
+
+
+def _line(tree: YamlTree, key: KeyPath, message: str) -> str:
+    where, name = tree.where(key), dotted(key)
+    return f"{where}: {message}" if not key or where == f"--set {name}" else f"{where} {name}: {message}"
 
 
 def _from_here(key: KeyPath, value: Any) -> Any:
     """Paths typed in an override start at the current folder, not at the config's."""
-    if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
-        return value
     if isinstance(value, dict):
         return {name: _from_here((*key, name), item) for name, item in value.items()}
+    if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
+        return value
     return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
 
 
 def _plain_name(path: Path) -> str:
     """The config's own file name, without what a folder's name should not hold."""
-    name = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in path.stem).strip(" .+-")
-    return name[:100] or "run"
-
-
-def similar(name: str, names: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    name = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in path.stem).lstrip(" .+-")
+    return name[:100].rstrip(" .+-") or "run"

@@ -7,24 +7,22 @@ part: a class that registers itself in the engine can be named in a config.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
-from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
-    ModelWrapValidatorHandler,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
-    model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails
 
+from bpcli.config.strict import Read, Strict, edits, expected, problem, problem_at, shown, unknown
 from bpcli.engine import registry
 from bpcli.engine.fields import Constraint, check, constraints
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
@@ -39,102 +37,6 @@ REGISTRIES: dict[Any, Registry[Any]] = {
     Metric: registry.metrics,
     Initializer: registry.initializers,
 }
-
-
-class Strict(BaseModel):
-    """A mapping of a config: unknown keys and values of another kind are errors, each with a plain message."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _plain_messages(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
-        if not isinstance(value, (dict, cls)):
-            raise problem(f"expected a mapping with the keys {', '.join(cls.model_fields)}, got {shown(value)}")
-        try:
-            return handler(value)
-        except ValidationError as error:
-            details = [
-                InitErrorDetails(
-                    type=problem(_message(item, tuple(cls.model_fields))),
-                    loc=item["loc"],
-                    input=item["input"],
-                )
-                for item in error.errors(include_url=False)
-            ]
-            raise ValidationError.from_exception_data(cls.__name__, details) from None
-
-
-@dataclasses.dataclass(frozen=True)
-class Read:
-    """Annotation of a key whose value is read by a function alone, whatever its static type."""
-
-    read: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
-
-
-def problem(message: str) -> PydanticCustomError:
-    """An error whose message is shown as it stands."""
-    return PydanticCustomError("problem", "{message}", {"message": message})
-
-
-def shown(value: Any) -> str:
-    """A value as a user would recognise it, cut short if it is long."""
-    if value is None:
-        text = "nothing (null)"
-    elif isinstance(value, bool):
-        text = "true" if value else "false"
-    else:
-        text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-EXPECTED = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "a text",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "tuple_type": "a list",
-}
-
-
-def _message(item: Any, fields: tuple[str, ...]) -> str:
-    kind, loc, got = item["type"], item["loc"], item["input"]
-    if kind == "problem":
-        return str(item["ctx"]["message"])
-    if kind == "extra_forbidden":
-        return unknown("key", str(loc[-1]), fields)
-    if kind == "missing":
-        return f"required, but not given: add `{loc[-1]}:`"
-    if kind == "value_error":
-        return str(item["ctx"]["error"])
-    if kind == "literal_error":
-        return f"expected {item['ctx']['expected']}, got {shown(got)}"
-    if kind in EXPECTED:
-        hint = f" (write {got} without quotes)" if isinstance(got, str) and _reads_as_number(got) else ""
-        return f"expected {EXPECTED[kind]}, got {shown(got)}{hint}"
-    return f"{item['msg']}, got {shown(got)}"
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    """`unknown key "epoch", did you mean "epochs"?`, or all that are known where none is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f'did you mean "{near[0]}"?' if near else f"expected one of {', '.join(sorted(known))}"
-    return f'unknown {kind} "{name}", {hint}'
 
 
 def checked(owner: type, name: str) -> AfterValidator:
@@ -182,15 +84,25 @@ class _PartReader:
 
 def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
     """(name, the other keys) of a part as written: a name, or a mapping with the key `type`."""
-    fields = {"type": value} if isinstance(value, str) else value
-    example = next(iter(parts.names()), "NAME")
-    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
-        raise problem(f"expected the name of {_a(parts.kind)}, or {{type: {example}, ...}}, got {shown(value)}")
-    name = fields["type"]
     known = (*parts.names(), *parts.aliases(), *also)
+    if isinstance(value, str):
+        if value not in known:
+            raise problem(unknown(parts.kind, value, known))
+        return value, {}
+    example = f"{{type: {next(iter(parts.names()), 'NAME')}, ...}}"
+    if not isinstance(value, dict):
+        raise problem(f"expected the name of {_a(parts.kind)}, or {example}, got {shown(value)}")
+    if "type" not in value:
+        meant = [key for key in value if edits(key, "type") <= 3]
+        if meant:
+            raise problem_at(meant[0], unknown("key", meant[0], ("type",)))
+        raise problem(f"expected the key `type`, as in {example}, got {shown(value)}")
+    name = value["type"]
+    if not isinstance(name, str):
+        raise problem_at("type", f"expected the name of {_a(parts.kind)}, got {shown(name)}")
     if name not in known:
-        raise problem(unknown(parts.kind, name, known))
-    return name, {key: item for key, item in fields.items() if key != "type"}
+        raise problem_at("type", unknown(parts.kind, name, known))
+    return name, {key: item for key, item in value.items() if key != "type"}
 
 
 def _a(noun: str) -> str:
@@ -227,7 +139,9 @@ def model_of(cls: type, base: type[Strict] = Strict) -> type[Strict]:
     fields: dict[str, Any] = {
         field.name: (field_type(hints[field.name]), _default(field)) for field in dataclasses.fields(cls)
     }
-    return create_model(cls.__name__, __base__=base, **fields)
+    model = create_model(cls.__name__, __base__=base, **fields)
+    model.also_known = ("type",)
+    return model
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -245,10 +159,35 @@ def field_type(annotation: Any) -> Any:
         kinds = [item for item in get_args(annotation) if item is not type(None)]
         if len(kinds) == 1 and kinds[0] in REGISTRIES:
             return Annotated[Any, part(kinds[0], optional=True)]
-        return Union[tuple(field_type(item) for item in get_args(annotation))]  # noqa: UP007
+        union: Any = Union[tuple(field_type(item) for item in get_args(annotation))]  # noqa: UP007
+        return Annotated[union, _one_message(kinds)] if len(kinds) > 1 else union
     if origin is tuple:
         return Annotated[annotation, BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
     return annotation
+
+
+NAMES = {int: "integer", float: "number", bool: "true or false", str: "text"}
+
+
+def _one_message(kinds: list[Any]) -> WrapValidator:
+    """Around a value of one of several kinds: one message for all of them, where pydantic has one for each."""
+    texts: list[str] = []
+    for kind in kinds:
+        items = get_args(kind)
+        if get_origin(kind) is Literal:
+            texts += items
+        elif get_origin(kind) is tuple:
+            texts.append(f"a list of {len(items)} {NAMES[items[0]]}s")
+        else:
+            texts.append(NAMES[kind] if kind is bool else _a(NAMES[kind]))
+
+    def run(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            raise problem(expected(f"{', '.join(texts[:-1])} or {texts[-1]}", value)) from None
+
+    return WrapValidator(run)
 
 
 def plain(value: Any) -> Any:

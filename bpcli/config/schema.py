@@ -7,22 +7,10 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from bpcli.config.parts import (
-    Read,
-    Strict,
-    build,
-    checked,
-    construct,
-    model_of,
-    part,
-    plain,
-    problem,
-    read_type,
-    shown,
-    within,
-)
+from bpcli.config.parts import build, checked, construct, model_of, part, plain, read_type, within
+from bpcli.config.strict import Read, Strict, expected, is_number, problem, problem_at, read_each, shown
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
@@ -47,11 +35,11 @@ def _location(value: Any) -> Any:
 
 
 def _location_or_fraction(value: Any) -> Any:
-    if value is None or (isinstance(value, (str, dict, Pair)) and value):
+    if value is None or (isinstance(value, (str, dict, Pair)) and value and not is_number(value)):
         return None if value is None else _location(value)
     if isinstance(value, float) and 0 < value < 1:
         return value
-    raise problem(f"expected a path like data.train's, or a fraction of it between 0 and 1, got {shown(value)}")
+    raise problem(expected("a path like data.train's, or a fraction of it between 0 and 1", value))
 
 
 def _names(value: Any) -> Any:
@@ -77,6 +65,17 @@ def _scale(value: Any) -> Any:
     raise problem(f"expected none, standard, minmax, or {{x: ..., y: ...}}, got {shown(value)}")
 
 
+def _class_weights(value: Any) -> Any:
+    if value is None or value == "balanced":
+        return value
+    if not isinstance(value, dict) or not value:
+        raise problem(expected("balanced, or a number for each class such as {yes: 3, no: 1}", value))
+    for label, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+            raise problem_at(label, f"must be at least 0, got {shown(weight)}")
+    return {label: float(weight) for label, weight in value.items()}
+
+
 class Data(Strict):
     """Where the data lies and how it is prepared."""
 
@@ -86,10 +85,20 @@ class Data(Strict):
     target: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     features: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     header: bool | None = None
+    sample_weight: str | None = None
+    class_weights: Annotated[str | dict[str, float] | None, Read(_class_weights)] = None
     task: Literal["auto", "classification", "regression"] = "auto"
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[str | Scale, Read(_scale)] = "none"
+
+    @field_validator("test")
+    @classmethod
+    def _leaves_some(cls, test: Any, info: ValidationInfo) -> Any:
+        val = info.data.get("val")
+        if isinstance(val, float) and isinstance(test, float) and val + test >= 1:
+            raise problem(f"with val: {val} nothing is left to train on: take less than 1 together, got {test}")
+        return test
 
 
 def _integers(value: Any) -> Any:
@@ -98,7 +107,7 @@ def _integers(value: Any) -> Any:
         raise problem(f"expected a list of whole numbers, got {shown(value)}")
     for item in value:
         if isinstance(item, bool) or not isinstance(item, int) or item < 1:
-            raise problem(f"expected whole numbers of at least 1, got {shown(item)} in {shown(value)}")
+            raise problem(f"{expected('whole numbers of at least 1', item)} in {shown(value)}")
     return tuple(value)
 
 
@@ -110,7 +119,7 @@ def _sizes(value: Any) -> Any:
 
 def _activations(value: Any) -> Any:
     read = part(Activation).read
-    return tuple(map(read, value)) if isinstance(value, (list, tuple)) else read(value)
+    return read_each(read, value) if isinstance(value, (list, tuple)) else read(value)
 
 
 class PlainNetwork(Strict):
@@ -142,15 +151,24 @@ class PlainNetwork(Strict):
 
 
 def _numbers(value: Any) -> Any:
-    """Nested lists of finite numbers, as they are."""
+    """Nested lists of finite numbers, as they are; null stays null."""
+    if value is not None:
+        _check_numbers(value)
+    return value
+
+
+def _check_numbers(value: Any) -> None:
     if isinstance(value, (list, tuple)):
         for item in value:
-            _numbers(item)
-    elif value is not None and (
-        isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
-    ):
-        raise problem(f"expected lists of finite numbers, got {shown(value)}")
-    return value
+            _check_numbers(item)
+    elif isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise problem(expected("lists of finite numbers", value))
+
+
+def _trainable(value: Any) -> Any:
+    if isinstance(value, bool) or value in ("weights", "biases"):
+        return value
+    raise problem(expected("true, false, weights or biases", value))
 
 
 class LayerKeys(Strict):
@@ -159,7 +177,7 @@ class LayerKeys(Strict):
     name: str | None = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
     learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
-    trainable: bool | Literal["weights", "biases"] = True
+    trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True
     weights: Annotated[Any, Read(_numbers)] = None
     biases: Annotated[Any, Read(_numbers)] = None
 
@@ -189,8 +207,10 @@ def _network(value: Any) -> Any:
     if isinstance(value, (PlainNetwork, LayeredNetwork)):
         return value
     layers = value.get("layers") if isinstance(value, dict) else None
-    if isinstance(layers, list) and any(isinstance(item, (dict, str)) for item in layers):
+    if isinstance(layers, list) and layers and not any(isinstance(item, (int, float)) for item in layers):
         return LayeredNetwork.model_validate(value)
+    if isinstance(value, dict) and "input" in value and isinstance(layers, list) and layers:
+        raise problem_at("input", "belongs to layers written one by one; among plain sizes the first is the input")
     return PlainNetwork.model_validate(value)
 
 
@@ -202,7 +222,7 @@ def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
         if value == word:
             return value
         if isinstance(value, bool) or not isinstance(value, int):
-            raise problem(f"expected a whole number or {word}, got {shown(value)}")
+            raise problem(expected(f"a whole number or {word}", value))
         return in_range(value)  # type: ignore[call-arg]
 
     return Read(read)
@@ -252,6 +272,14 @@ def _run_name(value: str | None) -> str | None:
     return value
 
 
+def _metrics(value: Any) -> Any:
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or not value:
+        raise problem(expected("a list of metrics such as [accuracy]", value))
+    return read_each(part(Metric).read, value)
+
+
 class Config(Strict):
     """A whole config."""
 
@@ -265,7 +293,7 @@ class Config(Strict):
         default_factory=lambda: registry.optimizers.get("sgd")()
     )
     schedule: Annotated[Schedule | None, part(Schedule, optional=True)] = None
-    metrics: Annotated[list[Annotated[Metric, part(Metric)]] | None, Field(min_length=1)] = None
+    metrics: Annotated[tuple[Annotated[Metric, part(Metric)], ...] | None, Read(_metrics)] = None
     training: Training
     output: Output = Field(default_factory=Output)
 

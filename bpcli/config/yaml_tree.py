@@ -63,6 +63,14 @@ class YamlTree:
                 return f"{self.source}:{self.lines[prefix]}"
         return self.source
 
+    def line(self, path: Path) -> int | None:
+        """The 1-based line of the deepest known thing that holds `path`; None if that was set from outside."""
+        known = next(path[:length] for length in range(len(path), -1, -1) if self._knows(path[:length]))
+        return None if known in self.overrides else self.lines.get(known)
+
+    def _knows(self, path: Path) -> bool:
+        return not path or path in self.overrides or path in self.lines
+
 
 def dotted(path: Path) -> str:
     """`network.layers[2].units` for ("network", "layers", 2, "units")."""

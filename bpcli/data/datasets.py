@@ -29,6 +29,8 @@ class DataPlan:
     target: Names
     features: Names
     header: bool | None
+    sample_weight: str | None
+    class_weights: str | Mapping[str, float] | None
     task: str
     log_likelihood: bool
     stratify: bool
@@ -43,11 +45,13 @@ class Part:
     """One split as the engine takes it: inputs, and targets as class indices (N,) or floats (N, M).
 
     raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
+    weights: (N, 1), what multiplies each sample's loss; None where all are 1.
     """
 
     x: Array
     y: Array
     raw_targets: Array | None
+    weights: Array | None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -70,32 +74,43 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     Raises:
         DataError: a file cannot be used, or the splits do not fit together.
     """
-    raw = read(plan.train, features=plan.features, target=plan.target, header=plan.header)
+    raw, weights = _without_weights(
+        read(plan.train, features=_with_weights(plan.features, plan), target=plan.target, header=plan.header), plan
+    )
     preparation = prepare(raw, task=plan.task, log_likelihood=plan.log_likelihood)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
     classes = None
-    if preparation.classes is not None and plan.stratify and raw.y is not None:
+    if preparation.classes is not None and raw.y is not None:
         classes = class_indices(raw.y, preparation.classes, raw.source)
-    rows = split_rows(
-        len(raw.x),
-        val=fractions.get("val", 0.0),
-        test=fractions.get("test", 0.0),
-        in_order=plan.in_order,
-        classes=classes,
-        rng=rng,
-    )
+    try:
+        rows = split_rows(
+            len(raw.x),
+            val=fractions.get("val", 0.0),
+            test=fractions.get("test", 0.0),
+            in_order=plan.in_order,
+            classes=classes if plan.stratify else None,
+            rng=rng,
+        )
+    except DataError as error:
+        raise DataError(f"{raw.source}: {error}") from None
+    if classes is not None and preparation.classes is not None:
+        _check_classes(raw.source, preparation.classes, classes[rows.train])
+        class_weights = class_weights_for(plan.class_weights, preparation.classes, classes[rows.train])
+        preparation = dataclasses.replace(preparation, class_weights=class_weights)
+    if plan.class_weights is not None and preparation.classes is None:
+        raise DataError(f"{raw.source}: data.class_weights is for a classification with one target column")
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
 
-    parts = {"train": _part(preparation, _rows_of(raw, rows.train), plan.dtype)}
-    files = list(raw.files)
+    parts = {"train": _part(preparation, _rows_of(raw, rows.train), weights, plan.dtype, rows.train)}
+    hashes = file_hashes("train", raw.files)
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         if isinstance(source, Source):
-            other = read_like(preparation, source, plan)
-            parts[name] = _part(preparation, other, plan.dtype)
-            files += other.files
+            other, other_weights = _without_weights(read_like(preparation, source, plan, weighted=True), plan)
+            parts[name] = _part(preparation, other, other_weights, plan.dtype)
+            hashes |= file_hashes(name, other.files)
         elif source is not None:
-            parts[name] = _part(preparation, _rows_of(raw, own_rows), plan.dtype)
-    return Datasets(parts, preparation, file_hashes(files))
+            parts[name] = _part(preparation, _rows_of(raw, own_rows), weights, plan.dtype, own_rows)
+    return Datasets(parts, preparation, hashes)
 
 
 def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
@@ -104,41 +119,112 @@ def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
     Raises:
         DataError: the file cannot be used, or does not fit.
     """
-    return _part(preparation, read_like(preparation, source, plan), plan.dtype)
+    raw, weights = _without_weights(read_like(preparation, source, plan, weighted=True), plan)
+    return _part(preparation, raw, weights, plan.dtype)
 
 
-def read_like(preparation: Preparation, source: Source, plan: DataPlan, *, need_target: bool = True) -> RawData:
+def read_like(
+    preparation: Preparation, source: Source, plan: DataPlan, *, need_target: bool = True, weighted: bool = False
+) -> RawData:
     """A file's raw data: columns matched by the names of the training data, arrays by the names in the config.
+
+    weighted: the column of the samples' weights comes after the features, where there is one.
 
     Raises:
         DataError: the file cannot be used, or lacks a column.
     """
+    names = preparation.feature_names or plan.features
     return read(
         source,
-        features=preparation.feature_names or plan.features,
+        features=_with_weights(names, plan) if weighted else names,
         target=preparation.target_names or plan.target,
         header=plan.header,
         need_target=need_target,
     )
 
 
-def file_hashes(files: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by its name without the folder, in the order given."""
+def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of each file of a split, under "train: iris.csv"; of a pair under "train x: ..." and "train y: ..."."""
+    roles = ("",) if len(files) == 1 else (" x", " y")
     hashes = {}
-    for file in dict.fromkeys(files):
+    for role, file in zip(roles, files, strict=True):
         with file.open("rb") as stream:
-            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashes
 
 
-def _part(preparation: Preparation, raw: RawData, dtype: DType) -> Part:
+def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:
+    """Every class must have a row in the training part: what is only validated is never learnt."""
+    missing = [name for index, name in enumerate(classes) if not (trained == index).any()]
+    if missing:
+        raise DataError(
+            f"{source}: the split leaves no row of class {', '.join(missing[:5])} to train on: take smaller fractions "
+            "for data.val and data.test, data.split: shuffled with data.stratify: true, or leave the class out"
+        )
+
+
+def class_weights_for(
+    wanted: str | Mapping[str, float] | None, classes: Sequence[str], trained: Array
+) -> tuple[float, ...] | None:
+    """Each class's weight, in the order of the classes. `balanced`: n / (K n_c), so that all classes weigh alike.
+
+    Raises:
+        DataError: weights for a class that there is not, or none for one that there is.
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        return tuple(float(len(trained) / (len(classes) * (trained == index).sum())) for index in range(len(classes)))
+    if set(wanted) != set(classes):
+        raise DataError(f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}")
+    return tuple(float(wanted[name]) for name in classes)
+
+
+def _with_weights(features: Names, plan: DataPlan) -> Names:
+    """The columns to read for these features: where they are listed, the column of weights besides."""
+    if plan.sample_weight is None or features is None:
+        return features
+    return (*([features] if isinstance(features, str) else features), plan.sample_weight)
+
+
+def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | None]:
+    """The data without its column of weights, and the weights (N, 1), float64.
+
+    Raises:
+        DataError: there is no such column, or a weight is negative.
+    """
+    name = plan.sample_weight
+    if name is None:
+        return raw, None
+    if raw.feature_names is None or name not in raw.feature_names:
+        have = ", ".join(raw.feature_names or ()) or "no named columns"
+        raise DataError(f"{raw.source}: has no column {name!r} for data.sample_weight; it has {have}")
+    column = raw.feature_names.index(name)
+    weights = raw.x[:, column : column + 1].astype(np.float64)
+    if (weights < 0).any():
+        row = int((weights[:, 0] < 0).argmax())
+        raise DataError(
+            f"{raw.source}: sample {row + 1} has the weight {weights[row, 0]:g}: weights must be at least 0"
+        )
+    names = tuple(other for other in raw.feature_names if other != name)
+    return dataclasses.replace(raw, x=np.delete(raw.x, column, axis=1), feature_names=names), weights
+
+
+def _part(
+    preparation: Preparation, raw: RawData, weights: Array | None, dtype: DType, rows: Array | None = None
+) -> Part:
+    """A split: `raw` holds its rows alone, `weights` those of the whole file, of which it is `rows` (None: all)."""
     if len(raw.x) == 0:
         raise DataError(f"{raw.source}: holds no samples")
-    y = preparation.targets(raw, dtype)
+    y = preparation.targets(raw, dtype, rows)
     raw_targets = None
     if preparation.classes is None and raw.y is not None:
         raw_targets = raw.y.astype(np.float64).reshape(len(raw.y), -1)
-    return Part(preparation.inputs(raw, dtype), y, raw_targets)
+    own = weights if weights is None or rows is None else weights[rows]
+    if preparation.class_weights is not None:
+        by_class = np.array(preparation.class_weights)[y][:, None]
+        own = by_class if own is None else own * by_class
+    return Part(preparation.inputs(raw, dtype, rows), y, raw_targets, None if own is None else own.astype(dtype))
 
 
 def _rows_of(raw: RawData, rows: Array) -> RawData:

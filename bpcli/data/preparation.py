@@ -26,7 +26,8 @@ class Preparation:
 
     classes: the labels in the order of their indices, as text; None for a regression, and for a classification with
     several target columns, each of which is a yes-or-no of its own (0 or 1).
-    in_shape: of one raw sample. byte_input: samples are bytes, scaled to 0..1.
+    in_shape: of one raw sample. byte_input: samples are bytes, scaled to 0..1. target_width: target columns.
+    class_weights: what multiplies the loss of each class's samples; None where all are 1.
     """
 
     task: Task
@@ -35,6 +36,8 @@ class Preparation:
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
     classes: tuple[str, ...] | None
+    target_width: int = 1
+    class_weights: tuple[float, ...] | None = None
     x_scaler: Scaler | None = None
     y_scaler: Scaler | None = None
 
@@ -43,8 +46,10 @@ class Preparation:
         """Whether each output is a yes-or-no of its own."""
         return self.task == "classification" and self.classes is None
 
-    def inputs(self, raw: RawData, dtype: DType) -> Array:
+    def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array:
         """Network inputs (N, *in_shape): bytes as they are, or floats, scaled.
+
+        rows: the rows of the file that `raw` is, for messages; None for all.
 
         Raises:
             DataError: another shape than the training data's, or a number that `dtype` cannot hold.
@@ -53,13 +58,15 @@ class Preparation:
             raise DataError(
                 f"{raw.source}: samples of shape {raw.x.shape[1:]}, but the network was trained on {self.in_shape}"
             )
-        if raw.x.dtype == np.uint8 and self.x_scaler is None and self.byte_input:
-            return raw.x
+        if self.byte_input:
+            raw = dataclasses.replace(raw, x=_as_bytes(raw))
+            if self.x_scaler is None:
+                return raw.x
         x = as_floats(raw.x, bytes_to_unit=self.byte_input)
-        return _cast(self.x_scaler.apply(x) if self.x_scaler else x, dtype, raw.source)
+        return _cast(self.x_scaler.apply(x) if self.x_scaler else x, dtype, raw, rows, self.feature_names)
 
-    def targets(self, raw: RawData, dtype: DType) -> Array:
-        """Class indices (N,) int64, or floats (N, M), scaled.
+    def targets(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array:
+        """Class indices (N,) int64, or floats (N, M), scaled. rows: as for `inputs`.
 
         Raises:
             DataError: no target, a class the training data does not have, or another number of target columns.
@@ -69,9 +76,11 @@ class Preparation:
         if self.classes is not None:
             return class_indices(raw.y, self.classes, raw.source)
         y = _columns(raw.y, raw.source)
+        if y.shape[1] != self.target_width:
+            raise DataError(f"{raw.source}: has {y.shape[1]} target columns, the training data has {self.target_width}")
         if self.several_yes_or_no:
-            _check_yes_or_no(y, raw.source)
-        return _cast(self.y_scaler.apply(y) if self.y_scaler else y, dtype, raw.source)
+            _check_yes_or_no(y, raw.source, rows)
+        return _cast(self.y_scaler.apply(y) if self.y_scaler else y, dtype, raw, rows, self.target_names)
 
     def values(self, output: Array) -> Array:
         """Outputs (N, M) of a regression in the data's own units, float64."""
@@ -102,14 +111,16 @@ def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
         task = "classification" if text or log_likelihood else "regression"
     if task == "regression" and text:
         raise DataError(
-            f"{raw.source}: the target holds text such as {raw.y[0]!r}: that is a classification, not a regression"
+            f"{raw.source}: the target holds text such as {str(raw.y.flat[0])!r}: that is a classification, not a "
+            "regression; set data.task: classification and loss: log_likelihood"
         )
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
         classes = tuple(label_texts(np.unique(raw.y)))
         if len(classes) < 2:
             raise DataError(
-                f"{raw.source}: the target has one class only, {classes[0]!r}: there is nothing to tell apart"
+                f"{raw.source}: the target has one class only, {classes[0]!r}: nothing to tell apart; is data.target "
+                "the right column?"
             )
         if not text and not _are_labels(raw.y):
             raise DataError(
@@ -123,6 +134,7 @@ def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
         feature_names=raw.feature_names,
         target_names=raw.target_names,
         classes=classes,
+        target_width=raw.y.shape[1] if raw.y.ndim == 2 else 1,
     )
 
 
@@ -177,26 +189,47 @@ def _are_labels(y: Labels) -> bool:
 
 def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:
     if y.dtype.kind == "U":
-        raise DataError(f"{source}: the target holds text such as {y.ravel()[0]!r}, a number is expected")
+        raise DataError(f"{source}: the target holds text such as {str(y.flat[0])!r}, a number is expected")
     return y.astype(np.float64).reshape(len(y), -1)
 
 
-def _check_yes_or_no(y: Array, source: str) -> None:
+def _check_yes_or_no(y: Array, source: str, rows: Array | None) -> None:
     wrong = (y != 0) & (y != 1)
     if wrong.any():
         row, column = (int(index[0]) for index in np.nonzero(wrong))
         raise DataError(
-            f"{source}: sample {row + 1}, target column {column + 1}: with several target columns a classification "
-            f"takes 0 (no) or 1 (yes), got {y[row, column]:g}"
+            f"{source}: sample {_number(row, rows)}, target column {column + 1}: with several target columns a "
+            f"classification takes 0 (no) or 1 (yes), got {y[row, column]:g}"
         )
 
 
-def _cast(x: npt.NDArray[np.float64], dtype: DType, source: str) -> Array:
+def _as_bytes(raw: RawData) -> npt.NDArray[np.uint8]:
+    """Bytes as they are, other whole numbers from 0 to 255 as bytes: a network trained on bytes takes nothing else."""
+    if raw.x.dtype == np.uint8:
+        return raw.x
+    if raw.x.dtype.kind not in "iu" or raw.x.min() < 0 or raw.x.max() > 255:
+        raise DataError(
+            f"{raw.source}: the network was trained on bytes (0 to 255), these are {raw.x.dtype} from "
+            f"{raw.x.min():g} to {raw.x.max():g}: store them as uint8"
+        )
+    return raw.x.astype(np.uint8)
+
+
+def _cast(
+    x: npt.NDArray[np.float64], dtype: DType, raw: RawData, rows: Array | None, names: tuple[str, ...] | None
+) -> Array:
     with np.errstate(over="ignore"):
         out = np.ascontiguousarray(x, dtype)
     if not np.isfinite(out).all():
         index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
+        column = f' in column "{names[index[1]]}"' if names and len(index) == 2 else ""
         raise DataError(
-            f"{source}: sample {index[0] + 1} holds {x[index]:g}, too large for {dtype}: set dtype: float64"
+            f"{raw.source}: sample {_number(index[0], rows)} holds {x[index]:g}{column}, "
+            f"too large for {dtype}: set dtype: float64"
         )
     return out
+
+
+def _number(row: int, rows: Array | None) -> int:
+    """A sample's number in its file, from 1."""
+    return 1 + (row if rows is None else int(rows[row]))

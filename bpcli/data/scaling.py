@@ -20,13 +20,16 @@ class Scaler:
     @classmethod
     def standard(cls, x: Floats) -> Scaler:
         """To mean 0 and standard deviation 1 (of the population); a feature that never varies is only shifted."""
-        return cls(x.mean(axis=0), _not_zero(x.std(axis=0)))
+        unit = np.abs(x).max(axis=0)  # squares of numbers beyond 1e154 would overflow
+        unit[unit == 0] = 1.0
+        shift, scale = (x / unit).mean(axis=0) * unit, (x / unit).std(axis=0) * unit
+        return cls(shift, np.where(x.max(axis=0) > x.min(axis=0), scale, 1.0))
 
     @classmethod
     def minmax(cls, x: Floats) -> Scaler:
         """To 0..1; a feature that never varies becomes 0."""
-        low = x.min(axis=0)
-        return cls(low, _not_zero(x.max(axis=0) - low))
+        low, high = x.min(axis=0), x.max(axis=0)
+        return cls(low, np.where(high > low, high - low, 1.0))
 
     def apply(self, x: Floats) -> Floats:
         """The scaled values, a new array."""
@@ -42,7 +45,3 @@ def fit(kind: str, x: Floats) -> Scaler | None:
     if kind == "none":
         return None
     return Scaler.standard(x) if kind == "standard" else Scaler.minmax(x)
-
-
-def _not_zero(scale: Floats) -> Floats:
-    return np.where(scale > 0, scale, 1.0)

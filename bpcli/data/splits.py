@@ -33,7 +33,8 @@ def split_rows(
     """Parts of n rows: round(n * fraction), at least one, for val and for test where the fraction is not 0.
 
     in_order: the last rows are the test part, those before them the validation part. Otherwise drawn at random; with
-    `classes` (N,) each part keeps the shares of the classes, to within one row.
+    `classes` (N,) each part keeps the shares of the classes, to within one row, and every class has a row in training
+    where that is possible.
 
     Raises:
         DataError: nothing would be left to train on.
@@ -41,20 +42,67 @@ def split_rows(
     n_val, n_test = (max(1, round(n * fraction)) if fraction else 0 for fraction in (val, test))
     n_train = n - n_val - n_test
     if n_train < 1:
-        raise DataError(f"{n} rows are too few to split off {n_val} for validation and {n_test} for test")
-    rows = np.arange(n)
+        rows_are = "row is" if n == 1 else "rows are"
+        raise DataError(f"{n} {rows_are} too few to split off {n_val} for validation and {n_test} for test")
     if in_order:
+        rows = np.arange(n)
         return Split(rows[:n_train], rows[n_train : n_train + n_val], rows[n_train + n_val :])
     rows = rng.permutation(n)
-    if classes is not None:
-        rows = rows[np.argsort(classes[rows], kind="stable")]
-    test_rows, rest = _every_so_often(rows, n_test)
-    val_rows, train_rows = _every_so_often(rest, n_val)
-    return Split(np.sort(train_rows), np.sort(val_rows), np.sort(test_rows))
+    if classes is None:
+        parts = np.split(rows, [n_train, n_train + n_val])
+    else:
+        parts = _by_class(rows, classes, np.array([n_train, n_val, n_test]))
+    return Split(*(np.sort(part) for part in parts))
 
 
-def _every_so_often(rows: Rows, k: int) -> tuple[Rows, Rows]:
-    """k of the rows at even distances, and the others: from rows sorted by class, each class gives its share."""
-    marks = np.arange(len(rows) + 1) * k // len(rows)
-    taken = marks[1:] > marks[:-1]
-    return rows[taken], rows[~taken]
+def _by_class(rows: Rows, classes: Rows, totals: Rows) -> list[Rows]:
+    """The rows in three parts, each class shared out among them."""
+    members = [rows[classes[rows] == label] for label in np.unique(classes)]
+    shares = class_shares(np.array([len(own) for own in members]), totals)
+    pieces = [np.split(own, np.cumsum(share)[:2]) for own, share in zip(members, shares, strict=True)]
+    return [np.concatenate(part) for part in zip(*pieces, strict=True)]
+
+
+def class_shares(counts: Rows, totals: Rows) -> Rows:
+    """How many rows of each class come into each part: (K, 3), its rows sum to `counts`, its columns to `totals`.
+
+    Each number is its exact share, counts * totals / n, rounded up or down. Rows are rounded by largest remainder,
+    then units move along a row from a column that has too many to one that has too few, by way of the third if need be:
+    a table with these sums always exists (Cox 1987, controlled rounding). A class's first training row is not given up,
+    for which the columns may be missed where there are more classes than training rows.
+    """
+    exact = counts[:, None] * totals
+    n = int(counts.sum())
+    low: Rows = exact // n
+    high: Rows = -(-exact // n)
+    low[:, 0] = np.maximum(low[:, 0], np.minimum(counts, 1))
+    table: Rows = low.copy()
+    for row, count in enumerate(counts):
+        order = np.argsort(-(exact[row] % n), kind="stable")
+        for column in order[(table[row] < high[row])[order]][: count - table[row].sum()]:
+            table[row, column] += 1
+        if table[row].sum() > count:  # the training row was one more than the class has
+            table[row, 1:] = 0
+    while (path := _path(table, low, high, table.sum(axis=0) - totals)) is not None:
+        for row, giver, taker in path:
+            table[row, giver] -= 1
+            table[row, taker] += 1
+    return table
+
+
+def _path(table: Rows, low: Rows, high: Rows, excess: Rows) -> list[tuple[int, int, int]] | None:
+    """Moves (row, from column, to column) that take a unit from a column with too many to one with too few."""
+    givers = [int(column) for column in np.flatnonzero(excess > 0)]
+    takers = [int(column) for column in np.flatnonzero(excess < 0)]
+    for giver in givers:
+        for taker in takers:
+            (between,) = {0, 1, 2} - {giver, taker}
+            for steps in ([(giver, taker)], [(giver, between), (between, taker)]):
+                moves = [
+                    (int(rows[0]), a, b)
+                    for a, b in steps
+                    if len(rows := np.flatnonzero((table[:, a] > low[:, a]) & (table[:, b] < high[:, b])))
+                ]
+                if len(moves) == len(steps):
+                    return moves
+    return None

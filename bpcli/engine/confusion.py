@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
+
+Average: TypeAlias = Literal["macro", "micro", "weighted"]
 
 
 def confusion_matrix(target: Array, predicted: Array, classes: int) -> Array:
     """(K, K) counts: row the true class, column the predicted one. target, predicted: class indices (N,)."""
     counts = np.bincount(target.astype(np.int64) * classes + predicted.astype(np.int64), minlength=classes * classes)
     return counts.reshape(classes, classes)
+
+
+def confusion_of(target: Array, prediction: Array) -> Array:
+    """(K, K) counts: row the true class (N,), column the most probable one, the first of equals, of (N, K)."""
+    return confusion_matrix(target, prediction.argmax(axis=1), prediction.shape[1])
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,39 @@ def class_scores(confusion: Array) -> ClassScores:
         f1=_ratio(2 * hits, predicted + support),
         support=support,
     )
+
+
+@dataclass(frozen=True)
+class AverageScores:
+    """Precision, recall and F1 averaged over the classes."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def average_scores(confusion: Array, average: Average) -> AverageScores:
+    """The classes' scores as one number each, as scikit-learn averages them.
+
+    macro: the mean over the classes that occur, in truth or prediction. weighted: the mean over all samples, each with
+    the score of its class. micro: from the counts summed over the classes; as each sample has one class and one
+    prediction, all three are then the accuracy.
+
+    Raises:
+        ValueError: another word for the average.
+    """
+    scores = class_scores(confusion)
+    if average == "micro":
+        accuracy = float(confusion.trace() / confusion.sum())
+        return AverageScores(accuracy, accuracy, accuracy)
+    if average == "macro":
+        weights = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    elif average == "weighted":
+        weights = scores.support
+    else:
+        raise ValueError(f"average: expected macro, micro or weighted, got {average!r}")
+    means = (np.average(column, weights=weights) for column in (scores.precision, scores.recall, scores.f1))
+    return AverageScores(*map(float, means))
 
 
 def _ratio(above: Array, below: Array) -> Array:

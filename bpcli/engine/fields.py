@@ -83,9 +83,20 @@ class Finite:
 
 
 def check(constraint: Constraint, value: Any) -> None:
-    """Raises ValueError "must be ..., got ..." unless the constraint holds. None stands for "not given" and passes."""
-    if value is not None and not constraint.holds(value):
-        raise ValueError(f"must be {constraint.text}, got {value!r}")
+    """Raises ValueError "must be ..., got ..." unless the constraint holds, of a pair for each of its numbers.
+
+    None stands for "not given" and passes, as does a word such as "same".
+    """
+    if isinstance(value, tuple):
+        for item in value:
+            check(constraint, item)
+        return
+    if value is None or isinstance(value, str) or constraint.holds(value):
+        return
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value!r}")
+    plain = int(value) if float(value).is_integer() and abs(value) < 1e15 else value  # -1, not -1.0
+    raise ValueError(f"must be {constraint.text}, got {plain!r}")
 
 
 def constraints(annotation: Any) -> tuple[Constraint, ...]:

@@ -38,21 +38,24 @@ def check_gradients(
     """
     theta = theta.copy()
     grad = np.empty_like(theta)
-    stack = network.bind(theta, grad, len(x))
+    noise = np.random.default_rng(0)
+    start = noise.bit_generator.state
+    stack = network.bind(theta, grad, len(x), noise=noise)
     objective = Objective(loss, network.output_activation, len(x), network.out_shape, "float64")
     scale = batch_scale(loss, len(x))
 
     def value_at(i: int, shift: float) -> float:
         centre = theta[i]
         theta[i] = centre + shift
-        value = loss_value()
+        value, _ = evaluate()
         theta[i] = centre
         return value
 
-    def loss_value() -> float:
-        return objective.value_and_delta(stack.forward(x, training=True), y, scale)[0]
+    def evaluate() -> tuple[float, Array]:
+        noise.bit_generator.state = start  # the same noise every time, or the loss would be no function of theta
+        return objective.value_and_delta(stack.forward(x, training=True), y, scale)
 
-    _, delta = objective.value_and_delta(stack.forward(x, training=True), y, scale)
+    _, delta = evaluate()
     stack.backward(delta)
     analytic = grad.copy()
     numeric = np.empty_like(theta)

@@ -82,6 +82,7 @@ class Network:
         specs = self._param_specs()
         self.layout = ParamLayout.of({name: spec for name, spec in specs.items() if spec.learned})
         self.stats_layout = ParamLayout.of({name: spec for name, spec in specs.items() if not spec.learned})
+        self._check_settings()
         self._check_given_values()
 
     def _place(self) -> list[PlacedLayer]:
@@ -114,6 +115,15 @@ class Network:
             for key, parameter in (("weights", "W"), ("biases", "b"))
             if getattr(entry, key) is not None
         }
+
+    def _check_settings(self) -> None:
+        """How a layer learns may only be said of one that does."""
+        for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True)):
+            if not any(key.rpartition(".")[0] == name for key in self.layout.specs):
+                if entry.trainable is not True:
+                    raise LayerError(index, "trainable", "the layer has no weights that could be frozen")
+                if entry.learning_rate_scale != 1.0:
+                    raise LayerError(index, "learning_rate_scale", "the layer has no weights that could learn")
 
     def _check_given_values(self) -> None:
         for name, (index, key, values) in self._given().items():

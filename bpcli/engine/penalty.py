@@ -20,3 +20,8 @@ def add_penalty_gradient(
         np.multiply(scratch, decay, out=scratch)
         np.multiply(scratch, l1, out=scratch)
         np.add(grad, scratch, out=grad)
+
+
+def l2_penalty(theta: Array, *, decay: Array, l2: float) -> float:
+    """(l2 / 2) sum w^2 over the weights that decay acts on."""
+    return 0.5 * l2 * float(np.dot(decay, np.square(theta, dtype=np.float64))) if l2 else 0.0

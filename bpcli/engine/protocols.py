@@ -163,6 +163,62 @@ class Optimizer(Protocol):
         ...
 
 
+class Problem(Protocol):
+    """What a full-batch optimizer minimises: the loss over the whole training set and the penalty on weights.
+
+    theta is any vector of parameters, (P,). Frozen parameters have zeros in every gradient. Returned arrays are the
+    problem's own, valid until its next call.
+    """
+
+    def value_and_grad(self, theta: Array) -> tuple[float, Array]:
+        """(L, dL/dtheta). Costs nothing where theta is that of the last call."""
+        ...
+
+    def value(self, theta: Array) -> float:
+        """L, the same number as `value_and_grad` gives."""
+        ...
+
+    def normal_equations(self, theta: Array) -> tuple[float, Array, Array]:
+        """(L, J^T J, J^T r) in float64, for L = (1/2) r^T r with J = dr/dtheta: so J^T r is dL/dtheta.
+
+        Raises:
+            ValueError: the loss is no sum of squares.
+        """
+        ...
+
+
+@runtime_checkable
+class FullBatchOptimizer(Protocol):
+    """A method that works on the whole training set, and evaluates it as often as it needs for one step."""
+
+    @property
+    def learning_rate(self) -> float:
+        """What is reported as the learning rate until `memory["learning_rate"]` says which was really used."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """l2 of the penalty that the problem includes."""
+        ...
+
+    def vector_names(self) -> tuple[str, ...]:
+        """The state vectors it needs, each as long as theta and zero at the start."""
+        ...
+
+    def iterate(
+        self, problem: Problem, theta: Array, vectors: Mapping[str, Array], memory: dict[str, float], *, t: int
+    ) -> float:
+        """One iteration: changes theta, the vectors and memory in place. Returns the problem's value before it.
+
+        memory: its own scalars, empty at the start, finite, and kept in checkpoints. t: the iteration's number, from 1.
+        A theta left as it was says that no better point was found: training stops.
+        """
+        ...
+
+
+AnyOptimizer: TypeAlias = Optimizer | FullBatchOptimizer
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When in training: the epoch under way and the iteration of the run, both from 0; and how long training lasts."""

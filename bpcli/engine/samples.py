@@ -51,13 +51,14 @@ class Samples:
 def fetch_inputs(x: Array, rows: slice | Array, out: Array) -> None:
     """Writes x[rows] into `out`, bytes scaled to 0..1."""
     if x.dtype == np.uint8:
-        np.multiply(x[rows], BYTE_SCALE, out=out, dtype=out.dtype)
+        np.copyto(out, x[rows])  # into the order of `out` first: images are turned, and bytes are turned fastest
+        np.multiply(out, BYTE_SCALE, out=out)
     else:
         _copy_rows(x, rows, out)
 
 
 def _copy_rows(source: Array, rows: slice | Array, out: Array) -> None:
-    if isinstance(rows, slice) or source.dtype != out.dtype:
+    if isinstance(rows, slice) or source.dtype != out.dtype or not out.flags.c_contiguous:
         np.copyto(out, source[rows])
     else:
         np.take(source, rows, axis=0, out=out, mode="clip")  # "raise" would make a whole temporary

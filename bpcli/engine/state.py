@@ -10,7 +10,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array, DType
 from bpcli.engine.network import Network
-from bpcli.engine.protocols import Optimizer
+from bpcli.engine.protocols import AnyOptimizer
 
 GeneratorState: TypeAlias = Mapping[str, Any]
 
@@ -50,6 +50,7 @@ class Best:
     memory: dict[str, float]
     stall_value: float
     stall_epoch: int
+    scalars: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +62,7 @@ class TrainState:
     shuffling generator had before it drew the epoch's order, from which the order can be drawn again.
     `stall_value` and `stall_epoch` are early stopping's: the value to beat, and since when it stands.
     `stats` is what layers keep up themselves; `noise` has a generator for each shard of a batch,
-    `memory` is the learning-rate schedule's.
+    `memory` is the learning-rate schedule's, `scalars` are a full-batch optimizer's.
     """
 
     theta: Array
@@ -79,10 +80,11 @@ class TrainState:
     stall_epoch: int = 0
     seconds: float = 0.0
     memory: dict[str, float] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def start(
-        cls, network: Network, optimizer: Optimizer, *, seed: int, dtype: DType, shards: int = MOST_SHARDS
+        cls, network: Network, optimizer: AnyOptimizer, *, seed: int, dtype: DType, shards: int = MOST_SHARDS
     ) -> TrainState:
         """The state before the first iteration. shards: how many parts a batch is split into at most."""
         streams = random_streams(seed)
@@ -112,6 +114,7 @@ class TrainState:
                 shuffle=self.shuffle.bit_generator.state,
                 noise=[generator.bit_generator.state for generator in self.noise],
                 memory=dict(self.memory),
+                scalars=dict(self.scalars),
                 stall_value=self.stall_value,
                 stall_epoch=self.stall_epoch,
             )
@@ -125,7 +128,7 @@ class TrainState:
             np.copyto(best.vectors[name], vector)
         if self.shuffle_before is not None:  # else nothing has been drawn: every epoch is one batch, or in order
             best.shuffle = self.shuffle.bit_generator.state
-        best.memory = dict(self.memory)
+        best.memory, best.scalars = dict(self.memory), dict(self.scalars)
         best.noise = [generator.bit_generator.state for generator in self.noise]
 
     def at_best(self) -> TrainState:
@@ -144,6 +147,7 @@ class TrainState:
             shuffle=generator_at(best.shuffle),
             noise=[generator_at(state) for state in best.noise],
             memory=dict(best.memory),
+            scalars=dict(best.scalars),
             epoch=best.epoch,
             step=best.step,
             best=best,

@@ -5,6 +5,7 @@ It prints nothing and saves nothing: whoever takes the reports does, between two
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +18,11 @@ import numpy as np
 from bpcli.engine.arrays import Array
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.fields import AtLeast, MoreThan, check_fields
+from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
 from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
-from bpcli.engine.protocols import Loss, Optimizer, Schedule, WatchingSchedule
+from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Schedule, WatchingSchedule
+from bpcli.engine.registry import optimizers
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
@@ -105,7 +108,7 @@ def iterations_per_epoch(n: int, batch_size: int, *, drop_last: bool = False) ->
 def train(
     network: Network,
     loss: Loss,
-    optimizer: Optimizer,
+    optimizer: AnyOptimizer,
     samples: Samples,
     state: TrainState,
     options: TrainOptions,
@@ -134,7 +137,7 @@ class _Trainer:
         self,
         network: Network,
         loss: Loss,
-        optimizer: Optimizer,
+        optimizer: AnyOptimizer,
         samples: Samples,
         state: TrainState,
         options: TrainOptions,
@@ -154,21 +157,32 @@ class _Trainer:
         theta = state.theta
         self.grad = np.empty_like(theta)
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
-        self.update = Update(
-            network,
-            optimizer,
-            theta,
-            iterations_per_epoch=self.iterations,
-            epochs=options.epochs,
-            schedule=schedule,
-            clip_norm=options.clip_norm,
-            clip_value=options.clip_value,
-        )
         self.before = None if options.min_change is None else np.empty_like(theta)
         self.small_change = False
 
         self.pool = ThreadPoolExecutor(options.threads - 1) if options.threads > 1 else None
-        self.gradients = {n: self._batch_gradient(n) for n in self._batch_sizes()}
+        self.update: Update | FullBatchUpdate
+        if isinstance(optimizer, FullBatchOptimizer):
+            self._check_full_batch(optimizer, schedule)
+            self.before = np.empty_like(theta)
+            point = np.empty_like(theta)
+            gradient = self._batch_gradient(self.n, dataclasses.replace(state, theta=point))
+            problem = TrainingProblem(network, loss, samples, gradient, point, optimizer.weight_decay)
+            self.update, self.gradients = FullBatchUpdate(optimizer, problem), {self.n: gradient}
+        else:
+            self.update = Update(
+                network,
+                optimizer,
+                theta,
+                iterations_per_epoch=self.iterations,
+                epochs=options.epochs,
+                schedule=schedule,
+                clip_norm=options.clip_norm,
+                clip_value=options.clip_value,
+            )
+            if state.position:  # an epoch that only has to be closed is reported with its last iteration's rate
+                self.update.learning_rate = self.update.rate_at(state, state.step - 1)
+            self.gradients = {n: self._batch_gradient(n, state) for n in self._batch_sizes()}
         self.evaluator = None
         if validation is not None:
             self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats)
@@ -185,9 +199,22 @@ class _Trainer:
         left_over = self.trained_samples % self.batch_size
         return {self.batch_size, left_over} - {0}
 
-    def _batch_gradient(self, n: int) -> BatchGradient:
+    def _batch_gradient(self, n: int, state: TrainState) -> BatchGradient:
         shards = min(n, self.options.shards or shards_for(self.network, n))
-        return BatchGradient(self.network, self.loss, self.state, self.grad, n=n, shards=shards, pool=self.pool)
+        return BatchGradient(self.network, self.loss, state, self.grad, n=n, shards=shards, pool=self.pool)
+
+    def _check_full_batch(self, optimizer: FullBatchOptimizer, schedule: Schedule | None) -> None:
+        clipped = tuple(key for key in ("clip_norm", "clip_value") if getattr(self.options, key) is not None)
+        found = objections(
+            optimizers.name_of(optimizer),
+            self.network,
+            self.loss,
+            full_batch=self.options.batch_size is None,
+            scheduled=schedule is not None,
+            clipped=clipped,
+        )
+        if messages := [f"{key}: {message}" for key, _, message in found]:
+            raise ValueError("\n".join(messages))
 
     def _monitor(self) -> tuple[str, float]:
         """What is watched for the best epoch, and the sign that makes smaller better."""
@@ -254,14 +281,20 @@ class _Trainer:
     def _step(self, rows: slice | Array, n: int) -> float:
         """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""
         theta, before = self.state.theta, self.before
-        value = self.gradients[n](self.samples, rows)
         if before is not None:
             np.copyto(before, theta)
-        if not (math.isfinite(value) and self.update(self.state, self.grad)):
+        if isinstance(self.update, FullBatchUpdate):
+            value = self.update(self.state)
+            diverged = not math.isfinite(value)
+        else:
+            value = self.gradients[n](self.samples, rows)
+            diverged = not (math.isfinite(value) and self.update(self.state, self.grad))
+        if diverged:
             self._raise_divergence(n)
-        if before is not None and self.options.min_change is not None:
+        if before is not None:
             np.subtract(theta, before, out=before)
-            self.small_change = float(np.abs(before, out=before).max()) < self.options.min_change
+            change = float(np.abs(before, out=before).max())
+            self.small_change = change == 0.0 if self.options.min_change is None else change < self.options.min_change
         return value
 
     def _mean_loss(self) -> float:
@@ -342,7 +375,7 @@ class _Trainer:
         )
 
     def _first_not_finite(self, n: int) -> str:
-        """The first layer, in forward order, whose output is not finite for the batch that lies in the buffers."""
+        """The first layer, forward and then backward, with a value that is not finite for the batch in the buffers."""
         with np.errstate(all="ignore"):
             for shard in self.gradients[n].shards:
                 x = shard.x
@@ -350,4 +383,7 @@ class _Trainer:
                     x = layer.forward(x, training=True)
                     if not bool(np.isfinite(x).all()):
                         return f"the output of layer {placed.name}"
-        return "the loss or its gradient"
+        names = [placed.name for placed in self.network.placed if f"{placed.name}.W" in self.network.layout.slices]
+        views = self.network.layout.views(self.grad)
+        wrong = [name for name in reversed(names) if not bool(np.isfinite(views[f"{name}.W"]).all())]
+        return f"the gradient of layer {wrong[0]}" if wrong else f"the loss at the output of layer {names[-1]}"

@@ -58,11 +58,7 @@ class Update:
             square = float(np.dot(grad, grad))
         if self.clip_norm is not None and square > self.clip_norm**2:
             np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
-        rate = self.optimizer.learning_rate
-        if self.schedule is not None:
-            moment = Moment(state.epoch, state.step, self.iterations_per_epoch, self.epochs)
-            rate *= self.schedule.factor(moment, state.memory)
-        self.learning_rate = rate
+        self.learning_rate = rate = self.rate_at(state, state.step)
         state.step += 1
         self.optimizer.step(
             state.theta,
@@ -74,3 +70,11 @@ class Update:
             decay=self.decay,
         )
         return True
+
+    def rate_at(self, state: TrainState, step: int) -> float:
+        """The learning rate at that iteration of the epoch under way."""
+        rate = self.optimizer.learning_rate
+        if self.schedule is None:
+            return rate
+        moment = Moment(state.epoch, step, self.iterations_per_epoch, self.epochs)
+        return rate * self.schedule.factor(moment, state.memory)

@@ -28,9 +28,28 @@ from bpcli.errors import RunError
 from bpcli.runs.files import write_atomically
 
 FORMAT = 1
-PREPARATION_FIELDS = ("task", "in_shape", "byte_input", "feature_names", "target_names", "classes")
-STATE_FIELDS = ("epoch", "step", "position", "loss_sum", "shuffle_before", "stall_value", "stall_epoch", "memory")
-BEST_FIELDS = ("value", "epoch", "step", "shuffle", "noise", "memory", "stall_value", "stall_epoch")
+PREPARATION_FIELDS = (
+    "task",
+    "in_shape",
+    "byte_input",
+    "feature_names",
+    "target_names",
+    "classes",
+    "target_width",
+    "class_weights",
+)
+STATE_FIELDS = (
+    "epoch",
+    "step",
+    "position",
+    "loss_sum",
+    "shuffle_before",
+    "stall_value",
+    "stall_epoch",
+    "memory",
+    "scalars",
+)
+BEST_FIELDS = ("value", "epoch", "step", "shuffle", "noise", "memory", "scalars", "stall_value", "stall_epoch")
 
 
 @dataclass(frozen=True, eq=False)

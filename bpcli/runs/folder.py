@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-from bpcli.errors import RunError, RunInUseError, UsageError
+from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
 from bpcli.runs.files import disk_errors
 
 
@@ -76,6 +76,8 @@ def new_run(parent: Path, name: str) -> RunFolder:
     Raises:
         DiskError: the folder cannot be made.
     """
+    if parent.exists() and not parent.is_dir():
+        raise DiskError(f"cannot make a run folder in {parent}: this is a file, not a folder; set output.dir")
     with disk_errors(f"cannot make a run folder in {parent}"):
         parent.mkdir(parents=True, exist_ok=True)
         for number in count(1):
@@ -102,7 +104,18 @@ def run_at(folder: Path) -> RunFolder:
         )
     with disk_errors(f"cannot make the run folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
+        _put_aside(folder / "checkpoints")
         return _with_checkpoints(folder)
+
+
+def _put_aside(checkpoints: Path) -> None:
+    """Renames a folder of checkpoints that an older run has left, so that none is taken for the new run's."""
+    if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        for number in count(1):
+            aside = checkpoints.with_name(f"checkpoints-old-{number}")
+            if not aside.exists():
+                checkpoints.rename(aside)
+                return
 
 
 def _with_checkpoints(folder: Path) -> RunFolder:
@@ -122,9 +135,20 @@ def find_run(folder: Path) -> RunFolder:
         near = (
             sorted(str(path.parent) for path in folder.parent.glob("*/config.yaml")) if folder.parent.is_dir() else []
         )
-        hint = f"; runs beside it: {', '.join(near[:5])}" if near else ""
+        hint = f"; runs beside it: {', '.join(near[:5])}" if near else "; train one first: bpcli train CONFIG"
         raise RunError(f"{folder}: {what}{hint}")
     return RunFolder(folder)
+
+
+def run_of(path: Path) -> RunFolder:
+    """The run that a run folder is, or that one of its checkpoint files belongs to.
+
+    Raises:
+        RunError: there is none.
+    """
+    if path.is_file() and path.suffix != ".npz":
+        raise RunError(f"{path}: is no run: name a run folder, such as runs/{path.stem}, or a checkpoint (.npz) in one")
+    return find_run(path.parent.parent if path.is_file() else path)
 
 
 def newest_run(parent: Path) -> RunFolder:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bpcli.runs.files import disk_errors, write_text
+from bpcli.runs.files import disk_errors
 from bpcli.runs.folder import RunFolder
 from bpcli.runs.loss_log import LossLog
 
@@ -57,7 +55,7 @@ class Recorder:
         Raises:
             DiskError: something could not be written.
         """
-        if report.complete and not math.isnan(report.train_loss):
+        if report.complete:
             self.log.add(report)
         if report.stop or self._is_due(report):
             self.save(report.stop)
@@ -100,14 +98,6 @@ class Recorder:
             for older, newer in reversed(list(zip(names[1:], names, strict=False))):
                 if (folder / newer).exists():
                     (folder / newer).replace(folder / older)
-
-    def write_summary(self, values: Mapping[str, Any]) -> None:
-        """Writes summary.json.
-
-        Raises:
-            DiskError: it could not be written.
-        """
-        write_text(self.folder.summary, json.dumps(values, indent=2) + "\n")
 
 
 def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:

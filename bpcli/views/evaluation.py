@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import class_scores
+from bpcli.engine.confusion import AverageScores, average_scores, class_scores
 from bpcli.trained import EvaluationResult, TrainedModel
 from bpcli.views.tables import number, plural, table
 
@@ -14,7 +15,7 @@ MOST_CLASSES = 20  # whose confusion matrix fits on a terminal
 
 
 def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
-    """Loss and metrics; for classes the scores of each, their macro average, and the confusion matrix."""
+    """Loss and metrics; for classes the scores of each, their averages, and the confusion matrix."""
     where = f"{result.split} split" if result.split in ("train", "val", "test") else result.split
     lines = [f"{model.checkpoint.path} on {where}, {plural(result.samples, 'sample')}", ""]
     lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
@@ -32,8 +33,20 @@ def _class_table(confusion: Array, classes: tuple[str, ...]) -> str:
     rows = [["class", "precision", "recall", "F1", "samples"]]
     for k, name in enumerate(classes):
         rows.append([name, *(f"{column[k]:.4f}" for column in columns), str(scores.support[k])])
-    rows.append(["macro average", *(f"{column.mean():.4f}" for column in columns), str(scores.support.sum())])
+    rows.append([""] * len(rows[0]))
+    for name, average in _averages(confusion).items():
+        label = "micro (accuracy)" if name == "micro" else f"{name} average"
+        values = (average.precision, average.recall, average.f1)
+        rows.append([label, *(f"{value:.4f}" for value in values), str(scores.support.sum())])
     return table(rows)
+
+
+def _averages(confusion: Array) -> dict[str, AverageScores]:
+    return {
+        "macro": average_scores(confusion, "macro"),
+        "micro": average_scores(confusion, "micro"),
+        "weighted": average_scores(confusion, "weighted"),
+    }
 
 
 def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
@@ -42,7 +55,7 @@ def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
 
 
 def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
-    """The same as JSON, with nothing rounded."""
+    """The same as JSON, with nothing rounded, and every metric that there is for the task."""
     values: dict[str, Any] = {
         "checkpoint": str(model.checkpoint.path),
         "epoch": model.checkpoint.state["epoch"],
@@ -50,6 +63,7 @@ def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
         "samples": result.samples,
         "loss": result.loss,
         "metrics": dict(result.metrics),
+        "all_metrics": dict(result.all_metrics),
     }
     if result.confusion is not None:
         scores = class_scores(result.confusion)
@@ -62,6 +76,8 @@ def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
             }
             for k, name in enumerate(model.preparation.classes or ())
         }
-        values["macro_f1"] = float(scores.f1.mean())
+        averages = _averages(result.confusion)
+        values["averages"] = {name: dataclasses.asdict(average) for name, average in averages.items()}
+        values["macro_f1"] = averages["macro"].f1
         values["confusion_matrix"] = result.confusion.tolist()
     return json.dumps(values, indent=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,11 +24,25 @@ def progress(epochs: int, *, quiet: bool) -> Iterator[Callable[[Report], None]]:
     elif sys.stderr.isatty():
         bar = _Bar(epochs)
         try:
-            yield bar
+            yield _while_read(bar)
         finally:
             bar.close()
     else:
-        yield _Lines(epochs)
+        yield _while_read(_Lines(epochs))
+
+
+def _while_read(show: Callable[[Report], None]) -> Callable[[Report], None]:
+    """Shows reports until nobody reads them any more, as behind `| head`: training goes on without."""
+    readers = [show]
+
+    def shown(report: Report) -> None:
+        for reader in readers:
+            try:
+                reader(report)
+            except OSError:
+                readers.clear()
+
+    return shown
 
 
 def losses(report: Report) -> str:
@@ -49,11 +64,12 @@ class _Bar:
             total=epochs,
             unit="epoch",
             file=sys.stderr,
-            dynamic_ncols=True,
+            ncols=max(20, shutil.get_terminal_size().columns - 1),
+            nrows=20,
             leave=False,
             mininterval=0,
             miniters=1,
-            bar_format="{percentage:3.0f}%|{bar:20}| {n:.4g}/{total} epochs{postfix}  [{rate_fmt}, {remaining} left]",
+            bar_format="{percentage:3.0f}%|{bar}| {n:.4g}/{total} epochs{postfix}  [{rate_fmt}, {remaining} left]",
         )
         self.started = False
         self.shown = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array, batch_array
-from bpcli.engine.protocols import Optimizer
+from bpcli.engine.protocols import FullBatchOptimizer, Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
 from bpcli.engine.trainer import iterations_per_epoch
 from bpcli.engine.update import Update
@@ -17,8 +17,16 @@ from bpcli.session import Session
 
 
 def first_step(session: Session) -> StepTrace:
-    """The first step of a run, on the first batch_size samples in their own order."""
+    """The first step of a run, on the first batch_size samples in their own order.
+
+    Raises:
+        ConfigError: the optimizer's step takes more than one gradient.
+    """
     model = session.model
+    if isinstance(model.config.optimizer, FullBatchOptimizer):
+        name = registry.optimizers.name_of(model.config.optimizer)
+        message = f"{name} evaluates the loss several times in a step: to see one step, take sgd"
+        raise session.file.error((("optimizer",), message))
     samples = model.samples(session.datasets.parts["train"])
     n = min(session.options.batch_size or len(samples), len(samples))
     config, state = model.config, session.start()

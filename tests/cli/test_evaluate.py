@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.engine import registry
+
 
 @pytest.fixture
 def iris(ok, configs):
@@ -26,14 +28,16 @@ def test_text_shows_metrics_scores_and_confusion(iris, ok):
     out = ok("eval", iris).out
     assert "best.npz on test split, 30 samples" in out
     assert "accuracy" in out
-    assert "macro average" in out
+    for row in ("macro average", "micro (accuracy)", "weighted average"):
+        assert row in out
     assert "confusion matrix: row true, column predicted" in out
 
 
 def test_json_is_all_there_is_on_stdout(iris, ok):
     result = ok("eval", iris, "--json")
     assert set(json.loads(result.out)) == {
-        "checkpoint", "epoch", "data", "samples", "loss", "metrics", "classes", "macro_f1", "confusion_matrix"
+        "checkpoint", "epoch", "data", "samples", "loss", "metrics", "all_metrics", "classes", "averages", "macro_f1",
+        "confusion_matrix",
     }  # fmt: skip
     assert result.err == ""
 
@@ -60,6 +64,38 @@ def test_confusion_matrix_agrees_with_accuracy_and_samples(iris, scores):
     assert matrix.sum() == got["samples"]
     assert matrix.trace() / matrix.sum() == pytest.approx(got["metrics"]["accuracy"])
     assert [entry["samples"] for entry in got["classes"].values()] == matrix.sum(axis=1).tolist()
+
+
+def test_averages_agree_with_the_metrics(iris, scores):
+    got = scores(iris)
+    assert list(got["averages"]) == ["macro", "micro", "weighted"]
+    for key, value in got["averages"]["macro"].items():
+        assert value == got["all_metrics"][key]
+        assert value == pytest.approx(np.mean([entry[key] for entry in got["classes"].values()]))
+        assert got["averages"]["micro"][key] == pytest.approx(got["metrics"]["accuracy"])
+    assert got["macro_f1"] == got["averages"]["macro"]["f1"]
+
+
+@pytest.mark.parametrize(("example", "task"), [("iris", "classification"), ("diabetes", "regression")])
+def test_json_has_every_metric_of_the_task(ok, configs, scores, example, task):
+    ok("train", configs / f"{example}.yaml", "--set", "training.epochs=2")
+    got = scores()
+    names = {name for name in registry.metrics.names() if registry.metrics.get(name).task == task}
+    assert got["all_metrics"].keys() == names
+    assert got["metrics"].items() <= got["all_metrics"].items()
+
+
+def test_metrics_of_one_name_have_columns_of_their_own(ok, configs, scores, run_files):
+    listed = "[precision, {type: precision, average: micro}, {type: top_k, k: 2}]"
+    stopping = "{monitor: val_precision_micro, patience: 9}"
+    overrides = (f"metrics={listed}", f"training.early_stopping={stopping}", "training.epochs=3", "data.val=0.2")
+    ok("train", configs / "iris.yaml", *(part for item in overrides for part in ("--set", item)))
+    names = ["precision", "precision_micro", "top_k_2"]
+    assert run_files(Path("runs/iris")).log()[0][4:7] == [f"val_{name}" for name in names]
+    assert list(json.loads(Path("runs/iris/summary.json").read_text())["best"]["val"]) == ["loss", *names]
+    got = scores()
+    assert list(got["metrics"]) == names
+    assert got["metrics"]["precision_micro"] == got["all_metrics"]["accuracy"] != got["metrics"]["precision"]
 
 
 def test_last_weights_are_the_last_ones(ok, configs, scores):

@@ -17,6 +17,7 @@ BOUNDS = [
     ("breast-cancer", "test", "accuracy", 0.93),
     ("diabetes", "test", "r2", 0.3),
     ("spirals", "val", "accuracy", 0.97),
+    ("digits-cnn", "test", "accuracy", 0.96),
 ]
 
 
@@ -32,7 +33,7 @@ def scores(ok):
 
 
 def test_every_example_is_in_this_file(configs):
-    named = {name for name, *_ in BOUNDS} | {"xor-bias-free", "textbook-2-2-2", "mnist-30", "mnist-128"}
+    named = {name for name, *_ in BOUNDS} | {"xor-bias-free", "textbook-2-2-2", "mnist-30", "mnist-128", "lenet-mnist"}
     assert {path.stem for path in configs.glob("*.yaml")} == named
 
 

@@ -473,6 +473,10 @@ def test_every_value_of_a_key_survives_the_round_trip(key):
             continue
         if key.path == ("data", "train") and value is None:
             continue
+        if key.path in (("data", "val"), ("data", "test")) and value in ("0.5", "1e3"):
+            continue  # a fraction in quotes is taken for a mistake, not for a path
+        if key.id.endswith(":cosine.multiplier"):
+            values = with_value(values, (*key.path[:-1], "period"), 10)
         if key.name in ("weights", "biases") and not isinstance(value, (list, type(None))):
             continue
         if isinstance(value, str) and value in key.words and needs_more(key, value):
@@ -705,9 +709,10 @@ def test_an_override_gets_the_same_message_as_the_file(key):
     value = next(value for kind, value in POOL.items() if kind not in key.kinds and kind != "quoted number")
     tree = tree_of(with_value(key.home, key.path, value))
     from_file = [problem.removeprefix(f"{tree.where(key.path)} ") for problem in problems_of(tree)]
+    assert from_file
     path, read_back = parse_override(f"{dotted(key.path)}={inline(value)}")
     problems = problems_of(set_value(tree_of(key.home), path, read_back))
-    assert [problem.removeprefix(f"--set {dotted(key.path)} ") for problem in problems] == from_file
+    assert [problem.removeprefix("--set ") for problem in problems] == from_file  # the key is named once
 
 
 # one for each place where a part can stand
@@ -788,7 +793,7 @@ def test_no_message_is_in_the_words_of_the_library():
         if kind not in key.kinds and not (kind == "quoted number" and "text" in key.kinds)
         for problem in problems_or_none(with_value(key.home, key.path, value))
     ]
-    assert [problem for problem in said if re.search(r"Input should|valid |validation|pydantic", problem)] == []
+    assert [problem for problem in said if re.search(r"Input should|a valid |validation|pydantic", problem)] == []
 
 
 def problems_or_none(values: Any) -> tuple[str, ...]:
@@ -844,8 +849,14 @@ def at_limits(values: Callable[[Constraint, bool], list[Any]]) -> Iterator[Any]:
 def test_a_value_just_out_of_range_is_one_error_with_line_key_got_and_expected(key, limit, value):
     tree = tree_of(with_value(key.home, key.path, value))
     (problem,) = problems_of(tree)
-    assert problem.startswith(f"{tree.where(key.path)} {dotted(key.path)}: must be {limit.text}")
-    assert re.search(rf", got {re.escape(repr(value))}\b", problem)
+    texts = (
+        [other.text for other in key.constraints if not other.holds(value)]
+        if math.isfinite(value)
+        else ["a finite number"]
+    )
+    assert any(problem.startswith(f"{tree.where(key.path)} {dotted(key.path)}: must be {text}") for text in texts)
+    got = int(value) if float(value).is_integer() else value  # as written: -1, not -1.0
+    assert re.search(rf", got {re.escape(repr(got))}(?![\d.])", problem)
 
 
 @pytest.mark.parametrize(("key", "limit", "value"), list(at_limits(inside)))
@@ -854,6 +865,8 @@ def test_a_value_on_the_boundary_is_taken(key, limit, value):
         values = with_value(key.home, key.path, value)
         if key.id.endswith("uniform.low"):  # low may not be above high
             values = with_value(values, (*key.path[:-1], "high"), max(value, 0.5))
+        if key.id.endswith("rprop.max_step"):  # nor min_step above max_step
+            values = with_value(values, (*key.path[:-1], "min_step"), min(value, 1e-6))
         if key.id.endswith("uniform.high"):
             values = with_value(values, (*key.path[:-1], "low"), min(value, -0.5))
         assert isinstance(read(values), Config)

@@ -305,7 +305,7 @@ def test_images_that_are_scaled_become_floats():
 def test_every_file_is_hashed():
     numbers(20)
     csv("v.csv", "a,b,y", "1,2,3")
-    assert set(load(val="v.csv").hashes) == {"d.csv", "v.csv"}
+    assert set(load(val="v.csv").hashes) == {"train: d.csv", "val: v.csv"}
 
 
 def test_a_hash_changes_with_the_file():

@@ -55,7 +55,10 @@ def test_the_rows_of_a_part_are_in_ascending_order(n, val, test, in_order):
 @pytest.mark.parametrize("name", ["train", "val", "test"])
 def test_a_stratified_part_keeps_the_share_of_every_class_to_within_one_row(name, labels, val, test, seed):
     classes = np.array(labels)
-    part = getattr(split(len(classes), val=val, test=test, classes=classes, seed=seed), name)
+    parts = split(len(classes), val=val, test=test, classes=classes, seed=seed)
+    part = getattr(parts, name)
+    # a class so rare that its share of the training rows is below 1 keeps one, at the cost of the others
+    assume(np.bincount(classes)[np.unique(classes)].min() * len(parts.train) >= len(classes))
     for c in np.unique(classes):
         fair = len(part) * (classes == c).sum() / len(classes)
         assert abs((classes[part] == c).sum() - fair) <= 1 + 1e-9

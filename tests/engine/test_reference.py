@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def first_state(case: dict[str, Any], network: Network) -> TrainState:
 
 
 def trained(case: dict[str, Any], epochs: int) -> tuple[list[float], dict[str, np.ndarray]]:
-    """(each epoch's loss, the parameters by name) after so many epochs."""
+    """(each epoch's loss, the parameters by name) after so many of the EPOCHS, by which a schedule may go."""
     network = network_of(case)
     optimizer, state = part(Optimizer).read(case["optimizer"]), first_state(case, network)
     reports = train(
@@ -78,10 +79,10 @@ def trained(case: dict[str, Any], epochs: int) -> tuple[list[float], dict[str, n
         optimizer,
         Samples(stored(case, "x"), stored(case, "y")),
         state,
-        Training.model_validate({**case["training"], "epochs": epochs}).options(threads=1),
+        Training.model_validate({**case["training"], "epochs": EPOCHS}).options(threads=1),
         schedule=part(Schedule, optional=True).read(case["schedule"]),
     )
-    losses = [report.train_loss for report in reports if report.complete]
+    losses = [report.train_loss for report in islice((report for report in reports if report.complete), epochs)]
     return losses, network.layout.views(state.theta)
 
 

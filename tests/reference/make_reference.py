@@ -37,6 +37,7 @@ Part = dict[str, Any]  # a part of a config, {"type": name, its keys}
 # Keys that every layer and every optimizer may have; what is left goes to the part's function in the tables.
 LAYER_KEYS = ("type", "activation", "trainable", "learning_rate_scale")
 OPTIMIZER_KEYS = ("type", "learning_rate", "weight_decay", "l1")
+SCHEDULE_KEYS = ("type", "by", "warmup")
 
 # --- How each part is written in PyTorch --------------------------------------------------------------------------
 
@@ -48,6 +49,32 @@ LAYERS: dict[str, tuple[Any, dict[str, str]]] = {
     ),
     "flatten": (lambda torch, shape: torch.nn.Flatten(), {}),
     "activation": (lambda torch, shape, function: activation_module(torch, function), {}),
+    "conv2d": (
+        lambda torch, shape, filters, kernel, **keys: conv2d_module(torch, shape, filters, kernel, **keys),
+        {"weight": "W", "bias": "b"},
+    ),
+    "max_pool2d": (
+        lambda torch, shape, size, stride=None, padding=0: torch.nn.MaxPool2d(size, stride, padding),
+        {},
+    ),
+    "avg_pool2d": (
+        lambda torch, shape, size, stride=None, padding=0: torch.nn.AvgPool2d(size, stride, padding),
+        {},
+    ),
+    "global_avg_pool2d": (
+        lambda torch, shape: torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()),
+        {},
+    ),
+    "prelu": (lambda torch, shape, start=0.25: torch.nn.PReLU(shape[0], init=start), {"weight": "slope"}),
+    "batch_norm": (
+        lambda torch, shape, momentum=0.1, eps=1e-5: (
+            torch.nn.BatchNorm1d(*shape, eps, momentum)
+            if len(shape) == 1
+            else torch.nn.BatchNorm2d(shape[0], eps, momentum)
+        ),
+        {"weight": "W", "bias": "b"},
+    ),
+    "layer_norm": (lambda torch, shape, eps=1e-5: torch.nn.LayerNorm(shape, eps), {"weight": "W", "bias": "b"}),
 }
 
 # The module, from the activation's own keys.
@@ -57,6 +84,14 @@ ACTIVATIONS: dict[str, Any] = {
     "sigmoid": lambda torch: torch.nn.Sigmoid(),
     "softmax": lambda torch: torch.nn.Softmax(dim=-1),
     "tanh": lambda torch: torch.nn.Tanh(),
+    "leaky_relu": lambda torch, slope=0.01: torch.nn.LeakyReLU(slope),
+    "elu": lambda torch, alpha=1.0: torch.nn.ELU(alpha),
+    "selu": lambda torch: torch.nn.SELU(),
+    "gelu": lambda torch, approximate="none": torch.nn.GELU(approximate),
+    "silu": lambda torch: torch.nn.SiLU(),
+    "softplus": lambda torch: torch.nn.Softplus(),
+    "softsign": lambda torch: torch.nn.Softsign(),
+    "hard_sigmoid": lambda torch: hard_sigmoid_module(torch),
 }
 
 # Each sample's loss (N,), from the outputs a and targets y (N, M) and the loss's own keys; or, by the name of loss and
@@ -64,9 +99,26 @@ ACTIVATIONS: dict[str, Any] = {
 LOSSES: dict[str, Any] = {
     "mse": lambda torch, a, y: torch.nn.functional.mse_loss(a, y, reduction="none").mean(dim=1),
     "half_squared_error": lambda torch, a, y: 0.5 * torch.nn.functional.mse_loss(a, y, reduction="none").sum(dim=1),
-    "log_likelihood, softmax": lambda torch, z, y: torch.nn.functional.cross_entropy(z, y, reduction="none"),
-    "log_likelihood, sigmoid": lambda torch, z, y: torch.nn.functional.binary_cross_entropy_with_logits(
-        z, y, reduction="none"
+    "log_likelihood, softmax": lambda torch, z, y, label_smoothing=0.0: torch.nn.functional.cross_entropy(
+        z, y, reduction="none", label_smoothing=label_smoothing
+    ),
+    "log_likelihood, sigmoid": lambda torch, z, y, label_smoothing=0.0: (
+        torch.nn.functional.binary_cross_entropy_with_logits(
+            z, y * (1 - label_smoothing) + label_smoothing / 2, reduction="none"
+        ).sum(dim=1)
+    ),
+    "mae": lambda torch, a, y: torch.nn.functional.l1_loss(a, y, reduction="none").mean(dim=1),
+    "huber": lambda torch, a, y, delta=1.0: torch.nn.functional.huber_loss(a, y, reduction="none", delta=delta).mean(
+        dim=1
+    ),
+    "log_cosh": lambda torch, a, y: torch.log(torch.cosh(a - y)).mean(dim=1),
+    "poisson": lambda torch, a, y, **keys: torch.nn.functional.poisson_nll_loss(a, y, reduction="none", **keys).sum(
+        dim=1
+    ),
+    "hinge": lambda torch, a, y: hinge_loss(torch, a, y),
+    "focal, softmax": lambda torch, z, y, gamma=2.0: focal_loss(torch, (y * z.log_softmax(dim=1)).sum(dim=1), gamma),
+    "focal, sigmoid": lambda torch, z, y, gamma=2.0: focal_loss(
+        torch, torch.nn.functional.logsigmoid((2 * y - 1) * z), gamma
     ).sum(dim=1),
 }
 
@@ -75,13 +127,54 @@ OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda torch, groups, momentum=0.0, nesterov=False: torch.optim.SGD(
         groups, momentum=momentum, nesterov=nesterov
     ),
-    "adam": lambda torch, groups, beta1=0.9, beta2=0.999, eps=1e-8: torch.optim.Adam(
-        groups, betas=(beta1, beta2), eps=eps
+    "adam": lambda torch, groups, beta1=0.9, beta2=0.999, eps=1e-8, amsgrad=False: torch.optim.Adam(
+        groups, betas=(beta1, beta2), eps=eps, amsgrad=amsgrad
+    ),
+    "adamw": lambda torch, groups, beta1=0.9, beta2=0.999, eps=1e-8, amsgrad=False: torch.optim.AdamW(
+        groups, betas=(beta1, beta2), eps=eps, amsgrad=amsgrad
+    ),
+    "nadam": lambda torch, groups, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=0.004: torch.optim.NAdam(
+        groups, betas=(beta1, beta2), eps=eps, momentum_decay=momentum_decay
+    ),
+    "adagrad": lambda torch, groups, initial_accumulator=0.0, eps=1e-10: torch.optim.Adagrad(
+        groups, initial_accumulator_value=initial_accumulator, eps=eps
+    ),
+    "rmsprop": lambda torch, groups, **keys: torch.optim.RMSprop(groups, **keys),
+    "rprop": lambda torch, groups, eta_minus=0.5, eta_plus=1.2, min_step=1e-6, max_step=50.0: torch.optim.Rprop(
+        groups, etas=(eta_minus, eta_plus), step_sizes=(min_step, max_step)
     ),
 }
 
-# The scheduler, stepped once an epoch, from the optimizer and the schedule's own keys.
-SCHEDULES: dict[str, Any] = {}
+# The scheduler, from the optimizer, the epochs or iterations that it is for, and the schedule's own keys.
+SCHEDULES: dict[str, Any] = {
+    "step": lambda optim, optimizer, length, every, gamma=0.1: optim.lr_scheduler.StepLR(optimizer, every, gamma),
+    "multi_step": lambda optim, optimizer, length, at, gamma=0.1: optim.lr_scheduler.MultiStepLR(optimizer, at, gamma),
+    "exponential": lambda optim, optimizer, length, gamma: optim.lr_scheduler.ExponentialLR(optimizer, gamma),
+    "polynomial": lambda optim, optimizer, length, power=1.0, duration=None: optim.lr_scheduler.PolynomialLR(
+        optimizer, duration or length, power
+    ),
+    "cosine": lambda optim, optimizer, length, end=0.0, period=None, multiplier=1: (
+        optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, period, multiplier, end * first_rate(optimizer))
+        if period
+        else optim.lr_scheduler.CosineAnnealingLR(optimizer, length, end * first_rate(optimizer))
+    ),
+    "one_cycle": lambda optim, optimizer, length, warmup_share=0.3, **keys: optim.lr_scheduler.OneCycleLR(
+        optimizer, first_rate(optimizer), length, pct_start=warmup_share, cycle_momentum=False, **keys
+    ),
+    # PyTorch's patience bears one epoch more
+    "reduce_on_plateau": lambda optim, optimizer, length, patience, min_delta, gamma=0.1, cooldown=0, floor=0.0: (
+        optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            factor=gamma,
+            patience=patience - 1,
+            threshold=min_delta,
+            threshold_mode="abs",
+            cooldown=cooldown,
+            min_lr=floor * first_rate(optimizer),
+            eps=0.0,
+        )
+    ),
+}
 
 # Random targets (N, M).
 TARGETS: dict[str, Any] = {
@@ -90,17 +183,22 @@ TARGETS: dict[str, Any] = {
     "distributions": lambda rng, n, m: rng.dirichlet(np.ones(m), size=n),
     "yes or no": lambda rng, n, m: rng.integers(2, size=(n, m)).astype(np.float64),
     "probabilities": lambda rng, n, m: rng.uniform(size=(n, m)),
+    "counts": lambda rng, n, m: rng.poisson(2.0, size=(n, m)).astype(np.float64),
 }
 
 # --- The cases ----------------------------------------------------------------------------------------------------
 
 
-def dense(units: int, activation: str = "identity", **keys: Any) -> Part:
+def dense(units: int, activation: str | Part = "identity", **keys: Any) -> Part:
     return {"type": "dense", "units": units, "activation": activation, **keys}
 
 
-def loss(kind: str, reduction: str = "mean") -> Part:
-    return {"type": kind, "reduction": reduction}
+def conv2d(filters: int, kernel: int | Sequence[int], activation: str = "identity", **keys: Any) -> Part:
+    return {"type": "conv2d", "filters": filters, "kernel": kernel, "activation": activation, **keys}
+
+
+def loss(kind: str, reduction: str = "mean", **keys: Any) -> Part:
+    return {"type": kind, "reduction": reduction, **keys}
 
 
 def sgd(learning_rate: float, **keys: Any) -> Part:
@@ -109,6 +207,15 @@ def sgd(learning_rate: float, **keys: Any) -> Part:
 
 def adam(learning_rate: float, **keys: Any) -> Part:
     return {"type": "adam", "learning_rate": learning_rate, **keys}
+
+
+def optimizer(kind: str, learning_rate: float, **keys: Any) -> Part:
+    return {"type": kind, "learning_rate": learning_rate, **keys}
+
+
+def schedule(kind: str, **keys: Any) -> Part:
+    """A schedule, counted by epoch where nothing else is said."""
+    return {"type": kind, **keys}
 
 
 def case(
@@ -144,6 +251,7 @@ TANH = [dense(7, "tanh"), dense(5, "tanh"), dense(2)]
 RELU = [dense(7, "relu"), dense(5, "relu"), dense(2)]
 MIXED = [dense(7, "relu"), dense(5, "tanh"), dense(4, "sigmoid"), dense(2)]
 MSE = loss("mse")
+FLATTEN: Part = {"type": "flatten"}
 
 CASES: list[Part] = [
     # optimizers
@@ -161,6 +269,111 @@ CASES: list[Part] = [
     case("adam_l1", SIGMOID, MSE, adam(0.02, l1=0.01)),
     case("adam_betas_eps", SIGMOID, MSE, adam(0.05, beta1=0.6, beta2=0.9, eps=1e-3)),
     case("adam_beta1_zero", TANH, MSE, adam(0.02, beta1=0.0, beta2=0.99)),
+    case("adam_amsgrad", TANH, MSE, adam(0.05, amsgrad=True, beta2=0.5)),
+    case("adam_amsgrad_weight_decay", SIGMOID, MSE, adam(0.02, amsgrad=True, beta2=0.9, weight_decay=0.1)),
+    case("adamw", TANH, MSE, optimizer("adamw", 0.01, weight_decay=0.01)),
+    case("adamw_weight_decay", RELU, MSE, optimizer("adamw", 0.05, weight_decay=0.5, beta1=0.7, beta2=0.9, eps=1e-4)),
+    case("adamw_no_decay", SIGMOID, MSE, optimizer("adamw", 0.02, weight_decay=0.0)),
+    case("adamw_amsgrad", TANH, MSE, optimizer("adamw", 0.05, weight_decay=0.1, amsgrad=True, beta2=0.5)),
+    case(
+        "adamw_scaled_and_frozen",
+        [dense(7, "tanh", learning_rate_scale=3.0), dense(5, "sigmoid", trainable=False), dense(2)],
+        MSE,
+        optimizer("adamw", 0.02, weight_decay=0.5),
+    ),
+    case("nadam", TANH, MSE, optimizer("nadam", 0.01)),
+    case("nadam_weight_decay", RELU, MSE, optimizer("nadam", 0.02, weight_decay=0.1)),
+    case("nadam_l1", SIGMOID, MSE, optimizer("nadam", 0.02, l1=0.01)),
+    case("nadam_betas_eps", SIGMOID, MSE, optimizer("nadam", 0.05, beta1=0.6, beta2=0.9, eps=1e-3)),
+    case("nadam_momentum_decay", TANH, MSE, optimizer("nadam", 0.02, momentum_decay=3.0)),
+    case("nadam_long", TANH, MSE, optimizer("nadam", 0.002), samples=96, training={"batch_size": 8}),
+    case("adagrad", TANH, MSE, optimizer("adagrad", 0.1)),
+    case("adagrad_initial_accumulator", SIGMOID, MSE, optimizer("adagrad", 0.2, initial_accumulator=0.1, eps=1e-3)),
+    case("adagrad_weight_decay", RELU, MSE, optimizer("adagrad", 0.1, weight_decay=0.1)),
+    case("adagrad_l1", SIGMOID, MSE, optimizer("adagrad", 0.1, l1=0.02)),
+    case("rmsprop", TANH, MSE, optimizer("rmsprop", 0.01)),
+    case("rmsprop_alpha_eps", SIGMOID, MSE, optimizer("rmsprop", 0.01, alpha=0.9, eps=1e-3)),
+    case("rmsprop_momentum", RELU, MSE, optimizer("rmsprop", 0.01, momentum=0.9)),
+    case("rmsprop_centered", TANH, MSE, optimizer("rmsprop", 0.01, centered=True)),
+    case(
+        "rmsprop_centered_momentum_weight_decay",
+        SIGMOID,
+        MSE,
+        optimizer("rmsprop", 0.01, alpha=0.9, momentum=0.8, centered=True, weight_decay=0.1),
+    ),
+    case("rmsprop_l1", RELU, MSE, optimizer("rmsprop", 0.01, l1=0.02)),
+    case("rprop", TANH, MSE, optimizer("rprop", 0.05)),
+    case("rprop_relu", RELU, MSE, optimizer("rprop", 0.3)),
+    case(
+        "rprop_steps",
+        SIGMOID,
+        MSE,
+        optimizer("rprop", 0.2, eta_minus=0.3, eta_plus=1.5, min_step=0.02, max_step=0.4),
+    ),
+    case(
+        "rprop_scaled_and_frozen",
+        [dense(7, "tanh", learning_rate_scale=3.0), dense(5, "sigmoid", trainable="weights"), dense(2)],
+        MSE,
+        optimizer("rprop", 0.05),
+    ),
+    # schedules
+    case("step", TANH, MSE, sgd(0.2), schedule=schedule("step", every=3, gamma=0.5)),
+    case("step_warmup", SIGMOID, MSE, adam(0.05), schedule=schedule("step", every=2, gamma=0.5, warmup=3)),
+    case("multi_step", TANH, MSE, sgd(0.2, momentum=0.9), schedule=schedule("multi_step", at=[2, 3, 7], gamma=0.3)),
+    case("multi_step_warmup", RELU, MSE, sgd(0.1), schedule=schedule("multi_step", at=[2, 5], gamma=0.3, warmup=2)),
+    case("exponential", SIGMOID, MSE, adam(0.05), schedule=schedule("exponential", gamma=0.8)),
+    case(
+        "exponential_by_iteration",
+        TANH,
+        MSE,
+        sgd(0.2),
+        samples=11,
+        training={"batch_size": 4},
+        schedule=schedule("exponential", gamma=0.9, by="iteration", warmup=5),
+    ),
+    case("polynomial", TANH, MSE, sgd(0.2), schedule=schedule("polynomial")),
+    case("polynomial_power", RELU, MSE, sgd(0.1), schedule=schedule("polynomial", power=2.5, duration=6)),
+    case(
+        "polynomial_by_iteration",
+        TANH,
+        MSE,
+        adam(0.02),
+        samples=11,
+        training={"batch_size": 4},
+        schedule=schedule("polynomial", power=0.7, by="iteration"),
+    ),
+    case("cosine", TANH, MSE, sgd(0.2, momentum=0.9), schedule=schedule("cosine")),
+    case("cosine_end_warmup", SIGMOID, MSE, adam(0.05), schedule=schedule("cosine", end=0.1, warmup=3)),
+    case(
+        "cosine_by_iteration",
+        [dense(7, "tanh", learning_rate_scale=0.5), dense(2)],
+        MSE,
+        sgd(0.2),
+        samples=11,
+        training={"batch_size": 4},
+        schedule=schedule("cosine", by="iteration", warmup=4),
+    ),
+    case("cosine_restarts", TANH, MSE, sgd(0.2), schedule=schedule("cosine", end=0.05, period=3)),
+    case("cosine_longer_restarts", TANH, MSE, sgd(0.2), schedule=schedule("cosine", period=2, multiplier=2)),
+    case("cosine_restarts_warmup", RELU, MSE, sgd(0.1), schedule=schedule("cosine", period=3, warmup=2)),
+    case("one_cycle_by_epoch", TANH, MSE, sgd(0.5), schedule=schedule("one_cycle", by="epoch")),
+    case(
+        "one_cycle",
+        SIGMOID,
+        MSE,
+        sgd(0.5, momentum=0.9),
+        samples=11,
+        training={"batch_size": 4},
+        schedule=schedule("one_cycle", warmup_share=0.45, div_factor=10.0, final_div_factor=100.0, by="iteration"),
+    ),
+    case("reduce_on_plateau", TANH, MSE, sgd(0.2), schedule=schedule("reduce_on_plateau", patience=2, min_delta=0.3)),
+    case(
+        "reduce_on_plateau_cooldown_floor",
+        SIGMOID,
+        MSE,
+        adam(0.05),
+        schedule=schedule("reduce_on_plateau", patience=1, gamma=0.4, min_delta=0.5, cooldown=2, floor=0.3),
+    ),
     # losses and outputs
     case("mse_identity_mean", MIXED, loss("mse"), sgd(0.3), samples=9),
     case("mse_identity_sum", MIXED, loss("mse", "sum"), sgd(0.03), samples=9),
@@ -247,7 +460,68 @@ CASES: list[Part] = [
         target="yes or no",
         spread=300.0,
     ),
+    # activations, in hidden layers and at the output
+    *(
+        case(f"{name}{at}", layers, MSE, sgd(0.1, momentum=0.9), samples=9, spread=0.8)
+        for name, function in {
+            "leaky_relu": "leaky_relu",
+            "leaky_relu_slope": {"type": "leaky_relu", "slope": 0.3},
+            "elu": "elu",
+            "elu_alpha": {"type": "elu", "alpha": 0.6},
+            "selu": "selu",
+            "gelu": "gelu",
+            "gelu_tanh": {"type": "gelu", "approximate": "tanh"},
+            "silu": "silu",
+            "softplus": "softplus",
+            "softsign": "softsign",
+            "hard_sigmoid": "hard_sigmoid",
+        }.items()
+        for at, layers in {
+            "": [dense(7, function), dense(5, function), dense(2)],
+            "_output": [dense(7, "tanh"), dense(3, function)],
+        }.items()
+    ),
+    # losses, over samples a mean or a sum
+    *(
+        case(
+            f"{name}_{reduction}",
+            [dense(7, "tanh"), dense(units, output)],
+            loss(kind, reduction, **keys),
+            sgd(0.05 if reduction == "mean" else 0.01, momentum=0.9),
+            samples=9,
+            target=target,
+            spread=0.8,
+        )
+        for reduction in ("mean", "sum")
+        for name, kind, keys, units, output, target in [
+            ("mae", "mae", {}, 3, "identity", "numbers"),
+            ("mae_softmax", "mae", {}, 4, "softmax", "distributions"),
+            ("huber", "huber", {}, 3, "identity", "numbers"),
+            ("huber_delta", "huber", {"delta": 0.4}, 3, "tanh", "numbers"),
+            ("log_cosh", "log_cosh", {}, 3, "identity", "numbers"),
+            ("poisson", "poisson", {}, 3, "identity", "counts"),
+            ("poisson_rate", "poisson", {"log_input": False}, 3, "softplus", "counts"),
+            ("poisson_eps", "poisson", {"log_input": False, "eps": 0.1}, 3, "hard_sigmoid", "counts"),
+            ("hinge", "hinge", {}, 1, "identity", "yes or no"),
+            ("hinge_classes", "hinge", {}, 4, "identity", "classes"),
+            ("hinge_tanh", "hinge", {}, 3, "tanh", "classes"),
+            ("focal_softmax", "focal", {}, 4, "softmax", "classes"),
+            ("focal_softmax_gamma", "focal", {"gamma": 0.5}, 4, "softmax", "classes"),
+            ("focal_sigmoids", "focal", {}, 3, "sigmoid", "yes or no"),
+            ("focal_one_sigmoid_gamma", "focal", {"gamma": 1.3}, 1, "sigmoid", "yes or no"),
+            ("smoothed_softmax", "log_likelihood", {"label_smoothing": 0.1}, 4, "softmax", "classes"),
+            ("smoothed_sigmoids", "log_likelihood", {"label_smoothing": 0.2}, 3, "sigmoid", "yes or no"),
+        ]
+    ),
     # layers
+    case("prelu", [dense(7), {"type": "prelu"}, dense(5), {"type": "prelu", "start": -0.1}, dense(2)], MSE, sgd(0.1)),
+    case(
+        "prelu_decay",
+        [{"type": "prelu"}, dense(5, "tanh"), {"type": "prelu"}, dense(2)],
+        MSE,
+        adam(0.02, weight_decay=0.1, l1=0.05),
+    ),
+    case("prelu_images", [{"type": "prelu"}, {"type": "flatten"}, dense(2)], MSE, sgd(0.1), input=[2, 3, 4], samples=5),
     case("one_layer", [dense(2)], MSE, sgd(0.1), input=[5], samples=4),
     case("one_sample", TANH, MSE, sgd(0.1), samples=1),
     case(
@@ -289,6 +563,129 @@ CASES: list[Part] = [
         [dense(7, "sigmoid", learning_rate_scale=0.5), dense(5, "tanh", learning_rate_scale=0.0), dense(2)],
         MSE,
         adam(0.02, weight_decay=0.05),
+    ),
+    # images
+    case("conv2d", [conv2d(3, 3, "tanh"), FLATTEN, dense(2)], MSE, sgd(0.05), input=[2, 6, 5]),
+    case(
+        "batch_norm",
+        [dense(5, bias=False), {"type": "batch_norm", "activation": "tanh"}, dense(2)],
+        MSE,
+        sgd(0.05),
+        input=[3],
+    ),
+    case(
+        "batch_norm_of_images",
+        [conv2d(3, 2, bias=False), {"type": "batch_norm", "eps": 1e-3, "activation": "relu"}, FLATTEN, dense(2)],
+        MSE,
+        sgd(0.05),
+        input=[2, 4, 5],
+    ),
+    case("layer_norm", [dense(5), {"type": "layer_norm", "activation": "tanh"}, dense(2)], MSE, sgd(0.05), input=[3]),
+    case(
+        "layer_norm_of_images",
+        [conv2d(3, 2), {"type": "layer_norm", "eps": 1e-3, "activation": "tanh"}, FLATTEN, dense(2)],
+        MSE,
+        sgd(0.05),
+        input=[2, 4, 5],
+    ),
+    case(
+        "conv2d_stride_padding",
+        [conv2d(4, 3, "tanh", stride=2, padding=1), conv2d(3, 2), FLATTEN, dense(2)],
+        MSE,
+        adam(0.02),
+        input=[2, 7, 10],
+    ),
+    case(
+        "conv2d_pairs",
+        [conv2d(3, [3, 2], "sigmoid", stride=[1, 2], padding=[0, 3], dilation=[2, 1]), FLATTEN, dense(2)],
+        MSE,
+        sgd(0.1, momentum=0.9, weight_decay=0.01),
+        input=[3, 8, 7],
+    ),
+    case(
+        "conv2d_same_dilation",
+        [
+            conv2d(3, 3, "relu", padding="same", dilation=2),
+            conv2d(2, [4, 3], "tanh", padding="same"),
+            FLATTEN,
+            dense(2),
+        ],
+        MSE,
+        sgd(0.005),
+        input=[2, 5, 6],
+    ),
+    case(
+        "conv2d_flip_kernel",
+        [
+            conv2d(3, 3, "tanh", padding="same", flip_kernel=True),
+            conv2d(2, [2, 4], "tanh", padding="same", flip_kernel=True, bias=False),
+            conv2d(4, [3, 2], stride=[2, 1], padding=1, flip_kernel=True),
+            FLATTEN,
+            dense(2),
+        ],
+        MSE,
+        sgd(0.005),
+        input=[2, 6, 5],
+    ),
+    case(
+        "max_pool2d",
+        [conv2d(3, 2, "tanh"), {"type": "max_pool2d", "size": 2}, FLATTEN, dense(2)],
+        MSE,
+        sgd(0.1),
+        input=[2, 8, 6],
+    ),
+    case(
+        "max_pool2d_overlap",
+        [
+            conv2d(3, 2, "relu"),
+            {"type": "max_pool2d", "size": 3, "stride": 1, "padding": 1},
+            conv2d(4, 2, "relu", padding=1),
+            {"type": "max_pool2d", "size": [3, 2], "stride": [2, 3], "padding": [1, 0]},
+            FLATTEN,
+            dense(2),
+        ],
+        MSE,
+        sgd(0.05),
+        input=[2, 7, 9],
+    ),
+    case(
+        "avg_pool2d",
+        [
+            conv2d(3, 2, "tanh"),
+            {"type": "avg_pool2d", "size": 2},
+            conv2d(2, 2, "tanh", padding=1),
+            {"type": "avg_pool2d", "size": [2, 3], "stride": [1, 2], "padding": 1},
+            FLATTEN,
+            dense(2),
+        ],
+        MSE,
+        sgd(0.1),
+        input=[2, 8, 7],
+    ),
+    case(
+        "global_avg_pool2d",
+        [conv2d(5, 3, "tanh"), {"type": "global_avg_pool2d"}, dense(2)],
+        MSE,
+        sgd(0.2),
+        input=[2, 6, 5],
+    ),
+    case(
+        "lenet",
+        [
+            conv2d(3, 3, "relu", padding=1),
+            {"type": "max_pool2d", "size": 2},
+            conv2d(4, 3, "relu"),
+            {"type": "max_pool2d", "size": 2},
+            FLATTEN,
+            dense(8, "relu"),
+            dense(3, "softmax"),
+        ],
+        loss("log_likelihood"),
+        adam(0.01),
+        input=[1, 12, 14],
+        samples=11,
+        target="classes",
+        training={"batch_size": 4, "shards": 2},
     ),
     # clipping
     case("clip_norm_sgd", TANH, loss("mse", "sum"), sgd(0.1, momentum=0.9), training={"clip_norm": 3.0}),
@@ -382,6 +779,19 @@ class Reference:
         ]
         return OPTIMIZERS[written["type"]](self.torch, groups, **own_keys(written, OPTIMIZER_KEYS))
 
+    def _scheduler(self) -> Any:
+        written = self.case["schedule"]
+        if not written:
+            return None
+        optim, warmup = self.torch.optim, written.get("warmup", 0)
+        length = EPOCHS * (len(list(self.batches())) if written.get("by") == "iteration" else 1) - warmup
+        keys = own_keys(written, SCHEDULE_KEYS)
+        if not warmup:
+            return SCHEDULES[written["type"]](optim, self.optimizer, length, **keys)
+        rise = optim.lr_scheduler.LinearLR(self.optimizer, 1 / (warmup + 1), total_iters=warmup)
+        proper = SCHEDULES[written["type"]](optim, self.optimizer, length, **keys)
+        return optim.lr_scheduler.SequentialLR(self.optimizer, [rise, proper], [warmup])
+
     def loss(self, rows: slice) -> Any:
         """The loss of a batch, a scalar that gradients can be asked of."""
         z = self.torch.from_numpy(self.x[rows])
@@ -430,10 +840,7 @@ class Reference:
 
     def run(self) -> dict[str, np.ndarray]:
         """Trains, and gives what is stored of the case."""
-        schedule, scheduler = self.case["schedule"], None
-        if schedule:
-            name, keys = name_and_keys(schedule)
-            scheduler = SCHEDULES[name](self.torch, self.optimizer, **keys)
+        schedule, scheduler = self.case["schedule"] or {}, self._scheduler()
         weighted = self.case["loss"]["reduction"] == "mean"
         start, rows, losses = self.row(self.parameters), [], []
         for _ in range(EPOCHS):
@@ -446,10 +853,12 @@ class Reference:
                     rows = [start, self.row(gradients)]
                 total, seen = total + value.item() * (n if weighted else 1), seen + n
                 self.step(gradients)
+                if scheduler and schedule.get("by") == "iteration":
+                    scheduler.step()
             losses.append(total / seen if weighted else total)
             rows.append(self.row(self.parameters))
-            if scheduler:
-                scheduler.step()
+            if scheduler and schedule.get("by", "epoch") == "epoch":
+                scheduler.step(*(losses[-1:] if schedule["type"] == "reduce_on_plateau" else []))
         parameters = np.stack([*rows[:3], rows[-1]])
         return {"x": self.x, "y": self.y, "losses": np.array(losses), "parameters": parameters}
 
@@ -459,9 +868,55 @@ def name_and_keys(part: str | Part) -> tuple[str, Part]:
     return (part, {}) if isinstance(part, str) else (part["type"], own_keys(part, ("type",)))
 
 
+def first_rate(optimizer: Any) -> float:
+    """The learning rate of the first group before any schedule."""
+    return optimizer.param_groups[0].get("initial_lr", optimizer.param_groups[0]["lr"])
+
+
 def activation_module(torch: Any, activation: str | Part) -> Any:
     name, keys = name_and_keys(activation)
     return ACTIVATIONS[name](torch, **keys)
+
+
+def hard_sigmoid_module(torch: Any) -> Any:
+    """As torch.nn.Hardsigmoid, which has 1/6 rounded to float32 and so is no reference in float64."""
+
+    class HardSigmoid(torch.nn.Module):
+        def forward(self, z: Any) -> Any:
+            return torch.nn.functional.relu6(z + 3) / 6
+
+    return HardSigmoid()
+
+
+def hinge_loss(torch: Any, a: Any, y: Any) -> Any:
+    """1 - margin where that is positive: for one output, or against the highest of the other classes."""
+    if a.shape[1] == 1:
+        return (1 - (2 * y - 1) * a).clamp(min=0).squeeze(1)
+    right = (a * y).sum(dim=1)
+    return (1 - right + a.masked_fill(y > 0.5, -torch.inf).amax(dim=1)).clamp(min=0)
+
+
+def focal_loss(torch: Any, log_p: Any, gamma: float) -> Any:
+    return -((1 - log_p.exp()) ** gamma) * log_p
+
+
+def conv2d_module(
+    torch: Any,
+    shape: Sequence[int],
+    filters: int,
+    kernel: Any,
+    *,
+    padding: Any = 0,
+    flip_kernel: bool = False,
+    **keys: Any,
+) -> Any:
+    """torch.nn.Conv2d; turned by 180 degrees in its forward pass for flip_kernel."""
+
+    class Conv2d(torch.nn.Conv2d):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return self._conv_forward(x, self.weight.flip(2, 3) if flip_kernel else self.weight, self.bias)
+
+    return Conv2d(shape[0], filters, kernel, padding=padding, **keys)
 
 
 def seed_of(case: Part) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
@@ -30,13 +32,20 @@ class Flatten:
 
 
 class FlattenLayer:
-    """x (N, *shape) -> y (N, prod(shape)), and back."""
+    """x (N, *shape) -> y (N, prod(shape)), and back.
+
+    y is a view of images with the batch innermost: its columns are contiguous, which a product of matrices takes as
+    well as rows. dx is a buffer in that memory order, for the layers before to work on.
+    """
 
     def __init__(self, bindings: Bindings) -> None:
-        self.in_shape = (bindings.n, *bindings.in_shape)
+        self.dx = bindings.empty(bindings.in_shape) if bindings.needs_dx else None
 
     def forward(self, x: Array, training: bool) -> Array:
         return x.reshape(len(x), -1)
 
     def backward(self, dy: Array) -> Array:
-        return dy.reshape(self.in_shape)
+        if self.dx is None:
+            return dy
+        np.copyto(self.dx, dy.reshape(self.dx.shape))
+        return self.dx

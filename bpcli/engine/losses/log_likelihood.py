@@ -7,13 +7,14 @@ softmax: -sum_j y_j ln a_j, one categorical variable over all outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array, Scale, Scratch
+from bpcli.engine.fields import Between, check_fields
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
@@ -21,15 +22,23 @@ from bpcli.engine.registry import activations, losses
 @losses.register("log_likelihood", "cross_entropy")
 @dataclass(frozen=True, kw_only=True)
 class LogLikelihood:
-    """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax."""
+    """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
 
+    label_smoothing: s moves the targets towards all being alike: (1 - s) y + s/M for the M outputs of a softmax, as in
+    PyTorch and Keras, (1 - s) y + s/2 for sigmoid, as in Keras. Szegedy et al. 2016, section 7.
+    """
+
+    label_smoothing: Annotated[float, Between(0, 1, end=False)] = 0.0
     reduction: Literal["mean", "sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss:
         if isinstance(activation, Softmax):
-            return CategoricalLogLikelihood(reduction=self.reduction)
+            return CategoricalLogLikelihood(label_smoothing=self.label_smoothing, reduction=self.reduction)
         if isinstance(activation, Sigmoid):
-            return BernoulliLogLikelihood(reduction=self.reduction)
+            return BernoulliLogLikelihood(label_smoothing=self.label_smoothing, reduction=self.reduction)
         raise ValueError(
             "log_likelihood goes with the output activation sigmoid (each output yes or no) "
             f"or softmax (one of several classes), not {activations.name_of(activation)}"
@@ -43,6 +52,7 @@ class LogLikelihood:
 class CategoricalLogLikelihood:
     """L = sum_j y_j (ln(sum_k exp z_k) - z_j) for one sample. output: the logits z (N, M); the y_j sum to 1."""
 
+    label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
 
     def from_logits(self, activation: Activation) -> None:
@@ -55,12 +65,15 @@ class CategoricalLogLikelihood:
         np.exp(shifted, out=dz)
         np.add.reduce(dz, axis=-1, keepdims=True, out=row)
         np.divide(dz, row, out=dz)
-        np.subtract(dz, y, out=dz)
-        np.multiply(dz, scale, out=dz)
         np.log(row, out=row)
         np.subtract(row, shifted, out=shifted)  # -ln a
         np.multiply(shifted, scale, out=shifted)
-        return float(np.vdot(y, shifted))
+        value = float(np.vdot(y, shifted))
+        if s := self.label_smoothing:
+            value = (1.0 - s) * value + s / z.shape[-1] * float(np.add.reduce(shifted, axis=None))
+        np.subtract(dz, _smoothed(y, s, 1.0 / z.shape[-1], shifted), out=dz)
+        np.multiply(dz, scale, out=dz)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,7 @@ class BernoulliLogLikelihood:
     Both terms are never negative for y in 0..1, so nothing cancels, and exp never overflows.
     """
 
+    label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
 
     def from_logits(self, activation: Activation) -> None:
@@ -78,7 +92,7 @@ class BernoulliLogLikelihood:
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, work = output, target, d_output, scratch.full
         np.greater(z, 0.0, out=dz)
-        np.subtract(dz, y, out=dz)
+        np.subtract(dz, _smoothed(y, self.label_smoothing, 0.5, work), out=dz)
         np.multiply(dz, scale, out=dz)
         fit = float(np.vdot(z, dz))
         np.abs(z, out=work)
@@ -88,6 +102,14 @@ class BernoulliLogLikelihood:
         np.multiply(work, scale, out=work)
         value = float(np.add.reduce(work, axis=None)) + fit
         Sigmoid().forward(z, dz, scratch)
-        np.subtract(dz, y, out=dz)
+        np.subtract(dz, _smoothed(y, self.label_smoothing, 0.5, work), out=dz)
         np.multiply(dz, scale, out=dz)
         return value
+
+
+def _smoothed(y: Array, s: float, even: float, out: Array) -> Array:
+    """(1 - s) y + s even, in `out`; y itself for s = 0."""
+    if s == 0.0:
+        return y
+    np.multiply(y, 1.0 - s, out=out)
+    return np.add(out, s * even, out=out)

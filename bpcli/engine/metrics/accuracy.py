@@ -9,7 +9,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("accuracy")
+@metrics.register("accuracy", "acc", "accuracy_score")
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Share of samples, 0..1, whose most probable class is the right one (the first of equals)."""

@@ -1,4 +1,4 @@
-"""F1 averaged over the classes, each counting alike."""
+"""F1, the harmonic mean of precision and recall, averaged over the classes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import class_scores, confusion_matrix
+from bpcli.engine.confusion import Average, average_scores, confusion_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("f1")
+@metrics.register("f1", "f1_score")
 @dataclass(frozen=True, kw_only=True)
 class F1:
-    """Macro F1: the mean over the classes that occur, in truth or prediction, of 2pr / (p + r)."""
+    """2pr / (p + r) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
+
+    The same as scikit-learn's f1_score with that average and zero_division=0.
+    """
 
     task: ClassVar[str] = "classification"
     higher_is_better: ClassVar[bool] = True
 
+    average: Average = "macro"
+
     def value(self, target: Array, prediction: Array) -> float:
-        confusion = confusion_matrix(target, prediction.argmax(axis=1), prediction.shape[1])
-        occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
-        return float(class_scores(confusion).f1[occurs].mean())
+        return average_scores(confusion_of(target, prediction), self.average).f1

@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("mae")
+@metrics.register("mae", "mean_absolute_error")
 @dataclass(frozen=True, kw_only=True)
 class MeanAbsoluteError:
     """Mean over samples and outputs of |a - y|, in the data's units."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from bpcli.engine.arrays import Array
+from bpcli.engine.explained import explained_share
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("r2")
+@metrics.register("r2", "r2_score")
 @dataclass(frozen=True, kw_only=True)
 class R2:
     """Coefficient of determination, 1 - sum (a - y)^2 / sum (y - mean y)^2, the mean over the outputs.
@@ -24,8 +23,4 @@ class R2:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        residual = ((prediction - target) ** 2).sum(axis=0)
-        total = ((target - target.mean(axis=0)) ** 2).sum(axis=0)
-        varies = total > 0
-        ratio = np.divide(residual, total, out=(residual > 0).astype(np.float64), where=varies)
-        return float((1.0 - ratio).mean())
+        return explained_share(((prediction - target) ** 2).sum(axis=0), target)

@@ -1,4 +1,4 @@
-"""Root of the mean over samples and outputs of (a - y)^2, in the data's units."""
+"""Root of the mean over samples of (a - y)^2, in the data's units."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("rmse")
+@metrics.register("rmse", "root_mean_squared_error")
 @dataclass(frozen=True, kw_only=True)
 class RootMeanSquaredError:
-    """Root of the mean over samples and outputs of (a - y)^2, in the data's units."""
+    """Root of the mean over samples of (a - y)^2, the mean over the outputs, in the data's units.
+
+    With several outputs it is the mean of their roots, as in scikit-learn, not the root of `mse`.
+    """
 
     task: ClassVar[str] = "regression"
     higher_is_better: ClassVar[bool] = False
 
     def value(self, target: Array, prediction: Array) -> float:
-        return float(np.sqrt(np.mean((prediction - target) ** 2)))
+        return float(np.sqrt(((prediction - target) ** 2).mean(axis=0)).mean())

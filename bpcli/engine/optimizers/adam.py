@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.moments import adam_step
 from bpcli.engine.penalty import add_penalty_gradient
 from bpcli.engine.registry import optimizers
 
@@ -22,13 +20,17 @@ class Adam:
 
     m' = m / (1 - b1^t) and v' = v / (1 - b2^t) take off the bias of the zero start (Kingma & Ba 2015, algorithm 1;
     eps is added to the root of the corrected v, as there and in PyTorch). weight_decay and l1 add their derivative
-    to g, for weights and not for biases.
+    to g, for weights and not for biases; for a decay apart from g see adamw.
+
+    amsgrad: v' comes from the largest v so far, so that no parameter's steps grow again (Reddi et al. 2018, algorithm
+    2, which leaves the bias in). As in PyTorch the largest v is taken first and then corrected; optax corrects first.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.001
     beta1: Annotated[float, Between(0, 1, end=False)] = 0.9
     beta2: Annotated[float, Between(0, 1, end=False)] = 0.999
     eps: Annotated[float, MoreThan(0)] = 1e-8
+    amsgrad: bool = False
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
 
@@ -36,7 +38,7 @@ class Adam:
         check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
-        return ("m", "v")
+        return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
     def step(
         self,
@@ -50,19 +52,15 @@ class Adam:
         decay: Array,
     ) -> None:
         add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
-        m, v = state["m"], state["v"]
-        np.multiply(m, self.beta1, out=m)
-        np.multiply(grad, 1.0 - self.beta1, out=scratch)
-        np.add(m, scratch, out=m)
-        np.multiply(v, self.beta2, out=v)
-        np.multiply(grad, grad, out=scratch)
-        np.multiply(scratch, 1.0 - self.beta2, out=scratch)
-        np.add(v, scratch, out=v)
-
-        np.sqrt(v, out=scratch)
-        np.multiply(scratch, 1.0 / math.sqrt(1.0 - self.beta2**t), out=scratch)
-        np.add(scratch, self.eps, out=scratch)
-        np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
-        np.multiply(scratch, 1.0 / (1.0 - self.beta1**t), out=scratch)
-        np.subtract(theta, scratch, out=theta)
+        adam_step(
+            theta,
+            grad,
+            state,
+            scratch,
+            rate=rate,
+            t=t,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            amsgrad=self.amsgrad,
+        )

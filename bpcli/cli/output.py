@@ -1,0 +1,59 @@
+"""Writing for whoever reads: the result on stdout, what goes on beside it on stderr."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from bpcli.errors import DiskError
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Writes the result to stdout. A reader that has gone, as `head` does, ends the command without a fuss.
+
+    Raises:
+        DiskError: stdout cannot be written.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        sys.exit(0)
+    except OSError as error:
+        _let_go_of_stdout()
+        raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
+
+
+def tell(text: str) -> None:
+    """Writes a note to stderr; where nobody can read it, work goes on."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def _let_go_of_stdout() -> None:
+    """What is still in the buffer goes nowhere, so that the interpreter's own flush at exit cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_output(path: Path, text: str) -> None:
+    """Writes a file: a regular one is replaced whole or not at all, a device or pipe is written to, a link followed.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    from bpcli.runs.files import disk_errors, write_text
+
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        with disk_errors(f"cannot write {path}"):
+            target.write_text(text, encoding="utf-8")
+    else:
+        write_text(target, text)

@@ -1,0 +1,29 @@
+"""bpcli parts: everything a config can name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bpcli.cli.output import say
+
+
+def parts(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="layers, activations, losses, optimizers, schedules, metrics or initializers; default: all of them.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Lists what a config can name, with keys and defaults.
+
+    Example: bpcli parts optimizers
+    """
+    from bpcli.views.reference import KINDS, reference
+
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {kind}", param_hint="[KIND]")
+    say(reference(None if kind is None else [kind]))

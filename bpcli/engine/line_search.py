@@ -1,0 +1,95 @@
+"""A step length along a direction of descent that meets the strong Wolfe conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Trial(NamedTuple):
+    """A step length, and the value and slope of phi(alpha) = L(theta + alpha d) there."""
+
+    alpha: float
+    value: float
+    slope: float
+
+
+def strong_wolfe(
+    phi: Callable[[float], Trial],
+    start: Trial,
+    first: float,
+    *,
+    c1: float = 1e-4,
+    c2: float = 0.9,
+    max_evaluations: int = 25,
+) -> Trial | None:
+    """phi(alpha) <= phi(0) + c1 alpha phi'(0) and |phi'(alpha)| <= c2 |phi'(0)|: Nocedal & Wright 2006, algorithm 3.5.
+
+    Args:
+        start: phi at 0, with a negative slope. first: the first alpha to try; it is doubled until a minimum is passed.
+        max_evaluations: of phi; when they are used up, the best step with enough decrease is taken.
+
+    Returns:
+        The step; None if no evaluated one lowers phi enough, as at a minimum, where what is left drowns in rounding.
+    """
+    search = _Search(phi, start, c1, c2, max_evaluations)
+    before, alpha = start, first
+    while search.left:
+        trial = search.at(alpha)
+        if search.too_high(trial) or (before is not start and trial.value >= before.value):
+            return search.zoom(before, trial)
+        if search.flat(trial):
+            return trial
+        if trial.slope >= 0:
+            return search.zoom(trial, before)
+        before, alpha = trial, 2.0 * alpha
+    return None if before is start else before
+
+
+class _Search:
+    """The conditions, and how many evaluations are left."""
+
+    def __init__(self, phi: Callable[[float], Trial], start: Trial, c1: float, c2: float, left: int) -> None:
+        self.phi, self.start, self.c1, self.c2, self.left = phi, start, c1, c2, left
+
+    def at(self, alpha: float) -> Trial:
+        self.left -= 1
+        return self.phi(alpha)
+
+    def too_high(self, trial: Trial) -> bool:
+        """Not enough decrease, or not a number."""
+        return not trial.value <= self.start.value + self.c1 * trial.alpha * self.start.slope
+
+    def flat(self, trial: Trial) -> bool:
+        return abs(trial.slope) <= self.c2 * abs(self.start.slope)
+
+    def zoom(self, low: Trial, high: Trial) -> Trial | None:
+        """Algorithm 3.6: `low` is the best step so far, and a good one lies between it and `high`."""
+        while self.left and abs(high.alpha - low.alpha) > 1e-14 * max(high.alpha, low.alpha):
+            trial = self.at(_between(low, high))
+            if self.too_high(trial) or trial.value >= low.value:
+                high = trial
+                continue
+            if self.flat(trial):
+                return trial
+            if trial.slope * (high.alpha - low.alpha) >= 0:
+                high = low
+            low = trial
+        return None if low is self.start else low
+
+
+def _between(low: Trial, high: Trial) -> float:
+    """The minimum of the cubic through both (equation 3.59), kept a tenth of the way off the ends."""
+    width = high.alpha - low.alpha
+    part = 0.1  # where high is not finite, well back
+    if math.isfinite(high.value) and math.isfinite(high.slope):
+        part = 0.5
+        d1 = low.slope + high.slope - 3 * (low.value - high.value) / (low.alpha - high.alpha)
+        square = d1 * d1 - low.slope * high.slope
+        if square >= 0:
+            d2 = math.copysign(math.sqrt(square), width)
+            bottom = high.slope - low.slope + 2 * d2
+            if bottom != 0:
+                part = 1.0 - (high.slope + d2 - d1) / bottom
+    return low.alpha + width * min(max(part, 0.1), 0.9)

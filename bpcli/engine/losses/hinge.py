@@ -1,0 +1,76 @@
+"""L = max(0, 1 - margin) for one sample: nothing is lost where the right class wins by 1 or more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bpcli.engine.activations.hard_sigmoid import HardSigmoid
+from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.arrays import Array, Scale, Scratch
+from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.registry import activations, losses
+
+FAR = -1e30  # taken off the right class, so that it is not its own rival
+
+
+@losses.register("hinge")
+@dataclass(frozen=True, kw_only=True)
+class Hinge:
+    """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
+
+    One output, targets 0 and 1: margin = (2 y - 1) a, so yes is a > 0. Several outputs, targets one-hot: margin =
+    a_right - max of the others (Crammer & Singer 2001); where several others are highest, the gradient is shared out.
+    Keras's `categorical_hinge` also puts a 0 among the others; PyTorch's `multi_margin_loss` sums over all others.
+    At margin = 1 the derivative is taken as 0.
+    """
+
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def from_logits(self, activation: Activation) -> Loss | None:
+        if isinstance(activation, (Sigmoid, HardSigmoid, Softmax)):
+            raise ValueError(
+                "hinge takes outputs on both sides of 0, with the output activation identity or tanh, "
+                f"not {activations.name_of(activation)}"
+            )
+        return None
+
+    def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
+        excess, active = scratch.row, scratch.full[..., :1]  # 1 - margin, and whether it is positive: (N, 1)
+        if output.shape[-1] == 1:
+            _binary(output, target, d_output, excess)
+        else:
+            _categorical(output, target, d_output, excess, scratch.full)
+        np.maximum(excess, 0.0, out=excess)
+        np.sign(excess, out=active)
+        np.multiply(d_output, active, out=d_output)
+        np.multiply(d_output, scale, out=d_output)
+        np.multiply(excess, scale, out=excess)
+        return float(np.add.reduce(excess, axis=None))
+
+
+def _binary(a: Array, y: Array, da: Array, excess: Array) -> None:
+    """1 - margin, (N, 1), and its derivative."""
+    np.multiply(y, -2.0, out=da)
+    np.add(da, 1.0, out=da)
+    np.multiply(da, a, out=excess)
+    np.add(excess, 1.0, out=excess)
+
+
+def _categorical(a: Array, y: Array, da: Array, excess: Array, work: Array) -> None:
+    """1 - margin, (N, 1), and its derivative, (N, M). Overwrites work (N, M)."""
+    np.multiply(y, FAR, out=work)
+    np.add(work, a, out=work)
+    np.maximum.reduce(work, axis=-1, keepdims=True, out=excess)  # the highest of the others
+    np.equal(work, excess, out=da)
+    np.subtract(excess, a, out=work)
+    np.multiply(work, y, out=work)
+    np.add.reduce(work, axis=-1, keepdims=True, out=excess)
+    np.add(excess, 1.0, out=excess)
+    count = work[..., :1]
+    np.add.reduce(da, axis=-1, keepdims=True, out=count)
+    np.divide(da, count, out=da)
+    np.subtract(da, y, out=da)

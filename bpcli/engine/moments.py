@@ -1,0 +1,56 @@
+"""Running averages of the gradient and of its square: what Adam and its relatives have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+
+
+def update_moments(m: Array, v: Array, grad: Array, scratch: Array, *, beta1: float, beta2: float) -> None:
+    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2; all vectors of one length; overwrites scratch."""
+    np.multiply(m, beta1, out=m)
+    np.multiply(grad, 1.0 - beta1, out=scratch)
+    np.add(m, scratch, out=m)
+    np.multiply(v, beta2, out=v)
+    np.multiply(grad, grad, out=scratch)
+    np.multiply(scratch, 1.0 - beta2, out=scratch)
+    np.add(v, scratch, out=v)
+
+
+def root_of_second_moment(v: Array, out: Array, *, beta2: float, eps: float, t: int) -> None:
+    """out = sqrt(v / (1 - b2^t)) + eps."""
+    np.sqrt(v, out=out)
+    np.multiply(out, 1.0 / math.sqrt(1.0 - beta2**t), out=out)
+    np.add(out, eps, out=out)
+
+
+def adam_step(
+    theta: Array,
+    grad: Array,
+    state: Mapping[str, Array],
+    scratch: Array,
+    *,
+    rate: float | Array,
+    t: int,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    amsgrad: bool,
+) -> None:
+    """theta <- theta - rate * m' / (sqrt(v') + eps), as in bpcli.engine.optimizers.adam, with g taken as it is.
+
+    amsgrad: the largest v so far, state["v_max"], stands in for v. Overwrites scratch.
+    """
+    m, v = state["m"], state["v"]
+    update_moments(m, v, grad, scratch, beta1=beta1, beta2=beta2)
+    if amsgrad:
+        v = np.maximum(state["v_max"], v, out=state["v_max"])
+    root_of_second_moment(v, scratch, beta2=beta2, eps=eps, t=t)
+    np.divide(m, scratch, out=scratch)
+    np.multiply(scratch, rate, out=scratch)
+    np.multiply(scratch, 1.0 / (1.0 - beta1**t), out=scratch)
+    np.subtract(theta, scratch, out=theta)

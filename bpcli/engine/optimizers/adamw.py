@@ -1,0 +1,67 @@
+"""AdamW: Adam with a weight decay that is no part of the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.moments import adam_step
+from bpcli.engine.registry import optimizers
+
+
+@optimizers.register("adamw")
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """theta <- theta - rate * weight_decay * theta, for weights and not for biases; then Adam's step.
+
+    Apart from g, the decay is not divided by sqrt(v), so weights with large gradients decay like the others (Loshchilov
+    & Hutter 2019, algorithm 2). There the decay is multiplied by the schedule's factor alone; here, as in PyTorch and
+    Keras, by the rate, so the same weight_decay at another learning rate is another decay. amsgrad as in adam.
+    """
+
+    learning_rate: Annotated[float, MoreThan(0)] = 0.001
+    beta1: Annotated[float, Between(0, 1, end=False)] = 0.9
+    beta2: Annotated[float, Between(0, 1, end=False)] = 0.999
+    eps: Annotated[float, MoreThan(0)] = 1e-8
+    amsgrad: bool = False
+    weight_decay: Annotated[float, AtLeast(0)] = 0.01
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
+
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        *,
+        rate: float | Array,
+        t: int,
+        decay: Array,
+    ) -> None:
+        if self.weight_decay:
+            np.multiply(decay, -self.weight_decay, out=scratch)
+            np.multiply(scratch, rate, out=scratch)
+            np.add(scratch, 1.0, out=scratch)
+            np.multiply(theta, scratch, out=theta)
+        adam_step(
+            theta,
+            grad,
+            state,
+            scratch,
+            rate=rate,
+            t=t,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            amsgrad=self.amsgrad,
+        )

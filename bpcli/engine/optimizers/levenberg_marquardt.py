@@ -1,0 +1,75 @@
+"""Levenberg-Marquardt: Gauss-Newton steps on a sum of squares, damped until they lower it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.protocols import Problem
+from bpcli.engine.registry import optimizers
+
+SMALLEST_MU = 1e-20
+
+
+@optimizers.register("levenberg_marquardt", "lm", "trainlm")
+@dataclass(frozen=True, kw_only=True)
+class LevenbergMarquardt:
+    """theta <- theta - (J^T J + mu I)^-1 J^T r, for L = (1/2) r^T r with J = dr/dtheta.
+
+    Hagan & Menhaj 1994, with the defaults of MATLAB's trainlm: after a step that lowers L mu shrinks by mu_dec;
+    otherwise mu grows by mu_inc and the step is tried anew, within the same iteration. Beyond mu_max theta stays and
+    training stops. J^T J is that of the loss as it stands, so a mean over N samples has N times smaller numbers than
+    Hagan & Menhaj's sum, against the same mu. The step is taken whole: the reported learning rate is 1.
+
+    For mse and half_squared_error. J^T J takes P^2 * 8 bytes, and solving for the step as much again: for networks of
+    up to some thousand parameters. It is computed in float64 whatever the network's dtype; dtype: float64 lets L be
+    told apart closer to the minimum. weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases.
+    """
+
+    mu: Annotated[float, MoreThan(0)] = 0.001
+    mu_dec: Annotated[float, Between(0, 1, end=False)] = 0.1
+    mu_inc: Annotated[float, MoreThan(1)] = 10.0
+    mu_max: Annotated[float, MoreThan(0)] = 1e10
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def learning_rate(self) -> float:
+        return 1.0
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ()
+
+    def iterate(
+        self, problem: Problem, theta: Array, vectors: Mapping[str, Array], memory: dict[str, float], *, t: int
+    ) -> float:
+        loss = problem.value(theta)
+        _, jtj, gradient = problem.normal_equations(theta)
+        diagonal = jtj.diagonal().copy()
+        mu = memory.get("mu", self.mu)
+        while mu <= self.mu_max:
+            np.fill_diagonal(jtj, diagonal + mu)
+            trial = _minus_solution(theta, jtj, gradient)
+            if trial is not None and problem.value(trial) < loss:
+                np.copyto(theta, trial)
+                memory["mu"] = max(mu * self.mu_dec, SMALLEST_MU)
+                return loss
+            mu *= self.mu_inc
+        return loss
+
+
+def _minus_solution(theta: Array, matrix: Array, gradient: Array) -> Array | None:
+    """theta - matrix^-1 gradient in theta's dtype; None where the matrix is singular."""
+    try:
+        step: Array = np.linalg.solve(matrix, gradient)
+    except np.linalg.LinAlgError:
+        return None
+    with np.errstate(all="ignore"):  # a step out of all bounds is one that does not lower the loss
+        return (theta - step).astype(theta.dtype)

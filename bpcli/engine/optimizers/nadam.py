@@ -1,0 +1,87 @@
+"""NAdam: Adam that looks ahead, as Nesterov's momentum does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.moments import root_of_second_moment, update_moments
+from bpcli.engine.penalty import add_penalty_gradient
+from bpcli.engine.registry import optimizers
+
+NEGLIGIBLE = 2.0**-54  # 1 minus a number below it is 1
+
+
+@optimizers.register("nadam")
+@dataclass(frozen=True, kw_only=True)
+class NAdam:
+    """theta <- theta - rate * (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v') + eps).
+
+    m, v, v' as in adam. u(t) = b1 (1 - 0.5 * 0.96^(t * momentum_decay)) is the momentum of step t, rising from b1 / 2
+    to b1, and U(t) = u(1) u(2) ... u(t) (Dozat 2016, algorithm 2, with PyTorch's constants). Keras has momentum_decay
+    fixed; optax's nadam has a constant momentum. weight_decay and l1 add their derivative to g, for weights only.
+    """
+
+    learning_rate: Annotated[float, MoreThan(0)] = 0.002
+    beta1: Annotated[float, Between(0, 1, end=False)] = 0.9
+    beta2: Annotated[float, Between(0, 1, end=False)] = 0.999
+    eps: Annotated[float, MoreThan(0)] = 1e-8
+    momentum_decay: Annotated[float, AtLeast(0)] = 0.004
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    l1: Annotated[float, AtLeast(0)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        *,
+        rate: float | Array,
+        t: int,
+        decay: Array,
+    ) -> None:
+        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
+        m, v = state["m"], state["v"]
+        update_moments(m, v, grad, scratch, beta1=self.beta1, beta2=self.beta2)
+        now, ahead = (_momentum(self.beta1, self.momentum_decay, number) for number in (t, t + 1))
+        product = _momentum_product(self.beta1, self.momentum_decay, t)
+        np.multiply(grad, (1.0 - now) / (1.0 - product), out=grad)
+        np.multiply(m, ahead / (1.0 - product * ahead), out=scratch)
+        np.add(grad, scratch, out=grad)
+        root_of_second_moment(v, scratch, beta2=self.beta2, eps=self.eps, t=t)
+        np.divide(grad, scratch, out=scratch)
+        np.multiply(scratch, rate, out=scratch)
+        np.subtract(theta, scratch, out=theta)
+
+
+def _momentum(beta1: float, momentum_decay: float, t: int) -> float:
+    return beta1 * (1.0 - 0.5 * math.pow(0.96, t * momentum_decay))
+
+
+def _momentum_product(beta1: float, momentum_decay: float, t: int) -> float:
+    """U(t), from t alone: a checkpoint need not hold it."""
+    first = _first_products(beta1, momentum_decay)
+    return first[t] if t < len(first) else first[-1] * math.pow(beta1, t - len(first) + 1)
+
+
+@cache
+def _first_products(beta1: float, momentum_decay: float) -> tuple[float, ...]:
+    """U(0), U(1), ... until U no longer matters or each further factor is beta1: at most some thousand numbers."""
+    products = [1.0]
+    while products[-1] >= NEGLIGIBLE and math.pow(0.96, len(products) * momentum_decay) >= NEGLIGIBLE:
+        products.append(products[-1] * _momentum(beta1, momentum_decay, len(products)))
+    return tuple(products)

@@ -1,0 +1,74 @@
+"""Rprop: steps whose size follows how often each gradient keeps its sign, whatever the gradient's size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.registry import optimizers
+
+
+@optimizers.register("rprop")
+@dataclass(frozen=True, kw_only=True)
+class RProp:
+    """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
+
+    theta <- theta - (rate / learning_rate) * step * sign(g). This is iRprop- (Igel & Huesken 2000, algorithm 4), as is
+    PyTorch's Rprop in spite of its name: Rprop- also takes the shrunk step where g turned, Rprop+ (Riedmiller & Braun
+    1993) takes the last step back. Steps start at learning_rate and stay within min_step and max_step. In PyTorch that
+    is all the rate does; here a schedule and a layer's learning_rate_scale multiply the steps, all along.
+
+    For full batches: from batch to batch, signs turn by chance, and every step shrinks to nothing.
+    """
+
+    learning_rate: Annotated[float, MoreThan(0)] = 0.01
+    eta_minus: Annotated[float, Between(0, 1, end=False)] = 0.5
+    eta_plus: Annotated[float, MoreThan(1)] = 1.2
+    min_step: Annotated[float, AtLeast(0)] = 1e-6
+    max_step: Annotated[float, MoreThan(0)] = 50.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ("step", "sign")
+
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        scratch: Array,
+        *,
+        rate: float | Array,
+        t: int,
+        decay: Array,
+    ) -> None:
+        step, sign = state["step"], state["sign"]
+        if t == 1:
+            step.fill(self.learning_rate)
+        # signs, not gradients: the product of two small gradients could be 0
+        np.sign(grad, out=grad)
+        np.multiply(
+            sign, grad, out=sign
+        )  # 1 where g kept its sign, -1 where it turned, 0 where there is nothing to say
+        np.maximum(sign, 0.0, out=scratch)
+        np.multiply(scratch, self.eta_plus - 1.0, out=scratch)
+        np.add(scratch, 1.0, out=scratch)
+        np.multiply(step, scratch, out=step)
+        np.minimum(sign, 0.0, out=sign)
+        np.multiply(sign, 1.0 - self.eta_minus, out=scratch)
+        np.add(scratch, 1.0, out=scratch)
+        np.multiply(step, scratch, out=step)
+        np.clip(step, self.min_step, self.max_step, out=step)
+        np.add(sign, 1.0, out=sign)
+        np.multiply(sign, grad, out=sign)  # g's sign, 0 where it turned
+        np.multiply(step, sign, out=scratch)
+        np.multiply(scratch, rate, out=scratch)
+        np.divide(scratch, self.learning_rate, out=scratch)
+        np.subtract(theta, scratch, out=theta)

@@ -1,0 +1,92 @@
+"""Scaled conjugate gradients: steps from the curvature along conjugate directions, without a line search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.fields import AtLeast, MoreThan, check_fields
+from bpcli.engine.protocols import Problem
+from bpcli.engine.registry import optimizers
+
+ATTEMPTS = 100  # at raising lambda along one direction
+
+
+@optimizers.register("scaled_conjugate_gradient", "scg", "trainscg")
+@dataclass(frozen=True, kw_only=True)
+class ScaledConjugateGradient:
+    """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.
+
+    Moller 1993, with the defaults of MATLAB's trainscg: s is the change of the gradient over a way of length sigma
+    along p; lambda falls where the quadratic model of L fits and rises where it does not. The new direction is
+    r + beta p, and r itself after every P steps for P parameters. An iteration is a step that does not raise L: his
+    unsuccessful ones, which only raise lambda, happen within it. The reported learning rate is alpha. Where no lambda
+    helps, r is tried in place of p; where that does not help either, theta stays and training stops.
+
+    weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases.
+    """
+
+    sigma: Annotated[float, MoreThan(0)] = 5e-5
+    lambda_start: Annotated[float, MoreThan(0)] = 5e-7
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def learning_rate(self) -> float:
+        return 1.0
+
+    def vector_names(self) -> tuple[str, ...]:
+        return ("direction",)
+
+    def iterate(
+        self, problem: Problem, theta: Array, vectors: Mapping[str, Array], memory: dict[str, float], *, t: int
+    ) -> float:
+        loss, grad = problem.value_and_grad(theta)
+        r, p = -grad, vectors["direction"]
+        if "lambda" in memory and self._step(problem, theta, p, r, loss, memory):
+            return loss
+        np.copyto(p, r)
+        memory.update({"lambda": self.lambda_start, "since_restart": 0.0})
+        self._step(problem, theta, p, r, loss, memory)
+        return loss
+
+    def _step(self, problem: Problem, theta: Array, p: Array, r: Array, loss: float, memory: dict[str, float]) -> bool:
+        """A step along p, and p for the next one. False, and nothing changed, where L does not fall along p."""
+        size, along = float(p @ p), float(p @ r)
+        if not along > 0:
+            return False
+        sigma = self.sigma / math.sqrt(size)
+        curvature = float(p @ (problem.value_and_grad(theta + sigma * p)[1] + r)) / sigma
+        lambda_ = memory["lambda"]
+        for _ in range(ATTEMPTS):
+            delta = curvature + lambda_ * size
+            if delta <= 0:  # step 4: makes the Hessian positive definite along p
+                lambda_ = 2.0 * (lambda_ - delta / size)
+                delta = curvature + lambda_ * size
+            alpha = along / delta
+            trial = theta + alpha * p
+            fit = 2.0 * delta * (loss - problem.value(trial)) / along**2  # step 6's comparison parameter
+            if fit >= 0:
+                break
+            lambda_ += delta * (1.0 - fit if math.isfinite(fit) else 10.0) / size
+        if not fit >= 0 or not math.isfinite(lambda_) or np.array_equal(trial, theta):
+            return False
+        if fit >= 0.75:
+            lambda_ /= 4.0
+        elif fit < 0.25:
+            lambda_ += delta * (1.0 - fit) / size
+        r_after = -problem.value_and_grad(trial)[1]
+        np.copyto(theta, trial)
+        steps = memory["since_restart"] + 1.0
+        beta = 0.0 if steps >= theta.size else (float(r_after @ r_after) - float(r_after @ r)) / along
+        np.multiply(p, beta, out=p)
+        np.add(p, r_after, out=p)
+        memory.update({"lambda": lambda_, "since_restart": steps % theta.size, "learning_rate": alpha})
+        return True
