@@ -25,9 +25,8 @@ from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.full_batch import objections
-from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerError, Network
-from bpcli.engine.protocols import Activation, FullBatchOptimizer, Metric
+from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, TrainOptions, Validation, train
@@ -74,7 +73,8 @@ class Model:
             target = part.y.ravel().astype(np.int64)
             return lambda output: metric.value(target, _yes_or_no_columns(output))
         if preparation.task == "classification":
-            return lambda output: metric.value(part.y, preparation.probabilities(output))
+            boundary = boundary_of(self.config.loss)
+            return lambda output: metric.value(part.y, preparation.probabilities(output, boundary))
         raw = part.raw_targets
         assert raw is not None  # a regression always keeps its targets
         return lambda output: metric.value(raw, preparation.values(output))
@@ -155,8 +155,9 @@ def check_alone(file: ConfigFile) -> Network | None:
         key = ("training", "early_stopping", "monitor")
         problems.append((key, f"{stopping.monitor} needs data.val, for example `val: 0.2`; or monitor train_loss"))
     problems += _full_batch_problems(config, network)
-    if config.data.task == "regression" and isinstance(config.loss, LogLikelihood):
-        problems.append((("loss",), "log_likelihood is for classification; for data.task: regression take mse"))
+    if config.data.task == "regression" and is_for_classes(config.loss):
+        name = registry.losses.name_of(config.loss)
+        problems.append((("loss",), f"{name} is for classification; for data.task: regression take mse"))
     if problems:
         raise file.error(*problems)
     return network
@@ -294,10 +295,25 @@ def _network(config: Config, in_shape: Shape, several_yes_or_no: bool, problems:
 
 
 def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:
-    """softmax or sigmoid for log-likelihood, else identity."""
-    if not isinstance(config.loss, LogLikelihood):
+    """softmax or sigmoid for a loss for classes that goes with them, else identity."""
+    if not is_for_classes(config.loss):
         return Identity()
-    return Sigmoid() if out_shape == (1,) or several_yes_or_no else Softmax()
+    activation = Sigmoid() if out_shape == (1,) or several_yes_or_no else Softmax()
+    try:
+        config.loss.from_logits(activation)
+    except ValueError:
+        return Identity()
+    return activation
+
+
+def is_for_classes(loss: Loss) -> bool:
+    """Whether the loss has no meaning but for a classification."""
+    return bool(getattr(loss, "for_classes", False))
+
+
+def boundary_of(loss: Loss) -> float:
+    """Where a single output turns from the first class to the second."""
+    return float(getattr(loss, "boundary", 0.5))
 
 
 def _several_targets(config: Config) -> bool:
@@ -318,7 +334,7 @@ def data_plan(file: ConfigFile) -> DataPlan:
         sample_weight=data.sample_weight,
         class_weights=data.class_weights,
         task=data.task,
-        log_likelihood=isinstance(config.loss, LogLikelihood),
+        loss_for_classes=is_for_classes(config.loss),
         stratify=data.stratify,
         in_order=data.split == "in_order",
         x_scale=scale.x,

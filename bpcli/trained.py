@@ -26,7 +26,7 @@ from bpcli.errors import RunError, UsageError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run
 from bpcli.runs.recorder import last_checkpoint
-from bpcli.session import Model, build_model, data_plan, metric_name, one_blas_thread
+from bpcli.session import Model, boundary_of, build_model, data_plan, metric_name, one_blas_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class TrainedModel:
             output = predict(self.model.network, self.theta, x, stats=self.stats)
         preparation = self.preparation
         if preparation.classes is not None:
-            values = preparation.probabilities(output)
+            values = preparation.probabilities(output, boundary_of(self.file.config.loss))
             labels = np.array(preparation.classes)[values.argmax(axis=1)]
             prefix = "p_" if self.gives_probabilities else "score_"
             return Prediction(values, labels, tuple(f"{prefix}{name}" for name in preparation.classes))
@@ -187,7 +187,7 @@ class TrainedModel:
         metrics = {key: values[key] for key in model.metrics}
         confusion = None
         if self.preparation.classes is not None:
-            predicted = self.preparation.probabilities(evaluation.output).argmax(axis=1)
+            predicted = self.preparation.probabilities(evaluation.output, boundary_of(model.config.loss)).argmax(axis=1)
             confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
         return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion)
 

@@ -43,6 +43,7 @@ ENDS = {
     "goal": "training.goal",
     "early_stopping": "training.early_stopping",
     "min_change": "training.min_change",
+    "no_descent": "optimizer",
     "max_seconds": "training.max_seconds",
 }
 
@@ -295,6 +296,8 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
 
 def _ended_text(folder: RunFolder, checkpoint: Checkpoint) -> str:
     epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
+    if stop == "no_descent":
+        return f"{folder.path}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
     setting = {
         "early_stopping": "training.early_stopping.patience=50",
         "goal": "training.goal=null",

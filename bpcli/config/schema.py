@@ -86,7 +86,7 @@ class Data(Strict):
     features: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     header: bool | None = None
     sample_weight: str | None = None
-    class_weights: Annotated[str | dict[str, float] | None, Read(_class_weights)] = None
+    class_weights: Annotated[Any, Read(_class_weights)] = None
     task: Literal["auto", "classification", "regression"] = "auto"
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"

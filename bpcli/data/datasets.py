@@ -29,15 +29,15 @@ class DataPlan:
     target: Names
     features: Names
     header: bool | None
-    sample_weight: str | None
-    class_weights: str | Mapping[str, float] | None
     task: str
-    log_likelihood: bool
+    loss_for_classes: bool
     stratify: bool
     in_order: bool
     x_scale: str
     y_scale: str
     dtype: DType
+    sample_weight: str | None = None
+    class_weights: str | Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     raw, weights = _without_weights(
         read(plan.train, features=_with_weights(plan.features, plan), target=plan.target, header=plan.header), plan
     )
-    preparation = prepare(raw, task=plan.task, log_likelihood=plan.log_likelihood)
+    preparation = prepare(raw, task=plan.task, loss_for_classes=plan.loss_for_classes)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
     classes = None
     if preparation.classes is not None and raw.y is not None:

@@ -87,18 +87,21 @@ class Preparation:
         output = output.astype(np.float64)
         return self.y_scaler.undo(output) if self.y_scaler else output
 
-    def probabilities(self, output: Array) -> Array:
-        """Outputs as one column for each class (N, K): a single output p becomes 1 - p and p. float64."""
+    def probabilities(self, output: Array, boundary: float = 0.5) -> Array:
+        """Outputs as one column for each class (N, K), float64: a single output p becomes 1 - p and p.
+
+        boundary: where a single output turns from one class to the other.
+        """
         output = output.astype(np.float64)
         if self.classes is not None and output.shape[1] == 1:
-            return np.hstack([1.0 - output, output])
+            return np.hstack([2.0 * boundary - output, output])
         return output
 
 
-def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
+def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
     """What can be said before any scaling: task, classes, names, shapes.
 
-    task: `auto` is classification for log-likelihood or text labels, else regression.
+    task: `auto` is classification for a loss that is for classes alone, or text labels, else regression.
 
     Raises:
         DataError: a task that does not fit the targets.
@@ -108,7 +111,7 @@ def prepare(raw: RawData, *, task: str, log_likelihood: bool) -> Preparation:
     text = raw.y.dtype.kind == "U"
     several = raw.y.ndim == 2 and raw.y.shape[1] > 1
     if task == "auto":
-        task = "classification" if text or log_likelihood else "regression"
+        task = "classification" if text or loss_for_classes else "regression"
     if task == "regression" and text:
         raise DataError(
             f"{raw.source}: the target holds text such as {str(raw.y.flat[0])!r}: that is a classification, not a "

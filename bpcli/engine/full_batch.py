@@ -167,19 +167,23 @@ class TrainingProblem:
 class FullBatchUpdate:
     """One iteration of a full-batch optimizer on a training problem."""
 
-    def __init__(self, optimizer: FullBatchOptimizer, problem: TrainingProblem) -> None:
-        self.optimizer, self.problem = optimizer, problem
-        self.learning_rate = optimizer.learning_rate
+    def __init__(self, optimizer: FullBatchOptimizer, problem: TrainingProblem, state: TrainState) -> None:
+        self.optimizer, self.problem, self.state = optimizer, problem, state
 
-    def __call__(self, state: TrainState) -> float:
+    @property
+    def learning_rate(self) -> float:
+        """Of the last iteration, also one before a resume."""
+        return self.state.scalars.get("learning_rate", self.optimizer.learning_rate)
+
+    def __call__(self) -> float:
         """Changes theta, the optimizer's vectors and scalars and `step`. Returns the loss before, without penalty."""
+        state = self.state
         start = self.problem.value(state.theta)
         if not math.isfinite(start):
             return start
         penalty = self.problem.penalty(state.theta)
         value = self.optimizer.iterate(self.problem, state.theta, state.vectors, state.scalars, t=state.step + 1)
         state.step += 1
-        self.learning_rate = state.scalars.get("learning_rate", self.optimizer.learning_rate)
         return value - penalty
 
 

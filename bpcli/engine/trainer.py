@@ -28,7 +28,9 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
 
-StopReason: TypeAlias = Literal["epochs", "goal", "early_stopping", "min_change", "max_seconds", "interrupted"]
+StopReason: TypeAlias = Literal[
+    "epochs", "goal", "early_stopping", "min_change", "no_descent", "max_seconds", "interrupted"
+]
 
 REPORT_SECONDS = 0.25  # within a long epoch, a report at least this often
 
@@ -158,7 +160,7 @@ class _Trainer:
         self.grad = np.empty_like(theta)
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.before = None if options.min_change is None else np.empty_like(theta)
-        self.small_change = False
+        self.small_change = self.no_descent = False
 
         self.pool = ThreadPoolExecutor(options.threads - 1) if options.threads > 1 else None
         self.update: Update | FullBatchUpdate
@@ -168,7 +170,7 @@ class _Trainer:
             point = np.empty_like(theta)
             gradient = self._batch_gradient(self.n, dataclasses.replace(state, theta=point))
             problem = TrainingProblem(network, loss, samples, gradient, point, optimizer.weight_decay)
-            self.update, self.gradients = FullBatchUpdate(optimizer, problem), {self.n: gradient}
+            self.update, self.gradients = FullBatchUpdate(optimizer, problem, state), {self.n: gradient}
         else:
             self.update = Update(
                 network,
@@ -249,7 +251,7 @@ class _Trainer:
         """Trains the rest of an epoch; yields when a report is due (None) or a reason to stop comes up."""
         state, limit = self.state, self.options.max_seconds
         order = self._order()
-        self.small_change = False
+        self.small_change = self.no_descent = False
         due = time.monotonic() + REPORT_SECONDS
         while state.position < self.iterations:
             low = state.position * self.batch_size
@@ -284,7 +286,7 @@ class _Trainer:
         if before is not None:
             np.copyto(before, theta)
         if isinstance(self.update, FullBatchUpdate):
-            value = self.update(self.state)
+            value = self.update()
             diverged = not math.isfinite(value)
         else:
             value = self.gradients[n](self.samples, rows)
@@ -294,7 +296,8 @@ class _Trainer:
         if before is not None:
             np.subtract(theta, before, out=before)
             change = float(np.abs(before, out=before).max())
-            self.small_change = change == 0.0 if self.options.min_change is None else change < self.options.min_change
+            self.small_change = change < (self.options.min_change or 0.0)
+            self.no_descent = change == 0.0 and isinstance(self.update, FullBatchUpdate)
         return value
 
     def _mean_loss(self) -> float:
@@ -320,6 +323,8 @@ class _Trainer:
             stop = "goal"
         elif self.small_change:
             stop = "min_change"
+        elif self.no_descent:
+            stop = "no_descent"
         elif options.early_stopping and state.epoch - state.stall_epoch >= options.early_stopping.patience:
             stop = "early_stopping"
         elif state.epoch >= options.epochs:
@@ -368,10 +373,15 @@ class _Trainer:
 
     def _raise_divergence(self, n: int) -> None:
         state = self.state
+        advice = (
+            "data.scale: standard"
+            if isinstance(self.update, FullBatchUpdate)
+            else f"a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
+            "training.clip_norm: 1.0, or data.scale: standard"
+        )
         raise DivergenceError(
             f"training diverged in epoch {state.epoch + 1}, iteration {state.step + 1}: {self._first_not_finite(n)} "
-            f"is not finite. Try a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
-            "training.clip_norm: 1.0, or data.scale: standard"
+            f"is not finite. Try {advice}"
         )
 
     def _first_not_finite(self, n: int) -> str:

@@ -22,7 +22,7 @@ KINDS: dict[str, Registry[Any]] = {
 
 
 def reference(kinds: list[str] | None = None) -> str:
-    """Markdown: a table for each kind of part, with its name and aliases, its keys with their defaults, what it does."""
+    """Markdown: a table for each kind of part: name and aliases, keys with their defaults, what it does."""
     return "\n\n".join(_table(kind, KINDS[kind]) for kind in kinds or KINDS)
 
 

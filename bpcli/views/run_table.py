@@ -10,6 +10,7 @@ REASONS = {
     "goal": "the training loss reached training.goal",
     "early_stopping": "no better for training.early_stopping.patience epochs",
     "min_change": "no weight changed by training.min_change or more",
+    "no_descent": "the optimizer found no lower loss from here",
     "max_seconds": "training.max_seconds were over",
 }
 

@@ -18,6 +18,8 @@ BOUNDS = [
     ("diabetes", "test", "r2", 0.3),
     ("spirals", "val", "accuracy", 0.97),
     ("digits-cnn", "test", "accuracy", 0.96),
+    ("diabetes-lm", "test", "r2", 0.3),
+    ("breast-cancer-lbfgs", "test", "accuracy", 0.93),
 ]
 
 

@@ -104,6 +104,17 @@ def test_more_epochs_do_not_undo_another_reason_to_stop(stopped, whole, ok, name
     assert run.weights("best") == other.weights("best")
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt", "scaled_conjugate_gradient"])
+def test_a_full_batch_method_that_finds_no_lower_loss_has_ended(stopped, ok, optimizer):
+    """A linear least-squares problem, whose minimum is found to the last bit that the loss can tell."""
+    overrides = ["network={layers: [2, 1], output_activation: identity}", "loss=mse", "dtype=float64"]
+    run = stopped("and", 500, f"optimizer={optimizer}", *overrides)
+    assert int(run.log()[-1][0]) < 100
+    said = ok("resume", run.path, "--set", "training.epochs=1000").err
+    assert "the run has ended (no_descent" in said
+    assert "its optimizer finds no lower loss from here" in said
+
+
 def test_a_checkpoint_file_will_do(stopped, whole, ok):
     run = stopped("xor", 3)
     ok("resume", run.last, "--set", "training.epochs=9")

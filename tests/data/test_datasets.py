@@ -25,7 +25,7 @@ PLAN = DataPlan(
     features=None,
     header=None,
     task="auto",
-    log_likelihood=False,
+    loss_for_classes=False,
     stratify=True,
     in_order=False,
     x_scale="none",
@@ -268,7 +268,7 @@ def test_a_number_too_large_is_reported_with_its_row_of_the_file_whatever_the_sp
 def test_a_target_that_is_neither_yes_nor_no_is_reported_with_its_row_of_the_file_whatever_the_split():
     csv("d.csv", "a,t1,t2", *(f"{i},{i % 2},1" for i in range(19)), "19,0,2")
     with pytest.raises(DataError, match=r"d\.csv: sample 20, target column 2"):
-        load(val=0.05, in_order=True, target=("t1", "t2"), log_likelihood=True)
+        load(val=0.05, in_order=True, target=("t1", "t2"), loss_for_classes=True)
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_images_stay_bytes_and_labels_become_classes():
     idx("x-idx3-ubyte.gz", images)
     idx("y-idx1-ubyte.gz", np.array([7, 3, 7, 3]))
     source = Source(Path("x-idx3-ubyte.gz"), Path("y-idx1-ubyte.gz"))
-    datasets = load(train=source, log_likelihood=True, val=0.5)
+    datasets = load(train=source, loss_for_classes=True, val=0.5)
     assert datasets.preparation.classes == ("3", "7")
     assert datasets.preparation.byte_input
     assert datasets.parts["train"].x.dtype == np.uint8
@@ -295,7 +295,7 @@ def test_images_that_are_scaled_become_floats():
     idx("x-idx3-ubyte.gz", np.array([[[0, 255]], [[255, 0]]]))
     idx("y-idx1-ubyte.gz", np.array([0, 1]))
     source = Source(Path("x-idx3-ubyte.gz"), Path("y-idx1-ubyte.gz"))
-    x = load(train=source, log_likelihood=True, x_scale="standard").parts["train"].x
+    x = load(train=source, loss_for_classes=True, x_scale="standard").parts["train"].x
     np.testing.assert_allclose(x.ravel(), [-1, 1, 1, -1])
 
 

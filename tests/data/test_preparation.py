@@ -17,8 +17,8 @@ def raw(x, y=None, *, names: tuple[str, ...] | None = None, targets: tuple[str, 
     return RawData("d.csv", x, None if y is None else np.asarray(y), names, targets, (Path("d.csv"),))
 
 
-def prepared(data: RawData, *, task: str = "auto", log_likelihood: bool = False, x="none", y="none") -> Preparation:
-    preparation = prepare(data, task=task, log_likelihood=log_likelihood)
+def prepared(data: RawData, *, task: str = "auto", loss_for_classes: bool = False, x="none", y="none") -> Preparation:
+    preparation = prepare(data, task=task, loss_for_classes=loss_for_classes)
     return fit_scalers(preparation, data, np.arange(len(data.x)), x_kind=x, y_kind=y)
 
 
@@ -29,7 +29,7 @@ X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 
 
 @pytest.mark.parametrize(
-    ("y", "task", "log_likelihood", "found"),
+    ("y", "task", "loss_for_classes", "found"),
     [
         ([0, 1, 0], "auto", False, "regression"),
         ([0, 1, 0], "auto", True, "classification"),
@@ -41,8 +41,8 @@ X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
         ([[0, 1], [1, 0], [1, 1]], "auto", False, "regression"),
     ],
 )
-def test_the_task_follows_config_labels_and_loss(y, task, log_likelihood, found):
-    assert prepare(raw(X, y), task=task, log_likelihood=log_likelihood).task == found
+def test_the_task_follows_config_labels_and_loss(y, task, loss_for_classes, found):
+    assert prepare(raw(X, y), task=task, loss_for_classes=loss_for_classes).task == found
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_the_task_follows_config_labels_and_loss(y, task, log_likelihood, found)
     ],
 )
 def test_classes_are_the_labels_in_order_as_text(y, classes):
-    assert prepare(raw(X, y), task="classification", log_likelihood=True).classes == classes
+    assert prepare(raw(X, y), task="classification", loss_for_classes=True).classes == classes
 
 
 def test_a_regression_has_no_classes():
-    assert prepare(raw(X, [0, 1, 2]), task="regression", log_likelihood=False).classes is None
+    assert prepare(raw(X, [0, 1, 2]), task="regression", loss_for_classes=False).classes is None
 
 
 def test_several_targets_of_a_classification_are_yes_or_no_each():
-    preparation = prepare(raw(X, [[0, 1], [1, 0], [1, 1]]), task="classification", log_likelihood=True)
+    preparation = prepare(raw(X, [[0, 1], [1, 0], [1, 1]]), task="classification", loss_for_classes=True)
     assert preparation.several_yes_or_no
     assert preparation.classes is None
 
@@ -77,22 +77,22 @@ def test_several_targets_of_a_classification_are_yes_or_no_each():
 @pytest.mark.parametrize("y", [["a", "a", "a"], [1, 1, 1]])
 def test_one_class_is_an_error_that_names_it(y):
     with pytest.raises(DataError, match=rf"d\.csv: the target has one class only, '{y[0]}'"):
-        prepare(raw(X, y), task="classification", log_likelihood=True)
+        prepare(raw(X, y), task="classification", loss_for_classes=True)
 
 
 def test_text_labels_for_a_regression_are_an_error_that_shows_one():
     with pytest.raises(DataError, match=r"d\.csv: the target holds text such as [\"']a[\"']"):
-        prepare(raw(X, ["a", "b", "c"]), task="regression", log_likelihood=False)
+        prepare(raw(X, ["a", "b", "c"]), task="regression", loss_for_classes=False)
 
 
 def test_many_numbers_with_fractions_are_no_classes():
     with pytest.raises(DataError, match=r"30 different numbers with fractions.*set data\.task: regression"):
-        prepare(raw(np.zeros((30, 1)), np.arange(30) * 0.37), task="auto", log_likelihood=True)
+        prepare(raw(np.zeros((30, 1)), np.arange(30) * 0.37), task="auto", loss_for_classes=True)
 
 
 def test_no_target_is_an_error():
     with pytest.raises(DataError, match=r"^d\.csv: has no target"):
-        prepare(raw(X), task="auto", log_likelihood=False)
+        prepare(raw(X), task="auto", loss_for_classes=False)
 
 
 # --- class labels -----------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_only_the_first_classes_are_listed_where_there_are_many():
 
 def test_yes_and_no_targets_stay_as_they_are():
     data = raw(X, [[0, 1], [1, 0], [1, 1]])
-    y = prepared(data, log_likelihood=True).targets(data, "float32")
+    y = prepared(data, loss_for_classes=True).targets(data, "float32")
     assert y.dtype == np.float32
     assert y.tolist() == [[0, 1], [1, 0], [1, 1]]
 
@@ -150,7 +150,7 @@ def test_yes_and_no_targets_stay_as_they_are():
 def test_a_target_that_is_neither_yes_nor_no_is_an_error_with_row_and_column():
     data = raw(X, [[0, 1], [1, 0], [0.5, 1]])
     with pytest.raises(DataError, match=r"d\.csv: sample 3, target column 1: .*0 \(no\) or 1 \(yes\), got 0\.5"):
-        prepared(data, log_likelihood=True).targets(data, "float32")
+        prepared(data, loss_for_classes=True).targets(data, "float32")
 
 
 def test_another_number_of_target_columns_than_in_training_is_an_error():
@@ -162,7 +162,7 @@ def test_another_number_of_target_columns_than_in_training_is_an_error():
 def test_another_number_of_yes_or_no_columns_than_in_training_is_an_error():
     data = raw(X, [[0, 1], [1, 0], [0, 1]])
     with pytest.raises(DataError, match=r"d\.csv: "):
-        prepared(data, log_likelihood=True).targets(raw(X, np.zeros((3, 3))), "float64")
+        prepared(data, loss_for_classes=True).targets(raw(X, np.zeros((3, 3))), "float64")
 
 
 def test_text_in_the_targets_of_a_regression_is_an_error():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Focal:
 
     gamma: Annotated[float, AtLeast(0)] = 2.0
     reduction: Literal["mean", "sum"] = "mean"
+
+    for_classes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Hinge:
     """
 
     reduction: Literal["mean", "sum"] = "mean"
+
+    for_classes: ClassVar[bool] = True
+    boundary: ClassVar[float] = 0.0
 
     def from_logits(self, activation: Activation) -> Loss | None:
         if isinstance(activation, (Sigmoid, HardSigmoid, Softmax)):

@@ -7,7 +7,7 @@ softmax: -sum_j y_j ln a_j, one categorical variable over all outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class LogLikelihood:
 
     label_smoothing: Annotated[float, Between(0, 1, end=False)] = 0.0
     reduction: Literal["mean", "sum"] = "mean"
+
+    for_classes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
