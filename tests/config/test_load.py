@@ -132,7 +132,7 @@ def test_a_path_in_the_file_starts_at_the_files_folder(write):
 
 def test_a_pair_of_paths_in_the_file_starts_at_the_files_folder(write):
     plan = data_plan(load_config(write(TEXT.replace("data.csv", "{x: x.npy, y: ../y.npy}"))))
-    assert (plan.train.x, plan.train.y) == (Path("folder/x.npy"), Path("folder/../y.npy"))
+    assert (plan.train.x, plan.train.y) == (Path("folder/x.npy"), Path("y.npy"))
 
 
 def test_an_absolute_path_stays_as_it_is(write, tmp_path):

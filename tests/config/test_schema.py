@@ -814,6 +814,8 @@ def outside(limit: Constraint, whole: bool) -> list[Any]:
             return [low - 1] if whole else [math.nextafter(low, -math.inf), -math.inf, math.nan, math.inf]
         case MoreThan(low):
             return [low, low - 1] if whole else [low, math.nextafter(low, -math.inf), math.nan, math.inf]
+        case Between(low, high, _) if whole:
+            return [low - 1, high + 1]
         case Between(low, high, end):
             beyond = math.nextafter(high, math.inf) if end else high
             return [math.nextafter(low, -math.inf), beyond, math.nan, math.inf]
@@ -829,6 +831,8 @@ def inside(limit: Constraint, whole: bool) -> list[Any]:
             return [low, low + 1]
         case MoreThan(low):
             return [low + 1] if whole else [math.nextafter(low, math.inf), low + 1]
+        case Between(low, high, _) if whole:
+            return [low, high]
         case Between(low, high, end):
             return [float(low), float(high) if end else math.nextafter(high, low)]
         case Finite():

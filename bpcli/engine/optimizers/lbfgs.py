@@ -30,14 +30,12 @@ class LBFGS:
 
     history: Annotated[int, Between(1, 100)] = 10
     max_evaluations: Annotated[int, AtLeast(1)] = 25
-    c1: Annotated[float, Between(0, 1, end=False)] = 1e-4
-    c2: Annotated[float, Between(0, 1, end=False)] = 0.9
+    c1: Annotated[float, Between(0, 0.5, end=False)] = 1e-4
+    c2: Annotated[float, Between(0.5, 1, end=False)] = 0.9
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.c1 >= self.c2:
-            raise ValueError(f"c1: must be below c2 ({self.c2:g}), got {self.c1:g}")
 
     @property
     def learning_rate(self) -> float:
