@@ -51,9 +51,10 @@ class NormalEquations:
         self.theta, self.grad = np.empty(self.size), np.empty(self.size)
         probe = network.bind(self.theta, self.grad, 1)
         self.together = all(isinstance(layer, (DenseLayer, ActivationLayer)) for layer in probe.layers)
-        size = max(1, min(len(samples), CHUNK_NUMBERS // max(1, self.size))) if self.together else 1
+        size = max(1, min(len(samples), CHUNK_NUMBERS // max(1, self.size)))
         self.bounds = [(low, min(low + size, len(samples))) for low in range(0, len(samples), size)]
-        self.chunks = {n: _Chunk(network, self.theta, self.grad, n) for n in {high - low for low, high in self.bounds}}
+        sizes = {high - low for low, high in self.bounds}
+        self.chunks = {n: _Chunk(network, self.theta, self.grad, n, self.together) for n in sizes}
 
     def __call__(self, theta: Array) -> tuple[float, Array, Array]:
         """(L, J^T J (P, P), J^T r (P,)), new arrays, without any penalty."""
@@ -64,7 +65,7 @@ class NormalEquations:
                 chunk = self.chunks[high - low]
                 self.samples.fetch(slice(low, high), chunk.x, chunk.y)
                 root = np.sqrt(self.samples.fetch_scale(slice(low, high), self.scale, chunk.weights))
-                for output, rows in chunk.jacobians(self.together):
+                for output, rows in chunk.jacobians():
                     rows *= root
                     r = np.ravel(root) * (chunk.a[:, output] - chunk.y[:, output])
                     loss += 0.5 * float(r @ r)
@@ -74,43 +75,51 @@ class NormalEquations:
 
 
 class _Chunk:
-    """n samples on their way through the stack, and the gradients of their outputs, (n, P)."""
+    """n samples on their way through the stack, and the gradients of their outputs, (n, P).
 
-    def __init__(self, network: Network, theta: Array, grad: Array, n: int) -> None:
+    together: whether they go backward side by side, or one by one through a stack for a single sample.
+    """
+
+    def __init__(self, network: Network, theta: Array, grad: Array, n: int, together: bool) -> None:
         self.network, self.grad = network, grad
-        self.stack = network.bind(theta, grad, n)
-        self.rows = np.empty((n, network.layout.size))
         self.slices = network.layout.slices
+        self.step = n if together else 1
+        self.stack = network.bind(theta, grad, self.step)
+        self.rows = np.empty((n, network.layout.size))
         self.x = batch_array(n, network.in_shape, "float64")
-        self.y, self.a, self.da = (np.empty((n, *network.out_shape)) for _ in range(3))
+        self.y, self.a = (np.empty((n, *network.out_shape)) for _ in range(2))
+        self.da = np.empty((self.step, *network.out_shape))
         self.weights = np.empty((n, 1))
-        self.scratch = Scratch.beside(self.y.shape, "float64")
+        self.scratch = Scratch.beside(self.da.shape, "float64")
+        self.backward = self._side_by_side if together else self._one_by_one
 
-    def jacobians(self, together: bool) -> Iterator[tuple[int, Array]]:
+    def jacobians(self) -> Iterator[tuple[int, Array]]:
         """(j, da_j / dtheta of each sample (n, P)) for each output j: a buffer, valid until the next one."""
-        backward = self._dense_rows if together else self._one_row
+        activation = self.network.output_activation
         for output in range(self.y.shape[1]):
-            if output == 0 or not together:  # a layer may use up in backward what it kept from forward
-                z = self.stack.forward(self.x, training=True)
-                self.network.output_activation.forward(z, self.a, self.scratch)
-            self.da.fill(0.0)
-            self.da[:, output] = 1.0
-            self.network.output_activation.backward(self.da, z, self.a, self.scratch)
-            backward(self.da)
+            for low in range(0, len(self.x), self.step):
+                part = slice(low, low + self.step)
+                # forward for each output anew: a layer may use up in backward what it kept
+                z = self.stack.forward(self.x[part], training=True)
+                activation.forward(z, self.a[part], self.scratch)
+                self.da.fill(0.0)
+                self.da[:, output] = 1.0
+                activation.backward(self.da, z, self.a[part], self.scratch)
+                self.backward(self.da, self.rows[part])
             yield output, self.rows
 
-    def _one_row(self, delta: Array) -> None:
+    def _one_by_one(self, delta: Array, rows: Array) -> None:
         self.stack.backward(delta)
-        np.copyto(self.rows[0], self.grad)
+        np.copyto(rows[0], self.grad)
 
-    def _dense_rows(self, delta: Array) -> None:
-        """Like `Stack.backward`, with the gradients of the samples side by side instead of summed."""
+    def _side_by_side(self, delta: Array, rows: Array) -> None:
+        """Like `Stack.backward`, with the gradients of the samples beside each other instead of summed."""
         for placed, layer in zip(reversed(self.network.placed), reversed(self.stack.layers), strict=True):
             if isinstance(layer, DenseLayer):
-                weights = self.rows[:, self.slices[f"{placed.name}.W"]].reshape(len(delta), *layer.W.shape)
+                weights = rows[:, self.slices[f"{placed.name}.W"]].reshape(len(rows), *layer.W.shape)
                 np.multiply(delta[:, :, None], layer.x[:, None, :], out=weights)
                 if layer.b is not None:
-                    np.copyto(self.rows[:, self.slices[f"{placed.name}.b"]], delta)
+                    np.copyto(rows[:, self.slices[f"{placed.name}.b"]], delta)
             delta = layer.backward(delta)
 
 
