@@ -12,6 +12,8 @@ from typing import Any
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.evaluation import Evaluator
+from bpcli.engine.optimizers.adamw import AdamW
+from bpcli.engine.penalty import l1_penalty, l2_penalty
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
@@ -50,7 +52,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. last, best: split -> loss and metrics. changes: what a resume changed. notes: what it met."""
+    """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses."""
 
     folder: Path
     stop: str
@@ -60,7 +62,7 @@ class Run:
     best_epoch: int
     last: Scores
     best: Scores
-    notes: tuple[str, ...] = ()
+    penalty: float = 0.0
 
 
 def start_run(
@@ -216,7 +218,16 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
         best_epoch=state.epoch if best is None else best.epoch,
         last=last_scores,
         best=last_scores if same else _scores(session, state.at_best()),
+        penalty=_penalty(session, state),
     )
+
+
+def _penalty(session: Session, state: TrainState) -> float:
+    """What weight_decay and l1 add to the minimised loss; adamw's decay is a step of its own and adds nothing."""
+    optimizer, decay = session.model.config.optimizer, session.model.network.decay_mask
+    l2 = 0.0 if isinstance(optimizer, AdamW) else getattr(optimizer, "weight_decay", 0.0)
+    l1 = getattr(optimizer, "l1", 0.0)
+    return l2_penalty(state.theta, decay=decay, l2=l2) + l1_penalty(state.theta, decay=decay, l1=l1)
 
 
 def _scores(session: Session, state: TrainState) -> Scores:
@@ -239,6 +250,7 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
         "seed": session.model.config.seed,
         "parameters": session.model.network.layout.size,
         "samples": {name: len(part) for name, part in session.datasets.parts.items()},
+        "penalty": run.penalty,
         "last": run.last,
         "best_epoch": run.best_epoch,
         "best": run.best,

@@ -36,7 +36,9 @@ def test_the_library_examples_run(code: str, tmp_path: Path, monkeypatch: pytest
     for folder in ("configs", "datasets"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert "model" in names or "state" in names
 
 
 def test_the_five_minutes_with_a_csv_of_ones_own(ok, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

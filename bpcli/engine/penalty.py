@@ -25,3 +25,8 @@ def add_penalty_gradient(
 def l2_penalty(theta: Array, *, decay: Array, l2: float) -> float:
     """(l2 / 2) sum w^2 over the weights that decay acts on."""
     return 0.5 * l2 * float(np.dot(decay, np.square(theta, dtype=np.float64))) if l2 else 0.0
+
+
+def l1_penalty(theta: Array, *, decay: Array, l1: float) -> float:
+    """l1 sum |w| over the weights that decay acts on."""
+    return l1 * float(np.dot(decay, np.abs(theta, dtype=np.float64))) if l1 else 0.0

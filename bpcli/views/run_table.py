@@ -26,6 +26,11 @@ def run_table(run: Run) -> str:
     return "\n".join(
         [
             table(rows, left=2),
+            *(
+                [f"penalty  {number(run.penalty)} by weight_decay and l1, not part of the losses"]
+                if run.penalty
+                else []
+            ),
             "",
             f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
             f"{duration(run.seconds)}",

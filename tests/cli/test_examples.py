@@ -18,6 +18,9 @@ BOUNDS = [
     ("diabetes", "test", "r2", 0.3),
     ("spirals", "val", "accuracy", 0.97),
     ("digits-cnn", "test", "accuracy", 0.96),
+    ("digits-cosine", "test", "accuracy", 0.96),
+    ("digits-batch-norm", "test", "accuracy", 0.96),
+    ("xor-rprop", "train", "accuracy", 1.0),
     ("diabetes-lm", "test", "r2", 0.3),
     ("breast-cancer-lbfgs", "test", "accuracy", 0.93),
 ]

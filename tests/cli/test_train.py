@@ -299,3 +299,26 @@ def test_a_wrong_override_is_exit_code_2_and_leaves_nothing(cli, configs, overri
     assert message in result.err
     assert "Traceback" not in result.err
     assert list(Path().iterdir()) == []
+
+
+def test_the_penalty_is_reported_apart_from_the_losses(ok, configs):
+    table = ok("train", configs / "diabetes.yaml", "--out", "run", "--set", "optimizer.weight_decay=0.5").out
+    penalty = json.loads(Path("run/summary.json").read_text())["penalty"]
+    assert penalty > 0
+    assert f"penalty  {penalty:.5g} by weight_decay and l1" in table
+
+
+def test_a_decoupled_decay_is_no_penalty(ok, configs):
+    ok("train", configs / "digits-cosine.yaml", "--out", "run", "--set", "training.epochs=1")
+    assert json.loads(Path("run/summary.json").read_text())["penalty"] == 0
+
+
+@pytest.mark.parametrize("setting", ["loss={type: focal, gamma: 2}", "loss=hinge"])
+def test_a_loss_for_classes_needs_no_word_on_task_or_output(ok, cli, configs, setting):
+    ok("train", configs / "iris.yaml", "--out", "run", "--quiet", "--set", setting)
+    assert json.loads(ok("eval", "run", "--json").out)["metrics"]["accuracy"] > 0.9
+
+
+def test_hinge_with_one_output_decides_at_0(ok, configs):
+    ok("train", configs / "breast-cancer.yaml", "--out", "run", "--quiet", "--set", "loss=hinge")
+    assert json.loads(ok("eval", "run", "--json").out)["metrics"]["accuracy"] > 0.93

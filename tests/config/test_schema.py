@@ -106,7 +106,11 @@ WORDS = {
     "data.scale": ("none", "standard", "minmax"),
 }
 FREE_TEXT = {"data.train", "data.val", "data.test", "data.target", "data.features"}
-UNTYPED = {"weights": {"null", "list", "int", "float"}, "biases": {"null", "list", "int", "float"}, "class_weights": {"null", "map"}}
+UNTYPED = {
+    "weights": {"null", "list", "int", "float"},
+    "biases": {"null", "list", "int", "float"},
+    "class_weights": {"null", "map"},
+}
 
 
 def described(annotation: Any, metadata: list[Any]) -> tuple[set[str], list[str], list[Constraint], list[Any]]:
