@@ -74,7 +74,7 @@ class _PartReader:
     def __call__(self, value: Any) -> Any:
         if (value is None and self.optional) or (isinstance(value, str) and value in self.also):
             return value
-        if type(value) in {self.parts.get(name) for name in self.parts.names()}:
+        if dataclasses.is_dataclass(value):  # read already
             return value
         if self.default and isinstance(value, dict):
             value = {"type": self.default, **value}
@@ -84,25 +84,31 @@ class _PartReader:
 
 def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
     """(name, the other keys) of a part as written: a name, or a mapping with the key `type`."""
-    known = (*parts.names(), *parts.aliases(), *also)
     if isinstance(value, str):
-        if value not in known:
-            raise problem(unknown(parts.kind, value, known))
+        if value not in parts:
+            raise problem(unknown(parts.kind, value, _known(parts, also)))
         return value, {}
-    example = f"{{type: {next(iter(parts.names()), 'NAME')}, ...}}"
     if not isinstance(value, dict):
-        raise problem(f"expected the name of {_a(parts.kind)}, or {example}, got {shown(value)}")
+        raise problem(f"expected the name of {_a(parts.kind)}, or {_example(parts)}, got {shown(value)}")
     if "type" not in value:
         meant = [key for key in value if edits(key, "type") <= 3]
         if meant:
             raise problem_at(meant[0], unknown("key", meant[0], ("type",)))
-        raise problem(f"expected the key `type`, as in {example}, got {shown(value)}")
+        raise problem(f"expected the key `type`, as in {_example(parts)}, got {shown(value)}")
     name = value["type"]
     if not isinstance(name, str):
         raise problem_at("type", f"expected the name of {_a(parts.kind)}, got {shown(name)}")
-    if name not in known:
-        raise problem_at("type", unknown(parts.kind, name, known))
+    if name not in parts:
+        raise problem_at("type", unknown(parts.kind, name, _known(parts, also)))
     return name, {key: item for key, item in value.items() if key != "type"}
+
+
+def _known(parts: Registry[Any], also: tuple[str, ...]) -> tuple[str, ...]:
+    return (*parts.names(), *parts.aliases(), *also)
+
+
+def _example(parts: Registry[Any]) -> str:
+    return f"{{type: {next(iter(parts.names()), 'NAME')}, ...}}"
 
 
 def _a(noun: str) -> str:
@@ -195,7 +201,7 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         for parts in REGISTRIES.values():
-            if any(type(value) is parts.get(name) for name in parts.names()):
+            if parts.holds(value):
                 return {"type": parts.name_of(value), **fields}
         return fields
     if isinstance(value, BaseModel):

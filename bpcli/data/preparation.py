@@ -119,7 +119,7 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         )
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
-        classes = tuple(label_texts(np.unique(raw.y)))
+        classes = tuple(label_texts(distinct(raw.y)[0]))
         if len(classes) < 2:
             raise DataError(
                 f"{raw.source}: the target has one class only, {classes[0]!r}: nothing to tell apart; is data.target "
@@ -158,6 +158,17 @@ def as_floats(x: Array, *, bytes_to_unit: bool = False) -> npt.NDArray[np.float6
     return x.astype(np.float64, copy=False)
 
 
+def distinct(labels: Labels) -> tuple[Labels, npt.NDArray[np.int64]]:
+    """(the different labels in order, the index of each sample's own): np.unique, which imports numpy.ma, 30 ms."""
+    flat = labels.ravel()
+    order = np.argsort(flat, kind="stable")
+    starts = np.ones(len(flat), bool)
+    starts[1:] = flat[order][1:] != flat[order][:-1]
+    index = np.empty(len(flat), np.int64)
+    index[order] = np.cumsum(starts) - 1
+    return flat[order][starts], index
+
+
 def label_texts(labels: Labels) -> list[str]:
     """Labels as text: 3.0 is "3"."""
     if labels.dtype.kind == "U":
@@ -171,7 +182,7 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str) -> npt.NDArr
     Raises:
         DataError: a label that is none of them; names the first row that has it.
     """
-    labels, inverse = np.unique(y.reshape(len(y)), return_inverse=True)
+    labels, inverse = distinct(y)
     known = {name: index for index, name in enumerate(classes)}
     indices = np.array([known.get(text, -1) for text in label_texts(labels)], np.int64)
     found: npt.NDArray[np.int64] = indices[inverse]
@@ -187,7 +198,7 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str) -> npt.NDArr
 
 def _are_labels(y: Labels) -> bool:
     """Whether numbers can stand for classes: whole ones, or few different ones."""
-    return bool((y == np.floor(y)).all()) or len(np.unique(y)) <= 20
+    return bool((y == np.floor(y)).all()) or len(distinct(y)[0]) <= 20
 
 
 def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:

@@ -57,7 +57,7 @@ def split_rows(
 
 def _by_class(rows: Rows, classes: Rows, totals: Rows) -> list[Rows]:
     """The rows in three parts, each class shared out among them."""
-    members = [rows[classes[rows] == label] for label in np.unique(classes)]
+    members = [own for label in range(int(classes.max()) + 1) if len(own := rows[classes[rows] == label])]
     shares = class_shares(np.array([len(own) for own in members]), totals)
     pieces = [np.split(own, np.cumsum(share)[:2]) for own, share in zip(members, shares, strict=True)]
     return [np.concatenate(part) for part in zip(*pieces, strict=True)]

@@ -1,12 +1,15 @@
 """Names for parts: a class registers itself under a name, and a config finds it by that name.
 
-A registry imports every module of its folder at the first look-up, so a new part is one new file and nothing else.
+A registry finds the modules of its folder by itself, so a new part is one new file and nothing else. A name is first
+looked for in the file of that name, so that a config pays only for the parts that it uses; all files are imported where
+that does not find it, or where all names are asked for.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -50,23 +53,43 @@ class Registry(Generic[T]):
         self._discover()
         return dict(sorted(self._aliases.items()))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a part goes by that name or alias."""
+        return self._find(name) is not None
+
     def get(self, name: str) -> type[T]:
         """The class of that name or alias.
 
         Raises:
             ValueError: there is none; says which there are and which is nearest.
         """
-        self._discover()
-        if (cls := self._classes.get(self._aliases.get(name, name))) is not None:
+        if (cls := self._find(name)) is not None:
             return cls
         near = difflib.get_close_matches(name, [*self._classes, *self._aliases], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(f"unknown {self.kind} {name!r}, expected one of {', '.join(self.names())}{hint}")
 
+    def holds(self, part: Any) -> bool:
+        """Whether the part's class is registered here."""
+        return type(part) in self._classes.values()
+
     def name_of(self, part: Any) -> str:
         """The name under which the part's class is registered."""
-        self._discover()
         return next(name for name, cls in self._classes.items() if type(part) is cls)
+
+    def _find(self, name: str) -> type[T] | None:
+        if name not in self._classes and name not in self._aliases:
+            self._import_file_of(name)
+        if name not in self._classes and name not in self._aliases:
+            self._discover()
+        return self._classes.get(self._aliases.get(name, name))
+
+    def _import_file_of(self, name: str) -> None:
+        module = importlib.import_module(self._package)
+        if name.isidentifier() and hasattr(module, "__path__"):
+            full_name = f"{self._package}.{name}"
+            if importlib.util.find_spec(full_name) is not None:
+                importlib.import_module(full_name)
 
     def _discover(self) -> None:
         if not self._complete:

@@ -42,16 +42,16 @@ def write(tmp_path, monkeypatch):
     ("name", "content"),
     [
         ("d.csv", CSV),
-        ("D.CSV.GZ", gzip.compress(CSV)),
+        ("D.CSV.GZ", gzip.compress(CSV, mtime=0)),
         ("idx.csv", CSV),
         ("d.tsv", CSV.replace(b",", b"\t")),
         ("d.txt", CSV),
         ("d.npz", NPZ),
         ("d.npy", NPY),
         ("t10k-labels-idx1-ubyte", IDX),
-        ("labels-ubyte.gz", gzip.compress(IDX)),
+        ("labels-ubyte.gz", gzip.compress(IDX, mtime=0)),
         ("labels.bin", IDX),
-        ("labels", gzip.compress(IDX)),
+        ("labels", gzip.compress(IDX, mtime=0)),
         ("array", NPY),
         ("arrays.zip", NPZ),
     ],
@@ -71,8 +71,8 @@ def test_label_is_what_the_user_wrote(write):
     [
         ("d.parquet", b"PAR1...."),
         ("d", b""),
-        ("d.npz.gz", gzip.compress(NPZ)),
-        ("d.bin", gzip.compress(b"hello")),
+        ("d.npz.gz", gzip.compress(NPZ, mtime=0)),
+        ("d.bin", gzip.compress(b"hello", mtime=0)),
     ],
 )
 def test_unknown_kind_is_refused_with_the_known_ones(write, name, content):
