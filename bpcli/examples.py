@@ -32,7 +32,7 @@ def describe_examples() -> str:
 
 
 def _first_comment(name: str) -> str:
-    text = (examples_folder() / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = _config(name).read_text(encoding="utf-8")
     return text.splitlines()[0].removeprefix("#").strip()
 
 
@@ -47,11 +47,11 @@ def write_example(name: str, target: Path) -> list[Path]:
         near = difflib.get_close_matches(name, example_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(example_names())}"
         raise UsageError(f"no example is called {name!r}{hint}")
-    source = examples_folder() / "configs" / f"{name}.yaml"
+    source = _config(name)
     config = target / "configs" / source.name
     if config.exists():
         raise UsageError(f"{config} exists already: bpcli init overwrites nothing")
-    used = re.findall(r"\.\./(datasets/[\w.-]+)", source.read_text(encoding="utf-8"))
+    used = _data_of(source)
     written = []
     for origin, path in [
         (source, config),
@@ -63,3 +63,17 @@ def write_example(name: str, target: Path) -> list[Path]:
                 shutil.copyfile(origin, path)
             written.append(path)
     return written
+
+
+def needs_data(name: str) -> bool:
+    """Whether the example's data does not come with bpcli, and the user has to say where it is."""
+    return not _data_of(_config(name))
+
+
+def _config(name: str) -> Path:
+    return examples_folder() / "configs" / f"{name}.yaml"
+
+
+def _data_of(config: Path) -> list[str]:
+    """The data files in datasets/ that a config names."""
+    return re.findall(r"\.\./(datasets/[\w.-]+)", config.read_text(encoding="utf-8"))

@@ -231,6 +231,9 @@ def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
 def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
     shape, wanted = preparation.in_shape, config.network.input
+    if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4):
+        turned = f"images of {' x '.join(map(str, shape))} look like height x width x channels"
+        problems.append((("data", "train"), f"{turned}: store them channels first, numpy.moveaxis(x, -1, 1)"))
     if wanted is None:
         return (1, *shape) if len(shape) == 2 else shape
     if math.prod(wanted) != math.prod(shape):

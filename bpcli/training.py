@@ -140,6 +140,8 @@ def _state_to_resume(
     state = checkpoint.restore(session.model.network, session.start())
     if _has_ended(checkpoint, changes, session.options.epochs):
         tell(_ended_text(folder, checkpoint))
+        for change in changes:
+            tell(f"not applied: {change}")
         if not folder.summary.exists():
             run = _finish(folder, session, state, checkpoint.info["stop"])
             write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
@@ -147,6 +149,8 @@ def _state_to_resume(
     if checkpoint.info["environment"] != environment():
         tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
+    if path.is_file():
+        tell(f"what the run has from later epochs, in loss.csv and last.npz, is made anew from {path.name}")
     return state, changes
 
 

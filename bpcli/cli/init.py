@@ -20,11 +20,14 @@ def init(
 
     Example: bpcli init iris
     """
-    from bpcli.examples import describe_examples, write_example
+    from bpcli.examples import describe_examples, needs_data, write_example
 
     if list_ or name is None:
         say(describe_examples())
         return
     for path in write_example(name, Path()):
         say(f"wrote {path}")
-    say(f"next: bpcli train configs/{name}.yaml")
+    if needs_data(name):
+        say(f"its data is not included: the comment at the top of configs/{name}.yaml says how to name the files")
+    else:
+        say(f"next: bpcli train configs/{name}.yaml")

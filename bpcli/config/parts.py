@@ -146,7 +146,7 @@ def model_of(cls: type, base: type[Strict] = Strict) -> type[Strict]:
         field.name: (field_type(hints[field.name]), _default(field)) for field in dataclasses.fields(cls)
     }
     model = create_model(cls.__name__, __base__=base, **fields)
-    model.also_known = ("type",)
+    model.also_known = ("type",) if any(parts.has_class(cls) for parts in REGISTRIES.values()) else ()
     return model
 
 

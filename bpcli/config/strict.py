@@ -147,8 +147,30 @@ def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
     return f'unknown {kind} "{name}", {hint}'
 
 
+# What other tools call it.
+FOREIGN = {
+    "lr": "learning_rate",
+    "eta": "learning_rate",
+    "logloss": "log_likelihood",
+    "crossentropy": "log_likelihood",
+    "crossentropyloss": "log_likelihood",
+    "categoricalcrossentropy": "log_likelihood",
+    "binarycrossentropy": "log_likelihood",
+    "batchsize": "batch_size",
+    "neurons": "units",
+    "valacc": "val_accuracy",
+}
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name with the fewest edits between, if they are at most 2 and not the whole of a name."""
+    """The known name that another tool's word stands for, or with the fewest edits between.
+
+    The edits must be at most 2 and not the whole of a name; capitals count as small letters.
+    """
+    known, name = list(known), name.casefold()
+    foreign = FOREIGN.get(name.replace("_", "").replace("-", ""))
+    if foreign in known:
+        return foreign
     ranked = sorted(known, key=lambda other: (edits(name, other), -difflib.SequenceMatcher(a=name, b=other).ratio()))
     if not ranked:
         return None

@@ -176,7 +176,10 @@ def class_weights_for(
     if isinstance(wanted, str):
         return tuple(float(len(trained) / (len(classes) * (trained == index).sum())) for index in range(len(classes)))
     if set(wanted) != set(classes):
-        raise DataError(f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}")
+        raise DataError(
+            f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}: "
+            "give each of them a number"
+        )
     return tuple(float(wanted[name]) for name in classes)
 
 

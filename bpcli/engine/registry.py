@@ -71,7 +71,11 @@ class Registry(Generic[T]):
 
     def holds(self, part: Any) -> bool:
         """Whether the part's class is registered here."""
-        return type(part) in self._classes.values()
+        return self.has_class(type(part))
+
+    def has_class(self, cls: type) -> bool:
+        """Whether the class is registered here."""
+        return cls in self._classes.values()
 
     def name_of(self, part: Any) -> str:
         """The name under which the part's class is registered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
 
 
 def _row(name: str, value: Array) -> str:
-    text = np.array2string(value, precision=12, separator=", ", max_line_width=110, threshold=200)
+    text = np.array2string(value, precision=12, separator=", ", max_line_width=110, threshold=sys.maxsize)
     return f"    {name} = " + text.replace("\n", "\n" + " " * (7 + len(name)))
 
 
