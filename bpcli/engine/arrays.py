@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -20,22 +22,67 @@ def batch_array(n: int, shape: Shape, dtype: DType) -> Array:
     Images (n, C, H, W) lie in memory as (C, H, W, n): with the batch innermost, what a convolution copies and a pooling
     compares are long contiguous rows instead of a few numbers at a time.
     """
+    return _batch_innermost(np.empty, n, shape, dtype)
+
+
+def _batch_innermost(make: Callable[..., Array], n: int, shape: Shape, dtype: DType | type[np.bool_]) -> Array:
     if len(shape) < 2:
-        return np.empty((n, *shape), dtype)
-    return np.moveaxis(np.empty((*shape, n), dtype), -1, 0)
+        return make((n, *shape), dtype)
+    return np.moveaxis(make((*shape, n), dtype), -1, 0)
+
+
+def times(scale: Scale, factor: float, scratch: Scratch) -> Scale:
+    """scale * factor, in scratch.row where it is one for each sample."""
+    return scale * factor if isinstance(scale, float) else np.multiply(scale, factor, out=scratch.row)
+
+
+def largest_of_rows(z: Array, scratch: Scratch) -> Array:
+    """scratch.row: the largest number along the last axis of z (N, ..., K). Overwrites scratch.full.
+
+    For many short rows a copy with the rows as columns pays: np.maximum then compares many samples at a time.
+    """
+    if z.ndim == 2 and len(z) >= 32 > z.shape[1]:
+        columns = scratch.full.reshape(z.shape[::-1])
+        np.copyto(columns, z.T)
+        np.maximum.reduce(columns, axis=0, out=scratch.row[:, 0])
+    else:
+        np.maximum.reduce(z, axis=-1, keepdims=True, out=scratch.row)
+    return scratch.row
+
+
+def quiet_context() -> Context:
+    """A context whose `run` calls a function without NumPy's warnings; ten times cheaper to enter than np.errstate."""
+    context = copy_context()
+    context.run(np.seterr, all="ignore")
+    return context
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
     """Work memory beside an array of shape (N, ..., K), so that a step makes no arrays of its own.
 
-    full: the same shape. row: (N, ..., 1), one number for each sample. Contents are undefined before and after a call.
+    full: the same shape. mask: likewise, of bools, since a comparison written straight to floats makes buffers of its
+    own. row: (N, ..., 1), one number for each sample. Contents are undefined before and after a call.
+
+    Two constants are as arrays faster than as numbers: one, (), for a small array, where a ufunc's time goes into
+    looking at a number's type; and zeros, the same shape as full, since only of two such arrays np.maximum and its
+    likes compare many numbers at a time. zeros takes no memory worth speaking of: it is never written, and the
+    operating system lends all of it the same page.
     """
 
     full: Array
+    mask: Array
     row: Array
+    one: Array
+    zeros: Array
 
     @classmethod
     def beside(cls, shape: Shape, dtype: DType) -> Scratch:
         """Work memory for a batch's arrays of this shape, batch axis included."""
-        return cls(full=batch_array(shape[0], shape[1:], dtype), row=np.empty((*shape[:-1], 1), dtype))
+        return cls(
+            full=batch_array(shape[0], shape[1:], dtype),
+            mask=_batch_innermost(np.empty, shape[0], shape[1:], np.bool_),
+            row=np.empty((*shape[:-1], 1), dtype),
+            one=np.ones((), dtype),
+            zeros=_batch_innermost(np.zeros, shape[0], shape[1:], dtype),
+        )

@@ -11,51 +11,57 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, batch_array
+from bpcli.engine.arrays import Array, Scale, batch_array, quiet_context
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
+from bpcli.engine.products import Products
 from bpcli.engine.protocols import Loss
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState
 
-# A second shard pays from about this many multiply-adds in the forward pass of a step.
-WORK_OF_A_SHARD = 4_000_000
+# A second shard pays from about this many numbers in a batch's layers: two threads then seldom wait for each other.
+NUMBERS_OF_A_SHARD = 250_000
 
 
 def shards_for(network: Network, n: int) -> int:
-    """How many shards a batch of n samples is split into: decided by the work in a step, never by the machine."""
-    per_sample = sum(
-        math.prod(spec.shape) * math.prod(placed.out_shape[1:])
-        for placed in network.placed
-        for name, spec in placed.spec.param_specs(placed.in_shape).items()
-        if name == "W"
-    )
-    if network.has_trait("whole_batch"):
+    """How many shards a batch of n samples is split into: decided by the network's shape, never by the machine.
+
+    Shards pay where the work lies in many numbers passed from layer to layer, as in images or a very large batch, and
+    not where it lies in many weights: each shard has a gradient of its own, and all are added up. There the products of
+    matrices are shared out instead, see `Products`.
+    """
+    numbers = n * sum(math.prod(placed.out_shape) for placed in network.placed)
+    if network.has_trait("whole_batch") or numbers < max(NUMBERS_OF_A_SHARD, network.layout.size):
         return 1
-    return max(1, min(MOST_SHARDS, n, per_sample * n // WORK_OF_A_SHARD))
+    return min(MOST_SHARDS, n)
 
 
 class Shard:
     """A part of the batch: n of its rows, on memory of its own."""
 
-    def __init__(self, network: Network, loss: Loss, state: TrainState, grad: Array, n: int, k: int) -> None:
+    def __init__(
+        self, network: Network, loss: Loss, state: TrainState, grad: Array, n: int, k: int, products: Products
+    ) -> None:
         dtype = grad.dtype.name
         noise = state.noise[k] if state.noise else None
-        self.stack = network.bind(state.theta, grad, n, stats=state.stats, noise=noise)
+        self.stack = network.bind(state.theta, grad, n, stats=state.stats, noise=noise, products=products)
         self.objective = Objective(loss, network.output_activation, n, network.out_shape, dtype)  # type: ignore[arg-type]
         self.grad = grad
         self.x = batch_array(n, network.in_shape, dtype)  # type: ignore[arg-type]
         self.y = np.empty((n, *network.out_shape), dtype)
         self.weights = np.empty((n, 1), dtype)
+        self.rows: slice | Array | None = None
+        self.scale: Scale = 1.0
 
     def run(self, samples: Samples, rows: slice | Array, scale: float) -> float:
         """The shard's part of the loss; its gradient is then in `grad`."""
-        with np.errstate(all="ignore"):  # what is not finite is found by the trainer, which names the layer
+        if rows is not self.rows:  # the full batch is the very same rows each time: it is fetched once
+            self.rows = rows
             samples.fetch(rows, self.x, self.y)
-            logits = self.stack.forward(self.x, training=True)
-            weighted = samples.fetch_scale(rows, scale, self.weights)
-            value, delta = self.objective.value_and_delta(logits, self.y, weighted)
-            self.stack.backward(delta)
+            self.scale = samples.fetch_scale(rows, scale, self.weights)
+        logits = self.stack.forward(self.x, training=True)
+        value, delta = self.objective.value_and_delta(logits, self.y, self.scale)
+        self.stack.backward(delta)
         return value
 
 
@@ -65,7 +71,8 @@ class BatchGradient:
     Args:
         grad: where the batch's gradient is left, (P,).
         shards: how many parts the batch is split into.
-        pool: works on all shards but the first, which the caller's thread takes; None works on them one by one.
+        pool: works on all shards but the first, which the caller's thread takes, or on a single shard's products; None
+            works on everything in turn.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class BatchGradient:
         self.grad = grad
         self.scale = batch_scale(loss, n)
         self.pool = pool
+        products = Products(pool if shards == 1 else None)
         self.bounds = [n * k // shards for k in range(shards + 1)]
         self.shards = [
             Shard(
@@ -91,12 +99,18 @@ class BatchGradient:
                 grad if k == 0 else np.empty_like(grad),
                 self.bounds[k + 1] - self.bounds[k],
                 k,
+                products,
             )
             for k in range(shards)
         ]
+        self.contexts = [quiet_context() for _ in self.shards[1:]]  # a thread has not its caller's
 
     def __call__(self, samples: Samples, rows: slice | Array) -> float:
-        """The loss of these n rows; the gradient is then in `grad`."""
+        """The loss of these n rows; the gradient is then in `grad`.
+
+        Rows that are the same object as the call's before are not fetched again. Numbers that overflow are the caller's
+        matter: this may warn.
+        """
         if len(self.shards) == 1:
             return self.shards[0].run(samples, rows, self.scale)
         parts = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
@@ -104,8 +118,8 @@ class BatchGradient:
             values = [shard.run(samples, part, self.scale) for shard, part in zip(self.shards, parts, strict=True)]
         else:
             others = [
-                self.pool.submit(shard.run, samples, part, self.scale)
-                for shard, part in zip(self.shards[1:], parts[1:], strict=True)
+                self.pool.submit(context.run, shard.run, samples, part, self.scale)
+                for context, shard, part in zip(self.contexts, self.shards[1:], parts[1:], strict=True)
             ]
             values = [
                 self.shards[0].run(samples, parts[0], self.scale),

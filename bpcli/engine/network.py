@@ -15,6 +15,7 @@ from bpcli.engine.activations.identity import Identity
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.parameters import ParamLayout
+from bpcli.engine.products import Products
 from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec, Trait
 from bpcli.engine.registry import initializers, layers
 
@@ -190,22 +191,37 @@ class Network:
         return stats
 
     def bind(
-        self, theta: Array, grad: Array, n: int, *, stats: Array | None = None, noise: np.random.Generator | None = None
+        self,
+        theta: Array,
+        grad: Array,
+        n: int,
+        *,
+        stats: Array | None = None,
+        noise: np.random.Generator | None = None,
+        products: Products | None = None,
     ) -> Stack:
         """The stack on its memory, for batches of n samples. Stacks may share theta, each has its own grad.
 
-        stats: by default new ones. noise: by default a generator of its own, with seed 0.
+        stats: by default new ones. noise: by default a generator of its own, with seed 0. products: by default on one
+        thread.
         """
         if stats is None:
             stats = self.initial_stats(theta.dtype.name)  # type: ignore[arg-type]  # float32 or float64
-        return Stack(self, theta, grad, n, stats, noise or np.random.default_rng(0))
+        return Stack(self, theta, grad, n, stats, noise or np.random.default_rng(0), products or Products())
 
 
 class Stack:
     """A network bound to memory, for batches of exactly n samples: x (n, *in_shape) -> logits z^L (n, *out_shape)."""
 
     def __init__(
-        self, network: Network, theta: Array, grad: Array, n: int, stats: Array, noise: np.random.Generator
+        self,
+        network: Network,
+        theta: Array,
+        grad: Array,
+        n: int,
+        stats: Array,
+        noise: np.random.Generator,
+        products: Products,
     ) -> None:
         self.network = network
         self.n = n
@@ -223,6 +239,7 @@ class Stack:
                 needs_dx=bool(self.layers),
                 overwrite_x=overwrite_x,
                 noise=noise,
+                products=products,
             )
             self.layers.append(placed.spec.build(bindings))
             overwrite_x = "free_output" in placed.spec.traits

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape, batch_array
+from bpcli.engine.products import Products
 
 
 class Initializer(Protocol):
@@ -61,6 +62,7 @@ class Bindings:
     needs_dx: whether `backward` must return dL/dx (not for the first layer).
     overwrite_x: whether `forward` may write its output over its input.
     noise: what a layer draws from in training, such as dropout's masks.
+    products: computes matrix products.
     """
 
     n: int
@@ -71,6 +73,7 @@ class Bindings:
     needs_dx: bool
     overwrite_x: bool
     noise: np.random.Generator
+    products: Products
 
     def empty(self, shape: Shape) -> Array:
         """A buffer for the batch: (n, *shape), in the network's dtype and memory order, contents undefined."""

@@ -123,13 +123,15 @@ class TrainState:
         best.value, best.epoch, best.step = value, self.epoch, self.step
         best.stall_value, best.stall_epoch = self.stall_value, self.stall_epoch
         np.copyto(best.theta, self.theta)
-        np.copyto(best.stats, self.stats)
+        if self.stats.size:
+            np.copyto(best.stats, self.stats)
         for name, vector in self.vectors.items():
             np.copyto(best.vectors[name], vector)
         if self.shuffle_before is not None:  # else nothing has been drawn: every epoch is one batch, or in order
             best.shuffle = self.shuffle.bit_generator.state
-        best.memory, best.scalars = dict(self.memory), dict(self.scalars)
-        best.noise = [generator.bit_generator.state for generator in self.noise]
+        if self.noise:
+            best.noise = [generator.bit_generator.state for generator in self.noise]
+        best.memory, best.scalars = self.memory.copy(), self.scalars.copy()
 
     def at_best(self) -> TrainState:
         """The state as it was after the best epoch; shares its arrays with `best`.

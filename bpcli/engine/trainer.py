@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, quiet_context
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
@@ -151,6 +151,8 @@ class _Trainer:
         self.n = len(samples)
         self.batch_size = min(options.batch_size or self.n, self.n)
         self.iterations = iterations_per_epoch(self.n, self.batch_size, drop_last=options.drop_last)
+        self.all_rows = slice(0, self.n)
+        self.averages = loss.reduction == "mean"
         self.shuffles = options.shuffle and self.batch_size < self.n
         self.trained_samples = min(self.iterations * self.batch_size, self.n)
         self.seconds_before = state.seconds
@@ -159,18 +161,18 @@ class _Trainer:
         theta = state.theta
         self.grad = np.empty_like(theta)
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
-        self.before = None if options.min_change is None else np.empty_like(theta)
         self.small_change = self.no_descent = False
 
         self.pool = ThreadPoolExecutor(options.threads - 1) if options.threads > 1 else None
         self.update: Update | FullBatchUpdate
+        self.take_step: Callable[[slice | Array, int], float]
         if isinstance(optimizer, FullBatchOptimizer):
             self._check_full_batch(optimizer, schedule)
-            self.before = np.empty_like(theta)
             point = np.empty_like(theta)
             gradient = self._batch_gradient(self.n, dataclasses.replace(state, theta=point))
             problem = TrainingProblem(network, loss, samples, gradient, point, optimizer.weight_decay)
             self.update, self.gradients = FullBatchUpdate(optimizer, problem, state), {self.n: gradient}
+            self.take_step = self._full_batch_step
         else:
             self.update = Update(
                 network,
@@ -185,6 +187,10 @@ class _Trainer:
             if state.position:  # an epoch that only has to be closed is reported with its last iteration's rate
                 self.update.learning_rate = self.update.rate_at(state, state.step - 1)
             self.gradients = {n: self._batch_gradient(n, state) for n in self._batch_sizes()}
+            self.take_step = self._gradient_step
+        measures = options.min_change is not None or isinstance(self.update, FullBatchUpdate)
+        self.before = np.empty_like(theta) if measures else theta[:0]
+        self.step = self._measured_step if measures else self.take_step
         self.evaluator = None
         if validation is not None:
             self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats)
@@ -237,8 +243,12 @@ class _Trainer:
         if state.epoch >= self.options.epochs:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
+        quietly = quiet_context().run  # what is not finite is found after each step, and its layer named
         while True:
-            for stop in self._iterate(should_stop):
+            order = self._order()
+            self.small_change = self.no_descent = False
+            while (pause := quietly(self._iterate, order, should_stop)) is not None:
+                stop = None if pause == "report" else pause
                 yield self._report(complete=False, train_loss=self._mean_loss(), stop=stop)
                 if stop:
                     return
@@ -247,28 +257,32 @@ class _Trainer:
             if report.stop:
                 return
 
-    def _iterate(self, should_stop: Callable[[], bool]) -> Iterator[StopReason | None]:
-        """Trains the rest of an epoch; yields when a report is due (None) or a reason to stop comes up."""
+    def _iterate(self, order: Array | None, should_stop: Callable[[], bool]) -> StopReason | Literal["report"] | None:
+        """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
         state, limit = self.state, self.options.max_seconds
-        order = self._order()
-        self.small_change = self.no_descent = False
         due = time.monotonic() + REPORT_SECONDS
         while state.position < self.iterations:
-            low = state.position * self.batch_size
-            high = min(low + self.batch_size, self.n)
-            rows: slice | Array = slice(low, high) if order is None else order[low:high]
-            state.loss_sum += self._step(rows, high - low) * (high - low if self.loss.reduction == "mean" else 1)
+            rows, n = self._rows(order)
+            state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
             state.position += 1
             now = time.monotonic()
             if should_stop():
-                yield "interrupted"
+                return "interrupted"
             if limit is not None and self.seconds_before + now - self.started >= limit:
-                yield "max_seconds"
+                return "max_seconds"
             if self.small_change:
-                return
+                return None
             if now >= due and state.position < self.iterations:
-                due = now + REPORT_SECONDS
-                yield None
+                return "report"
+        return None
+
+    def _rows(self, order: Array | None) -> tuple[slice | Array, int]:
+        """Which samples make up the next batch, and how many they are."""
+        if order is None and self.batch_size == self.n:
+            return self.all_rows, self.n
+        low = self.state.position * self.batch_size
+        high = min(low + self.batch_size, self.n)
+        return slice(low, high) if order is None else order[low:high], high - low
 
     def _order(self) -> Array | None:
         """The epoch's order of samples, in the middle of an epoch drawn once more; None for their own order."""
@@ -280,30 +294,38 @@ class _Trainer:
         state.shuffle_before = state.shuffle.bit_generator.state
         return state.shuffle.permutation(self.n)
 
-    def _step(self, rows: slice | Array, n: int) -> float:
+    def _gradient_step(self, rows: slice | Array, n: int) -> float:
         """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""
-        theta, before = self.state.theta, self.before
-        if before is not None:
-            np.copyto(before, theta)
-        if isinstance(self.update, FullBatchUpdate):
-            value = self.update()
-            diverged = not math.isfinite(value)
-        else:
-            value = self.gradients[n](self.samples, rows)
-            diverged = not (math.isfinite(value) and self.update(self.state, self.grad))
-        if diverged:
+        update = self.update
+        assert isinstance(update, Update)
+        value = self.gradients[n](self.samples, rows)
+        if not (math.isfinite(value) and update(self.state, self.grad)):
             self._raise_divergence(n)
-        if before is not None:
-            np.subtract(theta, before, out=before)
-            change = float(np.abs(before, out=before).max())
-            self.small_change = change < (self.options.min_change or 0.0)
-            self.no_descent = change == 0.0 and isinstance(self.update, FullBatchUpdate)
+        return value
+
+    def _full_batch_step(self, rows: slice | Array, n: int) -> float:
+        """One iteration of a full-batch optimizer. Returns the loss before it."""
+        assert isinstance(self.update, FullBatchUpdate)
+        value = self.update()
+        if not math.isfinite(value):
+            self._raise_divergence(n)
+        return value
+
+    def _measured_step(self, rows: slice | Array, n: int) -> float:
+        """A step, and how far it moved the parameters: min_change and no_descent go by that."""
+        theta, before = self.state.theta, self.before
+        np.copyto(before, theta)
+        value = self.take_step(rows, n)
+        np.subtract(theta, before, out=before)
+        change = float(np.abs(before, out=before).max())
+        self.small_change = change < (self.options.min_change or 0.0)
+        self.no_descent = change == 0.0 and isinstance(self.update, FullBatchUpdate)
         return value
 
     def _mean_loss(self) -> float:
         """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum)."""
         seen = min(self.state.position * self.batch_size, self.n)
-        return self.state.loss_sum / seen if self.loss.reduction == "mean" else self.state.loss_sum
+        return self.state.loss_sum / seen if self.averages else self.state.loss_sum
 
     def _end_of_epoch(self) -> Report:
         state, options = self.state, self.options
@@ -312,9 +334,7 @@ class _Trainer:
         if not math.isfinite(float(np.dot(state.theta, state.theta))):
             self._raise_divergence(self.batch_size)
         val_loss, metrics = self._validate()
-        watched: dict[str, float | None] = {"train_loss": train_loss, "val_loss": val_loss, **metrics}
-        value = watched[self.monitor]
-        assert value is not None  # val_loss is only monitored where there is a validation split
+        value = self._monitored(train_loss, val_loss, metrics)
         if self.watching is not None:
             self.watching.after_epoch(self.sign * value, state.memory)
         self._keep_best(value)
@@ -330,6 +350,14 @@ class _Trainer:
         elif state.epoch >= options.epochs:
             stop = "epochs"
         return self._report(complete=True, train_loss=train_loss, val_loss=val_loss, metrics=metrics, stop=stop)
+
+    def _monitored(self, train_loss: float, val_loss: float | None, metrics: Mapping[str, float]) -> float:
+        if self.monitor == "train_loss":
+            return train_loss
+        if self.monitor == "val_loss":
+            assert val_loss is not None  # it is only monitored where there is a validation split
+            return val_loss
+        return metrics[self.monitor]
 
     def _validate(self) -> tuple[float | None, dict[str, float]]:
         if self.evaluator is None or self.validation is None:

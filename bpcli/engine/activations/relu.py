@@ -20,8 +20,9 @@ class ReLU:
     default_init: ClassVar[str] = "he_uniform"
 
     def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
-        np.maximum(z, 0.0, out=a)
+        np.maximum(z, scratch.zeros, out=a)
 
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
-        np.sign(a, out=scratch.full)  # 1 where z > 0, else 0, since a is never negative
+        np.greater(a, 0.0, out=scratch.mask)  # a > 0 just where z > 0
+        np.copyto(scratch.full, scratch.mask)
         np.multiply(da, scratch.full, out=da)

@@ -26,10 +26,10 @@ class Sigmoid:
     def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
         np.negative(z, out=a)
         np.exp(a, out=a)
-        np.add(a, 1.0, out=a)
+        np.add(a, scratch.one, out=a)
         np.reciprocal(a, out=a)
 
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
-        np.subtract(1.0, a, out=scratch.full)
+        np.subtract(scratch.one, a, out=scratch.full)
         np.multiply(scratch.full, a, out=scratch.full)
         np.multiply(da, scratch.full, out=da)

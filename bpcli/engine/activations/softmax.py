@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.arrays import Array, Scratch, largest_of_rows
 from bpcli.engine.registry import activations
 
 
@@ -23,8 +23,7 @@ class Softmax:
     default_init: ClassVar[str] = "glorot_uniform"
 
     def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
-        np.maximum.reduce(z, axis=-1, keepdims=True, out=scratch.row)
-        np.subtract(z, scratch.row, out=a)
+        np.subtract(z, largest_of_rows(z, scratch), out=a)
         np.exp(a, out=a)
         np.add.reduce(a, axis=-1, keepdims=True, out=scratch.row)
         np.divide(a, scratch.row, out=a)

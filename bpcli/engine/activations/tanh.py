@@ -24,5 +24,5 @@ class Tanh:
 
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
         np.multiply(a, a, out=scratch.full)
-        np.subtract(1.0, scratch.full, out=scratch.full)
+        np.subtract(scratch.one, scratch.full, out=scratch.full)
         np.multiply(da, scratch.full, out=da)

@@ -55,22 +55,24 @@ class DenseLayer:
 
     def __init__(self, bindings: Bindings, units: int) -> None:
         self.W, self.dW = bindings.params["W"], bindings.grads["W"]
+        self.W_T = self.W.T
         self.b, self.db = bindings.params.get("b"), bindings.grads.get("b")
         self.z = bindings.empty((units,))
         self.dx = bindings.empty(bindings.in_shape) if bindings.needs_dx else None
         self.ones = np.ones(bindings.n, bindings.dtype)
+        self.dot = bindings.products.dot_for(bindings.n * self.W.size)
 
     def forward(self, x: Array, training: bool) -> Array:
         self.x = x
-        np.dot(x, self.W.T, out=self.z)
+        self.dot(x, self.W_T, self.z)
         if self.b is not None:
             np.add(self.z, self.b, out=self.z)
         return self.z
 
     def backward(self, dz: Array) -> Array:
-        np.dot(dz.T, self.x, out=self.dW)
+        self.dot(dz.T, self.x, self.dW)
         if self.db is not None:
             np.dot(self.ones, dz, out=self.db)
         if self.dx is None:
             return dz
-        return np.dot(dz, self.W, out=self.dx)
+        return self.dot(dz, self.W, self.dx)

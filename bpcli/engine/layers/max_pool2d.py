@@ -59,8 +59,8 @@ class MaxPool2dLayer:
         self.dx: Array | None = None
         if bindings.needs_dx:
             self.dx = bindings.empty(bindings.in_shape)
+            self.won = np.empty(batch_last(self.y).shape, np.bool_)
             self.given = np.empty_like(batch_last(self.y))
-            self.won, self.taken = (np.empty(self.given.shape, np.bool_) for _ in range(2))
 
     def forward(self, x: Array, training: bool) -> Array:
         self.x = x
@@ -74,19 +74,18 @@ class MaxPool2dLayer:
     def backward(self, dy: Array) -> Array:
         if self.dx is None:
             return dy
-        x, y, dx, gradient = batch_last(self.x), batch_last(self.y), batch_last(self.dx), batch_last(dy)
+        x, y, dx, left = batch_last(self.x), batch_last(self.y), batch_last(self.dx), batch_last(dy)
         if not self.tiled:
             dx.fill(0)
-        self.taken.fill(False)
         for tap in self.taps:
             here = (slice(None), *tap.outputs)
-            won, taken, given, part = self.won[here], self.taken[here], self.given[here], dx[:, *tap.inputs]
+            won, given, dx_here = self.won[here], self.given[here], dx[:, *tap.inputs]
             np.equal(x[:, *tap.inputs], y[here], out=won)
-            np.greater(won, taken, out=won)  # won, and not taken by an earlier equal
-            np.logical_or(taken, won, out=taken)
+            np.copyto(given, won)
+            np.multiply(given, left[here], out=given)
+            np.subtract(left[here], given, out=left[here])  # what is given is not given again
             if self.tiled:
-                np.multiply(gradient[here], won, out=part)
+                np.copyto(dx_here, given)
             else:
-                np.multiply(gradient[here], won, out=given)
-                np.add(part, given, out=part)
+                np.add(dx_here, given, out=dx_here)
         return self.dx

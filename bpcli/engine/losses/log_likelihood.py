@@ -13,7 +13,7 @@ import numpy as np
 
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.arrays import Array, Scale, Scratch
+from bpcli.engine.arrays import Array, Scale, Scratch, largest_of_rows
 from bpcli.engine.fields import Between, check_fields
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
@@ -62,18 +62,18 @@ class CategoricalLogLikelihood:
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, shifted, row = output, target, d_output, scratch.full, scratch.row
-        np.maximum.reduce(z, axis=-1, keepdims=True, out=row)
-        np.subtract(z, row, out=shifted)  # by the largest: exp cannot overflow, no value changes
+        np.subtract(z, largest_of_rows(z, scratch), out=shifted)  # exp cannot overflow, no value changes
         np.exp(shifted, out=dz)
         np.add.reduce(dz, axis=-1, keepdims=True, out=row)
         np.divide(dz, row, out=dz)
-        np.log(row, out=row)
-        np.subtract(row, shifted, out=shifted)  # -ln a
+        np.log(row, out=row)  # -ln a = row - shifted, and neither of the two terms is ever below 0
+        np.multiply(row, scale, out=row)
         np.multiply(shifted, scale, out=shifted)
-        value = float(np.vdot(y, shifted))
-        if s := self.label_smoothing:
-            value = (1.0 - s) * value + s / z.shape[-1] * float(np.add.reduce(shifted, axis=None))
-        np.subtract(dz, _smoothed(y, s, 1.0 / z.shape[-1], shifted), out=dz)
+        s, even = self.label_smoothing, 1.0 / z.shape[-1]
+        value = float(np.add.reduce(row, axis=None)) - (1.0 - s) * float(np.vdot(y, shifted))
+        if s:
+            value -= s * even * float(np.add.reduce(shifted, axis=None))
+        np.subtract(dz, _smoothed(y, s, even, shifted), out=dz)
         np.multiply(dz, scale, out=dz)
         return value
 

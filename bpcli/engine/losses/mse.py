@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scale, Scratch
+from bpcli.engine.arrays import Array, Scale, Scratch, times
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
@@ -26,9 +26,7 @@ class MSE:
         return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
-        weighted, outputs = scratch.full, float(output.shape[-1])
-        np.subtract(output, target, out=d_output)
-        np.multiply(d_output, scale, out=weighted)
-        value = float(np.vdot(d_output, weighted)) / outputs
-        np.multiply(weighted, 2.0 / outputs, out=d_output)
-        return value
+        error, outputs = scratch.full, output.shape[-1]
+        np.subtract(output, target, out=error)
+        np.multiply(error, times(scale, 2.0 / outputs, scratch), out=d_output)
+        return 0.5 * float(np.vdot(error, d_output))

@@ -60,5 +60,5 @@ class SGD:
             np.multiply(v, self.momentum, out=scratch)
             np.add(grad, scratch, out=grad)
             update = grad
-        np.multiply(update, rate, out=scratch)
-        np.subtract(theta, scratch, out=theta)
+        np.multiply(update, rate, out=grad)
+        np.subtract(theta, grad, out=theta)

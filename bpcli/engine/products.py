@@ -1,0 +1,41 @@
+"""Matrix products: a large one is cut into two halves, which two threads may work on side by side.
+
+Whether a product is cut follows from its shape alone, never from the number of threads, and each half is computed by
+one thread, so the result is the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+
+Dot: TypeAlias = Callable[[Array, Array, Array], Array]
+
+WORTH_TWO_THREADS = 4_000_000  # multiply-adds: some 100 us, where to wake a thread takes 15
+
+
+class Products:
+    """How matrix products are computed. pool: takes the second halves; None computes one half after the other."""
+
+    def __init__(self, pool: ThreadPoolExecutor | None = None) -> None:
+        self.pool = pool
+
+    def dot_for(self, work: int) -> Dot:
+        """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
+        return np.dot if work < WORTH_TWO_THREADS else self._dot_by_halves
+
+    def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
+        half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy
+        if self.pool is None:
+            np.matmul(a[half:], b, out[half:])
+            np.matmul(a[:half], b, out[:half])
+        else:
+            second = self.pool.submit(np.matmul, a[half:], b, out[half:])
+            np.matmul(a[:half], b, out[:half])
+            second.result()
+        return out
