@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-SIZE = 512
+SIZE = 384  # large enough for full speed, a millisecond's work
+PRODUCTS = 3
+FLOP = 2.0 * SIZE**3
 
 
 class ProductSpeed:
@@ -24,19 +26,21 @@ class ProductSpeed:
         self.one_thread = self.all_threads = 0.0
 
     def sample(self, pool: ThreadPoolExecutor | None) -> None:
-        """Measures once more: a product on this thread, then one on this and on each of the pool's."""
-        work = 2.0 * SIZE**3
-        start = perf_counter()
-        self._multiply(0)
-        self.one_thread = max(self.one_thread, work / (perf_counter() - start))
+        """Measures once more: products on this thread one by one, then some on this and on each of the pool's."""
+        for _ in range(PRODUCTS):
+            start = perf_counter()
+            self._multiply(0, 1)
+            self.one_thread = max(self.one_thread, FLOP / (perf_counter() - start))
         self.all_threads = max(self.all_threads, self.one_thread)
         if pool is not None:
             start = perf_counter()
-            others = [pool.submit(self._multiply, k) for k in range(1, len(self.factors))]
-            self._multiply(0)
+            others = [pool.submit(self._multiply, k, PRODUCTS) for k in range(1, len(self.factors))]
+            self._multiply(0, PRODUCTS)
             for other in others:
                 other.result()
-            self.all_threads = max(self.all_threads, len(self.factors) * work / (perf_counter() - start))
+            work = len(self.factors) * PRODUCTS * FLOP
+            self.all_threads = max(self.all_threads, work / (perf_counter() - start))
 
-    def _multiply(self, k: int) -> None:
-        np.dot(self.factors[k][0], self.factors[k][1], out=self.products[k])
+    def _multiply(self, k: int, products: int) -> None:
+        for _ in range(products):
+            np.dot(self.factors[k][0], self.factors[k][1], out=self.products[k])

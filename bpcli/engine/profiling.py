@@ -18,9 +18,8 @@ from bpcli.engine.network import Network, PlacedLayer
 from bpcli.engine.product_speed import ProductSpeed
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.engine.stopwatch import WatchCost, watch_cost
-from bpcli.engine.watched import PlainRun, Training, WatchedRun
+from bpcli.engine.watched import WINDOW_SECONDS, PlainRun, Training, WatchedRun
 
-TURN_SECONDS = 0.002  # short, so that other programs leave some turns alone; in whole epochs, or a long one's reports
 PRODUCT_SECONDS = 0.05  # between two looks at the machine's speed
 
 
@@ -120,7 +119,7 @@ def profile_step(training: Training, plain: PlainRun, *, seconds: float) -> Step
                 plain, watched = PlainRun(training), WatchedRun(training, pool)
                 watched.steps(1)
                 watched.take(cost)
-            turns.append(_turn(plain, watched, cost))
+            turns += _turns(plain, watched, cost)
     if isinstance(training.optimizer, FullBatchOptimizer):
         plains = watcheds = turns
     else:
@@ -171,9 +170,9 @@ def _quickest(turns: Sequence[_Turn], seconds: Callable[[_Turn], float]) -> list
     return sorted(turns, key=seconds)[: -(-len(turns) // 3)]
 
 
-def _turn(plain: PlainRun, watched: WatchedRun, cost: WatchCost) -> _Turn:
-    steps, seconds = plain.advance(TURN_SECONDS)
-    return _Turn(steps, seconds, watched.steps(steps), watched.take(cost))
+def _turns(plain: PlainRun, watched: WatchedRun, cost: WatchCost) -> list[_Turn]:
+    windows = plain.advance(WINDOW_SECONDS)
+    return [_Turn(steps, seconds, watched.steps(steps), watched.take(cost)) for steps, seconds in windows]
 
 
 def _with_its_memory(training: Training, pool: ThreadPoolExecutor | None) -> tuple[WatchedRun, int, int]:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -21,6 +22,9 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.stopwatch import Stopwatch, WatchCost, put_on
 from bpcli.engine.trainer import Report, TrainOptions, iterations_per_epoch, train
 from bpcli.engine.update import Update
+
+WINDOW_SECONDS = 0.002  # short, so that other programs leave some windows alone
+FEWEST_EPOCHS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,12 @@ class Training:
         return iterations_per_epoch(len(self.samples), self.batch_size, drop_last=self.options.drop_last)
 
     @property
+    def unhurried(self) -> TrainOptions:
+        """The options without a reason to stop but the last epoch, and with epochs enough to measure something."""
+        epochs = max(self.options.epochs, FEWEST_EPOCHS)
+        return dataclasses.replace(self.options, epochs=epochs, goal=None, early_stopping=None, max_seconds=None)
+
+    @property
     def bounds(self) -> list[tuple[int, int]]:
         """The first sample of each batch of an epoch, and the one after its last."""
         n, size = len(self.samples), self.batch_size
@@ -57,47 +67,52 @@ class Training:
 
 
 class PlainRun:
-    """Training as it is: `train` itself, without stopwatches, validation, or a goal to stop at."""
+    """Training as it is: `train` itself, without stopwatches, validation, or a goal to stop at.
+
+    It is timed by its reports and by a look at the clock when it asks whether to stop.
+    """
 
     def __init__(self, training: Training) -> None:
-        options = dataclasses.replace(
-            training.options, epochs=max(training.options.epochs, 100), goal=None, early_stopping=None, max_seconds=None
-        )
         self.state = training.start()
         self.report: Report | None = None
         self.ended = False
         self.made = perf_counter()
-        self.begun: tuple[int, float] | None = None
+        self.marks: list[tuple[int, float]] = []  # iteration and time, now and then
         self.reports = train(
             training.network,
             training.loss,
             training.optimizer,
             training.samples,
             self.state,
-            options,
+            training.unhurried,
             schedule=training.schedule,
-            should_stop=self._note_begin,
+            should_stop=self._mark,
         )
 
-    def _note_begin(self) -> bool:
-        if self.begun is None:  # one iteration is done, and all buffers are made
-            self.begun = (self.state.step, perf_counter())
+    def _mark(self) -> bool:
+        now = perf_counter()
+        if not self.marks or now - self.marks[-1][1] >= WINDOW_SECONDS:
+            self.marks.append((self.state.step, now))
         return False
 
-    def advance(self, seconds: float) -> tuple[int, float]:
-        """Trains on for about that long: (iterations, the seconds they took); the first one of a run is left out."""
+    def advance(self, seconds: float) -> list[tuple[int, float]]:
+        """Trains on for about that long: (iterations, the seconds they took), in windows where that was long.
+
+        The first iteration of a run, which makes the buffers, is left out.
+        """
         start = perf_counter()
-        if self.report is not None:
-            self.begun = (self.state.step, start)
+        self.marks = [] if self.report is None else [(self.state.step, start)]
         for report in self.reports:
             self.report, self.ended = report, report.stop is not None
             if self.ended or perf_counter() - start >= seconds:
                 break
-        now = perf_counter()
-        steps, begin = self.begun or (0, self.made)
-        if self.state.step == steps:  # a run of a single iteration: then it counts, with all that was made for it
-            return self.state.step, now - self.made
-        return self.state.step - steps, now - begin
+        end = (self.state.step, perf_counter())
+        begin = self.marks[0] if self.marks else (0, self.made)
+        if begin[0] == end[0]:  # a run of a single iteration: then it counts, with all that was made for it
+            return [(end[0], end[1] - self.made)]
+        several = end[1] - begin[1] > 10 * WINDOW_SECONDS
+        marks = [begin, *(self.marks[1:-1] if several else []), end]
+        return [(after - before, late - early) for (before, early), (after, late) in pairwise(marks)]
 
 
 class WatchedGradient:
@@ -177,7 +192,7 @@ class WatchedRun:
         return WatchedGradient(gradient, training.samples, training.options.threads)
 
     def _by_batches(self, optimizer: Optimizer) -> Iterator[None]:
-        training, state, options = self.training, self.state, self.training.options
+        training, state, options = self.training, self.state, self.training.unhurried
         n, bounds = len(training.samples), training.bounds
         self.gradients = {size: self._gradient(size, state) for size in {high - low for low, high in bounds}}
         update = self.update.around(

@@ -109,8 +109,8 @@ def _notes(profile: Profile) -> str:
     lines = [
         f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples a second, "
         f"{_time(profile.epoch)} an epoch.",
-        f"Best: this machine multiplies {SIZE} x {SIZE} matrices at {step.one_thread / 1e9:.0f} GFLOP/s on one thread"
-        f"{threads}. A mult-add is 2 FLOP.",
+        f"Best: {SIZE} x {SIZE} matrices multiplied here, {step.one_thread / 1e9:.0f} GFLOP/s on one thread{threads}. "
+        "A mult-add is 2 FLOP.",
     ]
     if isinstance(training.optimizer, FullBatchOptimizer):
         lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")

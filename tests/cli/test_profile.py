@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bpcli.config.load import load_config
+from bpcli.engine.optimizers.lbfgs import LBFGS
 from bpcli.profiling import Expense, Profile, profile_config
 from bpcli.views.advice import advice
 from bpcli.views.profile import profile_text, unseen_display
@@ -167,8 +168,7 @@ def test_the_advice_follows_from_the_figures(iris, case):
 def test_the_advice_names_what_comes_around_the_steps(iris):
     often = (Expense("row of loss.csv", 1e-4, "each epoch", 1e4),)
     assert advice(changed(iris, often)) == (
-        "50 % of training goes to what comes around the steps, above all 'row of loss.csv': training.log_every above 1 "
-        "would help."
+        "50 % of training goes not to steps but to 'row of loss.csv': training.log_every above 1 would help."
     )
 
 
@@ -177,6 +177,8 @@ def test_small_steps_get_the_advice_of_a_larger_batch_where_there_is_one(ok, con
     assert "larger training.batch_size" in advice(changed(iris, **small))
     samples = dataclasses.replace(iris.training, options=dataclasses.replace(iris.training.options, batch_size=None))
     assert "fewer steps are what helps" in advice(changed(dataclasses.replace(iris, training=samples), **small))
+    whole = dataclasses.replace(samples, optimizer=LBFGS())
+    assert "little to gain" in advice(changed(dataclasses.replace(iris, training=whole), **small))
 
 
 def test_large_figures_and_long_names_fit_too(iris):

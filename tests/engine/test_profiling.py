@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.engine import profiling, registry
+from bpcli.engine import profiling, registry, watched
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
@@ -156,9 +156,21 @@ def at_the_minimum() -> Training:
 
 def test_a_run_of_one_iteration_is_measured_with_all_that_it_takes() -> None:
     plain = PlainRun(at_the_minimum())
-    steps, seconds = plain.advance(0.0)
+    [(steps, seconds)] = plain.advance(0.0)
     assert (plain.ended, steps) == (True, 1)
     assert seconds > 0
+
+
+def test_a_long_turn_comes_in_windows_that_leave_no_step_out_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves by a quarter of a window each time it is read."""
+    readings = itertools.count(0.0, watched.WINDOW_SECONDS / 4)
+    monkeypatch.setattr(watched, "perf_counter", lambda: next(readings))
+    plain = PlainRun(training("one sample at a time", epochs=50))
+    first = plain.advance(30 * watched.WINDOW_SECONDS)
+    second = plain.advance(30 * watched.WINDOW_SECONDS)
+    assert min(len(first), len(second)) > 10
+    assert sum(steps for steps, _ in first + second) == plain.state.step - 1
+    assert all(seconds >= watched.WINDOW_SECONDS for _, seconds in first + second)
 
 
 def test_a_run_that_has_ended_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +178,25 @@ def test_a_run_that_has_ended_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> 
     readings = itertools.count(0.0, 0.01)
     monkeypatch.setattr(profiling, "perf_counter", lambda: next(readings))
     assert profiled(at_the_minimum(), seconds=0.2).steps > 4
+
+
+@pytest.mark.parametrize("name", registry.schedules.names())
+def test_a_schedule_sees_the_same_length_of_training_both_ways(name: str) -> None:
+    """A run of a few epochs is made longer to be measured, and nothing runs on behind a schedule's end."""
+    keys: dict[str, dict[str, Any]] = {
+        "exponential": {"gamma": 0.9},
+        "inverse_time": {"decay": 0.1},
+        "step": {"every": 9},
+    }
+    schedule = registry.schedules.get(name)(**keys.get(name, {}))
+    of = dataclasses.replace(training(epochs=2), schedule=schedule)
+    plain, under_watch = PlainRun(of), WatchedRun(of, None)
+    while not plain.ended:
+        plain.advance(1.0)
+    under_watch.steps(plain.state.step)
+    assert plain.state.epoch == watched.FEWEST_EPOCHS
+    if name != "reduce_on_plateau":  # which is told of the epochs' losses by `train` alone
+        assert under_watch.state.theta.tobytes() == plain.state.theta.tobytes()
 
 
 def test_reasons_to_stop_are_left_out() -> None:
