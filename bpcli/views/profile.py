@@ -57,9 +57,11 @@ def _heading(profile: Profile) -> str:
         f"{plural(training.iterations, 'step')} an epoch"
     ]
     if step.shards > 1:
-        lines.append(f"A batch is split into {step.shards} shards, worked on by {plural(step.threads, 'thread')}.")
-    if step.threads > 1:
-        lines.append("Times of data, layers and loss are those of a shard, since the others run beside it.")
+        way = f"{step.threads} side by side" if step.threads > 1 else "one after another"
+        lines.append(
+            f"A batch is split into {step.shards} shards, worked on {way}, by {plural(step.threads, 'thread')}."
+        )
+        lines.append("Times of data, layers and loss are what of them passes on the clock.")
     return _lines(*lines)
 
 
@@ -114,7 +116,8 @@ def _notes(profile: Profile) -> str:
     ]
     if isinstance(training.optimizer, FullBatchOptimizer):
         lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
-    between = "the loop, shuffling, an epoch's end" + (", adding up the shards, waiting" if step.shards > 1 else "")
+    between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
+    between += ", waiting for them" if step.threads > 1 else ""
     lines += [
         f"Between them: {between}; below 0, noise.",
         f"Means of {plural(step.steps, 'step')}. Under stopwatches a step took {_us(step.watched)} us, "

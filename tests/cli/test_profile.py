@@ -83,12 +83,11 @@ def test_a_full_batch_method_shows_its_gradients_and_its_own_work(ok, configs):
 
 def test_says_how_figures_of_shards_are_to_be_read(ok, configs):
     arguments = ("profile", configs / "iris.yaml", *QUICK, "--set", "training.shards=2")
-    out = ok(*arguments, "--threads", "2").out
-    assert "split into 2 shards, worked on by 2 threads" in out
-    assert "those of a shard" in out
-    alone = ok(*arguments, "--threads", "1").out
-    assert "split into 2 shards, worked on by 1 thread." in alone
-    assert "those of a shard" not in alone
+    side_by_side, in_turn = (ok(*arguments, "--threads", threads).out for threads in (2, 1))
+    assert "split into 2 shards, worked on 2 side by side, by 2 threads." in side_by_side
+    assert "split into 2 shards, worked on one after another, by 1 thread." in in_turn
+    assert "adding up the shards, waiting for them" in side_by_side
+    assert "waiting" not in in_turn
 
 
 def test_says_how_often_a_config_logs_and_saves(ok, configs):
