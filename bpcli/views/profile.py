@@ -117,7 +117,7 @@ def _notes(profile: Profile) -> str:
     if isinstance(training.optimizer, FullBatchOptimizer):
         lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
     between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
-    between += ", waiting for them" if step.threads > 1 else ""
+    between += ", waiting" if step.threads > 1 else ""
     lines += [
         f"Between them: {between}; below 0, noise.",
         f"Means of {plural(step.steps, 'step')}. Under stopwatches a step took {_us(step.watched)} us, "

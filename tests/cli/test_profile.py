@@ -86,7 +86,7 @@ def test_says_how_figures_of_shards_are_to_be_read(ok, configs):
     side_by_side, in_turn = (ok(*arguments, "--threads", threads).out for threads in (2, 1))
     assert "split into 2 shards, worked on 2 side by side, by 2 threads." in side_by_side
     assert "split into 2 shards, worked on one after another, by 1 thread." in in_turn
-    assert "adding up the shards, waiting for them" in side_by_side
+    assert "adding up the shards, waiting; below 0, noise." in side_by_side
     assert "waiting" not in in_turn
 
 
