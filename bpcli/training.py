@@ -163,7 +163,7 @@ def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> b
 
 
 def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show) -> Run:
-    recorder = Recorder(folder, _contents(session, plain), state)
+    recorder = Recorder(folder, run_contents(session, plain), state)
     report: Report | None = None
     with stop_on_signals() as stopped, one_blas_thread():
         try:
@@ -193,7 +193,8 @@ def _kept_text(path: Path) -> str:
     return f"The last checkpoint before it is kept: {path} (epoch {load_checkpoint(path).state['epoch']})."
 
 
-def _contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
+def run_contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
+    """What is stored with each of the run's checkpoints, and how often. plain: the config as plain values."""
     config, model = session.model.config, session.model
     every = config.output.checkpoint_every
     return RunContents(

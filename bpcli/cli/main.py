@@ -15,6 +15,7 @@ from bpcli.cli.init import init
 from bpcli.cli.output import say, tell
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
+from bpcli.cli.profile import profile
 from bpcli.cli.resume import resume
 from bpcli.cli.step import step
 from bpcli.cli.summary import summary
@@ -41,6 +42,7 @@ app.command("predict")(predict)
 app.command("validate")(validate)
 app.command("summary")(summary)
 app.command("step")(step)
+app.command("profile")(profile)
 app.command("parts")(parts)
 app.command("init")(init)
 app.command("epochs-calc")(epochs_calc)

@@ -1,0 +1,33 @@
+"""bpcli profile: where the time of a training step goes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bpcli.cli import options
+from bpcli.cli.output import say
+
+
+def profile(
+    config: options.Config,
+    set_: options.Set = None,
+    threads: options.Threads = None,
+    seconds: Annotated[float, typer.Option(min=0.0, help="How long to measure the step, about.")] = 2.0,
+    json: options.Json = False,
+) -> None:
+    """Shows where the time of training goes, layer by layer.
+
+    Trains for some seconds, writes no run, and says what a step, and what comes around the steps, costs.
+
+    Example: bpcli profile configs/xor.yaml
+    """
+    from bpcli.config.load import load_config
+    from bpcli.profiling import profile_config
+    from bpcli.views.profile import profile_json, profile_text, unseen_display
+
+    file = load_config(config, set_ or ())
+    with unseen_display(file.config.training.epochs) as display:
+        found = profile_config(file, display, threads=threads, seconds=seconds)
+    say(profile_json(found) if json else profile_text(found))

@@ -1,0 +1,218 @@
+"""Where the time of training goes, for `bpcli profile`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from bpcli.engine import registry
+from bpcli.engine.product_speed import SIZE
+from bpcli.engine.profiling import LayerCost, StepProfile
+from bpcli.engine.protocols import FullBatchOptimizer
+from bpcli.profiling import Display, Profile
+from bpcli.views.advice import advice
+from bpcli.views.progress import BAR_SECONDS, progress
+from bpcli.views.tables import duration, plural, table
+
+WIDTH, NAME_WIDTH = 100, 24
+
+
+class _UnseenTerminal(io.StringIO):
+    """A terminal that nobody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def unseen_display(epochs: int) -> Iterator[Display]:
+    """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
+    with contextlib.redirect_stderr(_UnseenTerminal()), progress(epochs, quiet=False) as show:
+        yield Display(show, BAR_SECONDS)
+
+
+def profile_text(profile: Profile) -> str:
+    """The tables: a step part by part, what comes around the steps, memory; and what follows from them."""
+    blocks = [_heading(profile), _step_table(profile), _notes(profile), _around_table(profile), _memory_table(profile)]
+    return "\n\n".join([*blocks, _lines(advice(profile))])
+
+
+def _lines(*sentences: str) -> str:
+    """Each from a line of its own on, broken to fit the screen."""
+    return "\n".join(textwrap.fill(sentence, WIDTH) for sentence in sentences)
+
+
+def _heading(profile: Profile) -> str:
+    training, config, step = profile.training, profile.session.model.config, profile.step
+    n = len(training.samples)
+    batch = f"one batch of {plural(n, 'sample')}"
+    if training.batch_size < n:
+        batch = f"batches of {training.batch_size:,} from {plural(n, 'sample')}"
+    lines = [
+        f"{config.name or 'run'}: {config.dtype}, {_optimizer(profile)}, {batch}, "
+        f"{plural(training.iterations, 'step')} an epoch"
+    ]
+    if step.shards > 1:
+        way = f"{step.threads} side by side" if step.threads > 1 else "one after another"
+        lines.append(
+            f"A batch is split into {step.shards} shards, worked on {way}, by {plural(step.threads, 'thread')}."
+        )
+        lines.append("Times of data, layers and loss are what of them passes on the clock.")
+    return _lines(*lines)
+
+
+def _optimizer(profile: Profile) -> str:
+    return registry.optimizers.name_of(profile.training.optimizer)
+
+
+def _step_table(profile: Profile) -> str:
+    step = profile.step
+    rows = [["a step", "forward us", "backward us", "both us", "%", "mult-adds", "GFLOP/s", "% of best"]]
+    decimals = 1 if step.step < 0.001 else 0
+
+    def us(seconds: float) -> str:
+        return f"{1e6 * seconds:,.{decimals}f}"
+
+    def row(name: str, seconds: float, *, ways: tuple[float, float] | None = None, work: float = 0.0) -> None:
+        share = f"{100 * seconds / step.step:.1f}"
+        both = ["", ""] if ways is None else [us(way) for way in ways]
+        rows.append([_short(name), *both, us(seconds), share, *_arithmetic(work, seconds, step)])
+
+    row("data", step.data)
+    for layer in step.layers:
+        row(layer.name, layer.seconds, ways=(layer.forward, layer.backward), work=layer.work)
+    row("loss", step.loss)
+    if step.normal_equations:
+        row("normal equations", step.normal_equations)
+    full_batch = isinstance(profile.training.optimizer, FullBatchOptimizer)
+    row("the optimizer itself" if full_batch else f"update ({_optimizer(profile)})", step.update)
+    row("all of these", step.parts)
+    row("between them", step.rest)
+    row("step as trained", step.step, work=step.work)
+    return table(rows)
+
+
+def _arithmetic(work: float, seconds: float, step: StepProfile) -> list[str]:
+    """Multiply-adds, GFLOP/s and their share of what the machine can do; empty where there is no product."""
+    if not work or seconds <= 0.0:
+        return ["", "", ""]
+    speed = 2.0 * work / seconds
+    share = 100 * speed / step.all_threads
+    return [_amount(work), f"{speed / 1e9:.3g}", f"{share:.0f}" if share > 10 else f"{share:.2g}"]
+
+
+def _notes(profile: Profile) -> str:
+    step, training = profile.step, profile.training
+    threads = f", {step.all_threads / 1e9:.0f} on {step.threads}" if step.threads > 1 else ""
+    lines = [
+        f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples a second, "
+        f"{_time(profile.epoch)} an epoch.",
+        f"Best: {SIZE} x {SIZE} matrices multiplied here, {step.one_thread / 1e9:.0f} GFLOP/s on one thread{threads}. "
+        "A mult-add is 2 FLOP.",
+    ]
+    if isinstance(training.optimizer, FullBatchOptimizer):
+        lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
+    between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
+    between += ", waiting" if step.threads > 1 else ""
+    lines += [
+        f"Between them: {between}; below 0, noise.",
+        f"Means of {plural(step.steps, 'step')}. Under stopwatches a step took {_us(step.watched)} us, "
+        f"{_us(step.watches)} of it their own, taken off above.",
+    ]
+    return _lines(*lines)
+
+
+def _around_table(profile: Profile) -> str:
+    rows = [["around the steps", "each time us", "how often", "% of training"]]
+    rows.append(["all steps of an epoch", _us(profile.epoch), "each epoch", f"{100 * profile.share_of_steps:.2f}"])
+    rows += [[each.name, _us(each.seconds), each.often, f"{100 * profile.share(each):.2f}"] for each in profile.around]
+    return table(rows)
+
+
+def _memory_table(profile: Profile) -> str:
+    rows = [["memory", ""], *([name, _bytes(size)] for name, size in profile.memory.items() if size)]
+    rows.append(["made and freed again in a step", _bytes(profile.step.made_anew)])
+    if profile.peak_resident is not None:
+        rows.append(["peak resident, whole process", _bytes(profile.peak_resident)])
+    return table(rows)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 3]}..."
+
+
+def _time(seconds: float) -> str:
+    return f"{_us(seconds)} us" if seconds < 0.01 else duration(seconds)
+
+
+def _us(seconds: float) -> str:
+    us = seconds * 1e6
+    return f"{us:,.1f}" if abs(us) < 1000 else f"{us:,.0f}"
+
+
+def _amount(count: float) -> str:
+    for unit in ("", " k", " M", " G"):
+        if count < 1000:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g} T"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def profile_json(profile: Profile) -> str:
+    """Every figure, none rounded: seconds, bytes, multiply-adds, operations a second."""
+    step, training = profile.step, profile.training
+    values: dict[str, Any] = {
+        "name": profile.session.model.config.name,
+        "optimizer": _optimizer(profile),
+        "samples": len(training.samples),
+        "batch_size": training.batch_size,
+        "steps_per_epoch": training.iterations,
+        "shards": step.shards,
+        "threads": step.threads,
+        "steps_measured": step.steps,
+        "step_seconds": step.step,
+        "steps_per_second": 1.0 / step.step,
+        "samples_per_second": step.samples / step.step,
+        "data_seconds": step.data,
+        "layers": [_layer_json(layer) for layer in step.layers],
+        "loss_seconds": step.loss,
+        "update_seconds": step.update,
+        "normal_equations_seconds": step.normal_equations,
+        "parts_seconds": step.parts,
+        "rest_seconds": step.rest,
+        "gradients_per_step": step.evaluations,
+        "multiply_adds": step.work,
+        "flop_per_second": 2.0 * step.work / step.step,
+        "machine_flop_per_second": {"one_thread": step.one_thread, "threads_in_use": step.all_threads},
+        "stopwatches": {"step_seconds": step.watched, "own_seconds": step.watches},
+        "around": [
+            {"name": each.name, "seconds": each.seconds, "how_often": each.often, "share": profile.share(each)}
+            for each in profile.around
+        ],
+        "memory": {**profile.memory, "made anew in a step": step.made_anew, "peak resident": profile.peak_resident},
+        "advice": advice(profile),
+    }
+    return json.dumps(values, indent=2)
+
+
+def _layer_json(layer: LayerCost) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "forward_seconds": layer.forward,
+        "backward_seconds": layer.backward,
+        "forward_multiply_adds": layer.forward_work,
+        "backward_multiply_adds": layer.backward_work,
+        "flop_per_second": 2.0 * layer.work / layer.seconds if layer.seconds > 0.0 else None,
+    }
