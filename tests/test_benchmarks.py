@@ -30,7 +30,7 @@ def test_every_kind_of_step_is_timed() -> None:
         assert step["absent"]["torch"] == "left out (--alone)"
         assert step["met"] is None
     assert "xor: 2-4-1 sigmoid, mse, batch 4" in out
-    assert "random data of MNIST's shapes" in out
+    assert "In MNIST's place random data" in out
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ GROUPS = {
     "processes": [name for name in PROCESSES if name not in ONLY_WHEN_ASKED],
 }
 
+RANDOM_DATA = "In MNIST's place random data of its shapes; BPCLI_MNIST says where the real files are."
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Measures what is asked for, one case after the other, and prints each as it is done."""
@@ -34,9 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         at = Workspace(Path(folder), options)
         for case in STEPS:
             if case.name in names:
-                if case.kind != "xor" and not at.digits["real"]:
-                    print(f"{case.name}: on random data of MNIST's shapes", file=log)
-                steps.append(measure_steps(case, options, at.folder))
+                steps.append(measure_steps(case, options, at.step_data(case)))
                 print(step_text(steps[-1]), file=log, flush=True)
         for name, what in PROCESSES.items():
             if name in names:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.markdown:
         print(markdown(steps, processes, found, options))
     if random_data:
-        print("MNIST is not at hand: random data of its shapes; say where it is with BPCLI_MNIST", file=log)
+        print(f"\n{RANDOM_DATA}")
     if given.json:
         values = _as_json(steps, processes, found, options, random_data)
         given.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

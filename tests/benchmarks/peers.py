@@ -117,7 +117,7 @@ class Torch:
         for _ in range(n):
             if self.rows is not None:
                 rows = next(self.rows)
-                x, y = self.x[rows], self.y[rows]
+                x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)
             optimizer.zero_grad(set_to_none=True)
             loss(model(x), y).backward()
             optimizer.step()

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import ROOT, Options, title_of
+from benchmarks.cases import ROOT, Options, StepCase, title_of
 from benchmarks.steps import TESTS, duration, verdict
 
 MB = 1e6
@@ -64,8 +64,12 @@ class Workspace:
 
     @functools.cached_property
     def digits(self) -> Mapping[str, Any]:
-        """`real`, whether MNIST is at hand, and `files`, four IDX files; beside them x.npy and y.npy."""
+        """`real`, whether MNIST is at hand, `files`, four IDX files, and `arrays`, the folder of x.npy and y.npy."""
         return child("digits", self.folder, 2048 if self.options.quick else 0)
+
+    def step_data(self, case: StepCase) -> Path:
+        """The folder where a worker finds its data; xor needs none."""
+        return self.folder if case.kind == "xor" else Path(self.digits["arrays"])
 
     def empty(self, name: str) -> Path:
         """A new folder."""
