@@ -76,7 +76,7 @@ def test_tsv_is_split_at_tabs_alone(write):
 
 
 def test_semicolon_goes_before_comma(write):
-    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "1,5".*decimal comma\? write 1.5'):
+    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "1,5".*decimal comma\? set data.decimal'):
         read(write(b"1,5;2,5\n2,5;3,5\n"))
 
 
@@ -121,8 +121,8 @@ def test_several_targets_make_a_table(write):
 
 
 def test_text_target_is_labels_as_written(write):
-    data = read(write('a,y\n1, rot\n2,"grün, hell"\n3,7\n'.encode()))
-    assert data.y.tolist() == [" rot", "grün, hell", "7"]
+    data = read(write('a,y\n1,rot\n2,"grün, hell"\n3,7\n'.encode()))
+    assert data.y.tolist() == ["rot", "grün, hell", "7"]
     assert data.y.dtype.kind == "U"
 
 
@@ -164,17 +164,17 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
         (b"a,y\n1,2\n1_000,4\n", 'data.csv:3: column "a": got "1_000", expected a number (write 1000)'),
         (
             b"a;y\n1;2\n1,5;4\n",
-            'data.csv:3: column "a": got "1,5", expected a number (decimal comma? write 1.5)',
+            'data.csv:3: column "a": got "1,5", expected a number (decimal comma? set data.decimal: ",", or write 1.5)',
         ),
         (
             b"a;y\n1;2\n3;1,5\n",
-            'data.csv:3: column "y": got "1,5", expected a number (decimal comma? write 1.5)',
+            'data.csv:3: column "y": got "1,5", expected a number (decimal comma? set data.decimal: ",", or write 1.5)',
         ),
         (b"a,y\n1,2\n0x10,4\n", 'data.csv:3: column "a": got "0x10", expected a number'),
         (b"a,y\n1,2\n#3,4\n", 'data.csv:3: column "a": got "#3", expected a number (leave the column out'),
         (
             b"a,y\n1,2\n3,NA\n",
-            'data.csv:3: column "y": got "NA", expected a number (fill it or drop the row)',
+            'data.csv:3: column "y": got "NA", expected a number; fill it or drop the row, or set data.missing: drop (',
         ),
         (b"a,y\n1,2\n3,4#\n#5,6\n", 'data.csv:4: column "a": got "#5"'),
         (
@@ -190,7 +190,7 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
             "data.csv:3: not UTF-8 (byte 0xfc, as in Latin-1); save the file as",
         ),
         ("ä,y\n1,2\n".encode("utf-16"), "data.csv:1: "),
-        (b"a,y\n1,rot\n2,\n", 'data.csv:3: column "y": the label is missing'),
+        (b"a,y\n1,rot\n2,\n", 'data.csv:3: column "y": missing value; fill it or drop the row, or set data.missing'),
         (b"a,y\n1,rot\n2," + b"x" * 201, 'data.csv:3: column "y": a label of 201 characters'),
         (b'a,y\n1,"x\ny"\n,z\n', 'data.csv:4: column "a": missing value'),
         (b"a\n1\n2\n", 'data.csv: has only the column "a"; no feature is left beside the target'),
