@@ -43,7 +43,7 @@ def read_fast(
             return None
         for text in _plain_blocks(file):
             block = None if text is None else _numbers(text, table, columns, gaps=missing != "error")
-            if block is None or (missing != "drop" and np.isnan(block[:, width:]).any()):
+            if block is None or (missing in ("mean", "median") and np.isnan(block[:, width:]).any()):
                 return None
             x_blocks.append(block[:, :width])
             y_blocks.append(block[:, width:])
@@ -88,19 +88,22 @@ def _numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> n
     except UnicodeDecodeError:
         return None
     used = None if every else columns
-    block = _loaded(text, table, used)
+    block = _loaded(text.split("\n"), table, used)
     if block is None and gaps and len(table.names) > 1:  # in a single column a gap looks like a blank line
-        block = _loaded(_gap_pattern(table.separator).sub(r"\1nan", "\n" + text)[1:], table, used)
-    if block is None or block.shape != (text.count("\n") + 1, len(columns)):  # loadtxt skips blank lines
+        text = _gap_pattern(table.separator).sub(r"\1nan", "\n" + text)[1:]
+        block = _loaded(text.split("\n"), table, used)
+    if block is None:
         return None
     return None if (np.isinf(block) if gaps else ~np.isfinite(block)).any() else block
 
 
-def _loaded(text: str, table: Table, used: list[int] | None) -> np.ndarray[Any, Any] | None:
+def _loaded(lines: list[str], table: Table, used: list[int] | None) -> np.ndarray[Any, Any] | None:
+    """A row for each line; None if a cell is no number."""
     try:
-        return np.loadtxt(text.split("\n"), delimiter=table.separator, comments=None, usecols=used, ndmin=2)
+        block = np.loadtxt(lines, delimiter=table.separator, comments=None, usecols=used, ndmin=2)
     except ValueError:
         return None
+    return block if block.shape == (len(lines), len(used or table.names)) else None  # loadtxt skips blank lines
 
 
 @functools.cache
