@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 import bpcli
-from bpcli.errors import DataError
+from bpcli.errors import DataError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
+from bpcli.training import check_same_run
 
 CONFIG = {
     "name": "run",
@@ -148,3 +150,15 @@ def test_text_labels_are_no_numbers(cli, write_config, changes, message):
     assert result.code in (2, 3)
     assert message in result.err
     assert "set data.task\n" not in result.err
+
+
+def test_a_run_from_before_the_key_was_there_goes_on(ok, write_config):
+    ok("train", write_config(NUMBERS), "--set", "data.missing=drop")
+    checkpoint = load_checkpoint(Path("runs/run/checkpoints/last.npz"))
+    now = dict(checkpoint.config)
+    older = {**now, "data": {key: value for key, value in now["data"].items() if key not in ("missing", "decimal")}}
+    checkpoint = dataclasses.replace(checkpoint, config=older)
+    at_default = {**now, "data": {**now["data"], "missing": "error"}}
+    assert check_same_run(checkpoint, at_default, checkpoint.info["data"]) == []
+    with pytest.raises(RunError, match=r"another data\.missing: it was trained with error, now it is drop"):
+        check_same_run(checkpoint, now, checkpoint.info["data"])
