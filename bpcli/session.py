@@ -158,6 +158,10 @@ def check_alone(file: ConfigFile) -> Network | None:
     if config.data.task == "regression" and is_for_classes(config.loss):
         name = registry.losses.name_of(config.loss)
         problems.append((("loss",), f"{name} is for classification; for data.task: regression take mse"))
+    if config.data.task == "classification" and _is_for_numbers(config.loss):
+        name = registry.losses.name_of(config.loss)
+        message = f"{name} is for numbers, a regression; for data.task: classification take log_likelihood"
+        problems.append((("loss",), message))
     if problems:
         raise file.error(*problems)
     return network
@@ -200,13 +204,19 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
         shards = config.training.shards
         if network.has_trait("whole_batch") and isinstance(shards, int) and shards > 1:
             problems.append((("training", "shards"), "batch_norm looks at a whole batch: set auto or 1"))
+    classes = ", ".join((preparation.classes or ())[:4])
+    if preparation.classes and _is_for_numbers(config.loss):
+        name = registry.losses.name_of(config.loss)
+        message = f"{name} is for numbers, and the target holds text labels ({classes}): take log_likelihood, "
+        problems.append((("loss",), message + "or name a column of numbers in data.target"))
     metrics = config.metrics or tuple(registry.metrics.get(name)() for name in DEFAULT_METRICS[preparation.task])
     for index, metric in enumerate(metrics):
         if metric.task != preparation.task:
             fitting = [name for name in registry.metrics.names() if registry.metrics.get(name).task == preparation.task]
             name = registry.metrics.name_of(metric)
             message = f"{name} is for {metric.task}, the task is {preparation.task}: take {', '.join(fitting)}"
-            problems.append((("metrics", index), f"{message}; or set data.task"))
+            or_task = "" if preparation.classes and config.data.task == "auto" else "; or set data.task"
+            problems.append((("metrics", index), message + or_task))
     named = {metric_name(metric): metric for metric in metrics}
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
@@ -314,6 +324,11 @@ def is_for_classes(loss: Loss) -> bool:
     return bool(getattr(loss, "for_classes", False))
 
 
+def _is_for_numbers(loss: Loss) -> bool:
+    """Whether the loss has no meaning but for a regression."""
+    return bool(getattr(loss, "for_numbers", False))
+
+
 def boundary_of(loss: Loss) -> float:
     """Where a single output turns from the first class to the second."""
     return float(getattr(loss, "boundary", 0.5))
@@ -334,6 +349,8 @@ def data_plan(file: ConfigFile) -> DataPlan:
         target=data.target,
         features=data.features,
         header=data.header,
+        decimal=data.decimal,
+        missing=data.missing,
         sample_weight=data.sample_weight,
         class_weights=data.class_weights,
         task=data.task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,8 @@ import numpy as np
 
 from bpcli.config.load import ConfigFile, parse
 from bpcli.config.yaml_tree import YamlTree
-from bpcli.data.datasets import Part, load_datasets, load_part, read_like
+from bpcli.data.datasets import Part, fill_notes, load_datasets, load_part, read_like
+from bpcli.data.missing import lacking
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
 from bpcli.engine import registry
@@ -22,7 +24,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.confusion import confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
-from bpcli.errors import RunError, UsageError
+from bpcli.errors import DataError, RunError, UsageError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run
 from bpcli.runs.recorder import last_checkpoint
@@ -36,18 +38,23 @@ class Prediction:
     values: a regression's outputs in the data's own units (N, M); a classification's outputs, one column for each class
     (N, K). labels: the most probable class of each sample; for several yes-or-no targets 0 or 1 for each (N, M); None
     for a regression. columns: the names of the columns of `values`.
+    missing: (N,), which samples have a missing input and so, with data.missing: drop, no prediction: their values are
+    NaN, their labels empty, or -1. notes: what became of missing inputs.
     """
 
     values: Array
     labels: Array | None
     columns: tuple[str, ...]
+    missing: Array
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
     """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes.
 
-    metrics: those of the config. all_metrics: these and every other one for the task, with its defaults.
+    metrics: those of the config. all_metrics: these and every other one for the task, with its defaults. notes: what
+    became of missing values.
     """
 
     split: str
@@ -56,6 +63,7 @@ class EvaluationResult:
     metrics: Mapping[str, float]
     all_metrics: Mapping[str, float]
     confusion: Array | None
+    notes: tuple[str, ...] = ()
 
 
 class TrainedModel:
@@ -107,7 +115,10 @@ class TrainedModel:
         return self._predict_raw(RawData("x", array, None, None, None, ()))
 
     def predict_file(self, path: Path) -> Prediction:
-        """Predictions for a file; CSV columns are matched by name, and a target column may be there or not.
+        """Predictions for a file, a line for each of its rows.
+
+        CSV columns are matched by name, and a target column may be there or not. A row with a missing input has no
+        prediction, where the network was trained with data.missing: drop.
 
         Raises:
             DataError: the file cannot be used, or lacks a column.
@@ -116,7 +127,19 @@ class TrainedModel:
         return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
-        x = self.model.inputs(self.preparation.inputs(raw, self.plan.dtype))
+        missing, rows = np.zeros(len(raw.x), bool), None
+        notes = fill_notes(self.preparation, raw, self.plan.missing)
+        if self.plan.missing == "drop" and (missing := lacking(raw.x)).any():
+            if missing.all():
+                raise DataError(f"{raw.source}: every row has a missing value, so that there is nothing to predict")
+            rows = np.flatnonzero(~missing)
+            raw = dataclasses.replace(raw, x=raw.x[rows])
+            notes = (_no_prediction(raw.source, missing),)
+        prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
+        return prediction if rows is None else _spread(prediction, missing)
+
+    def _prediction(self, inputs: Array, notes: tuple[str, ...]) -> Prediction:
+        x, missing = self.model.inputs(inputs), np.zeros(len(inputs), bool)
         with one_blas_thread():
             output = predict(self.model.network, self.theta, x, stats=self.stats)
         preparation = self.preparation
@@ -124,12 +147,14 @@ class TrainedModel:
             values = preparation.probabilities(output, boundary_of(self.file.config.loss))
             labels = np.array(preparation.classes)[values.argmax(axis=1)]
             prefix = "p_" if self.gives_probabilities else "score_"
-            return Prediction(values, labels, tuple(f"{prefix}{name}" for name in preparation.classes))
+            columns = tuple(f"{prefix}{name}" for name in preparation.classes)
+            return Prediction(values, labels, columns, missing, notes)
         values = preparation.values(output)
         names = preparation.target_names or tuple(f"y{k + 1}" for k in range(values.shape[1]))
         if preparation.several_yes_or_no:
-            return Prediction(values, (values > 0.5).astype(np.int64), tuple(f"p_{name}" for name in names))
-        return Prediction(values, None, names)
+            columns = tuple(f"p_{name}" for name in names)
+            return Prediction(values, (values > 0.5).astype(np.int64), columns, missing, notes)
+        return Prediction(values, None, names, missing, notes)
 
     @property
     def gives_probabilities(self) -> bool:
@@ -189,7 +214,30 @@ class TrainedModel:
         if self.preparation.classes is not None:
             predicted = self.preparation.probabilities(evaluation.output, boundary_of(model.config.loss)).argmax(axis=1)
             confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion)
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion, part.notes)
+
+
+def _no_prediction(source: str, missing: Array) -> str:
+    """Which rows of the data have no prediction."""
+    rows = [str(row + 1) for row in np.flatnonzero(missing)[:10]]
+    more = ", ..." if missing.sum() > len(rows) else ""
+    return (
+        f"{source}: {missing.sum()} of {len(missing)} rows have a missing value and no prediction: "
+        f"their lines are left empty (row{'' if len(rows) == 1 else 's'} {', '.join(rows)}{more})"
+    )
+
+
+def _spread(prediction: Prediction, missing: Array) -> Prediction:
+    """Predictions for the complete rows as those for all of them."""
+    values = np.full((len(missing), prediction.values.shape[1]), np.nan)
+    values[~missing] = prediction.values
+    labels = prediction.labels
+    if labels is not None:
+        empty: str | int = "" if labels.dtype.kind == "U" else -1
+        spread = np.full((len(missing), *labels.shape[1:]), empty, labels.dtype)
+        spread[~missing] = labels
+        labels = spread
+    return dataclasses.replace(prediction, values=values, labels=labels, missing=missing)
 
 
 def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[str]]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpcli.config.load import ConfigFile, load_config
-from bpcli.config.yaml_tree import dump_yaml
+from bpcli.config.load import ConfigFile, load_config, parse
+from bpcli.config.yaml_tree import YamlTree, dump_yaml
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.optimizers.adamw import AdamW
 from bpcli.engine.penalty import l1_penalty, l2_penalty
@@ -52,7 +52,10 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses."""
+    """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses.
+
+    notes: what became of missing values in the data.
+    """
 
     folder: Path
     stop: str
@@ -63,17 +66,27 @@ class Run:
     last: Scores
     best: Scores
     penalty: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def start_run(
-    file: ConfigFile, *, out: Path | None = None, threads: int | None = None, show: Show = lambda report: None
+    file: ConfigFile,
+    *,
+    out: Path | None = None,
+    threads: int | None = None,
+    show: Show = lambda report: None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
+
+    tell: is given what the user should know of the data, before training begins; it is in the run's notes as well.
 
     Raises:
         BpcliError: as its exit codes say.
     """
     session = open_session(file, threads=threads or usable_cpus())
+    for note in session.datasets.notes:
+        tell(note)
     config = file.config
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
@@ -109,6 +122,8 @@ def resume_run(
             folder.checkpoints.mkdir(exist_ok=True)
         file = load_config(folder.config, overrides)
         session = open_session(file, threads=threads or usable_cpus())
+        for note in session.datasets.notes:
+            tell(note)
         plain = to_plain_with_paths(file.config, lambda name: _relative(file.folder / name, folder.path))
         state, changes = _state_to_resume(path, folder, session, plain, tell)
         if state is None:
@@ -224,6 +239,7 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
         last=last_scores,
         best=last_scores if same else _scores(session, state.at_best()),
         penalty=_penalty(session, state),
+        notes=session.datasets.notes,
     )
 
 
@@ -259,6 +275,7 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
         "last": run.last,
         "best_epoch": run.best_epoch,
         "best": run.best,
+        "notes": list(run.notes),
         "data_sha256": dict(session.datasets.hashes),
         "environment": environment(),
     }
@@ -280,7 +297,8 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
         raise RunError(
             f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
         )
-    old, new = _flat(checkpoint.config), _flat(config)
+    before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
+    old, new = _flat(parse(before_defaults).to_plain()), _flat(config)  # keys that are newer than the checkpoint too
     changes = []
     for key in [*old, *(key for key in new if key not in old)]:
         before, now = old.get(key), new.get(key)

@@ -57,6 +57,8 @@ def evaluate(
     for note in model.notes:
         tell(note)
     result = model.evaluate_file(*data) if data else model.evaluate(split)
+    for note in result.notes:
+        tell(note)
     say(evaluation_json(model, result) if json else evaluation_text(model, result))
 
 

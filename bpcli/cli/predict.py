@@ -28,6 +28,8 @@ def predict(
 
     Labels and probabilities, or values in the data's own units. Columns are matched by name.
 
+    Line i is for row i: empty cells where data.missing is drop and a value is missing.
+
     Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
     """
     from bpcli.cli.evaluate import chosen_run
@@ -41,9 +43,12 @@ def predict(
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     for note in model.notes:
         tell(note)
-    text = predictions_csv(model.predict_file(paths[-1]))
+    prediction = model.predict_file(paths[-1])
+    for note in prediction.notes:
+        tell(note)
+    text = predictions_csv(prediction)
     if output is None:
         say(text, end="")
     else:
         write_output(output, text)
-        tell(f"{output}: {len(text.splitlines()) - 1} predictions by {model.checkpoint.path}")
+        tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import options
-from bpcli.cli.output import say
+from bpcli.cli.output import say, tell
 
 
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
@@ -20,5 +20,7 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
     from bpcli.views.step import first_step, step_json, step_text
 
     session = open_session(load_config(config, set_ or ()))
+    for note in session.datasets.notes:
+        tell(note)
     trace = first_step(session)
     say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

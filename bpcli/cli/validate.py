@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import options
-from bpcli.cli.output import say
+from bpcli.cli.output import say, tell
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
@@ -16,4 +16,6 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
     from bpcli.views.summary import data_text
 
     session = open_session(load_config(config, set_ or ()))
+    for note in session.datasets.notes:
+        tell(note)
     say(f"{config}: OK\n{data_text(session)}")

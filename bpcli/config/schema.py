@@ -85,6 +85,8 @@ class Data(Strict):
     target: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     features: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     header: bool | None = None
+    decimal: Literal[".", ","] = "."
+    missing: Literal["error", "drop", "mean", "median"] = "error"
     sample_weight: str | None = None
     class_weights: Annotated[Any, Read(_class_weights)] = None
     task: Literal["auto", "classification", "regression"] = "auto"

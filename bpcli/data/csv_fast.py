@@ -1,18 +1,23 @@
 """The fast way through a CSV file: numpy.loadtxt, block by block, where it reads what `csv_rows` would.
 
 Whatever is not plainly a table of numbers (quotes, a blank line, a ragged row, an odd line end, a cell that
-is no finite number) is left to `csv_rows`, which reads it or says what is wrong.
+is no finite number) is left to `csv_rows`, which reads it or says what is wrong. Missing values are read here
+too, where they are allowed.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from bpcli.data.csv_rows import LONGEST_LINE, Table
+from bpcli.data.csv_cells import MISSING
+from bpcli.data.csv_lines import LONGEST_LINE, Table
+from bpcli.data.source import Missing
 from bpcli.data.stored import opened
 
 _BLOCK = 1 << 20
@@ -20,11 +25,11 @@ _NEWLINE = ord("\n")
 
 
 def read_fast(
-    table: Table, x_columns: Sequence[int], y_columns: Sequence[int]
+    table: Table, x_columns: Sequence[int], y_columns: Sequence[int], missing: Missing = "error"
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     """x (N, D) and y (N, M), float64, or None if the file needs `read_exactly`.
 
-    Takes twice the arrays' memory.
+    A missing value, where `missing` allows it, is NaN. Takes twice the arrays' memory.
 
     Raises:
         DataError: the gzip file is damaged.
@@ -37,8 +42,8 @@ def read_fast(
         if table.has_header and not _skip_header(file):
             return None
         for text in _plain_blocks(file):
-            block = None if text is None else _numbers(text, table, columns)
-            if block is None:
+            block = None if text is None else _numbers(text, table, columns, gaps=missing != "error")
+            if block is None or (missing in ("mean", "median") and np.isnan(block[:, width:]).any()):
                 return None
             x_blocks.append(block[:, :width])
             y_blocks.append(block[:, width:])
@@ -66,18 +71,46 @@ def _plain_blocks(file: BinaryIO) -> Iterator[bytes | None]:
         yield lines
 
 
-def _numbers(lines: bytes, table: Table, columns: Sequence[int]) -> np.ndarray[Any, Any] | None:
-    """The cells of `columns`, float64 (rows, len(columns)); None if a row is ragged or a cell no number."""
+def _numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> np.ndarray[Any, Any] | None:
+    """The cells of `columns`, float64 (rows, len(columns)); None if a row is ragged or a cell no number.
+
+    gaps: a cell may also say that its number is missing, and is NaN then.
+    """
     every = columns == list(range(len(table.names)))
     if not every and not _is_even(lines, table):  # with usecols, loadtxt does not mind ragged rows
         return None
+    if table.decimal == ",":
+        if b"." in lines:
+            return None
+        lines = lines.replace(b",", b".")
     try:
-        text = lines.decode().split("\n")
-        block = np.loadtxt(text, delimiter=table.separator, comments=None, usecols=None if every else columns, ndmin=2)
-    except ValueError:  # UnicodeDecodeError is one
+        text = lines.decode()
+    except UnicodeDecodeError:
         return None
-    whole = block.shape == (len(text), len(columns))  # loadtxt skips blank lines
-    return block if whole and np.isfinite(block).all() else None
+    used = None if every else columns
+    block = _loaded(text.split("\n"), table, used)
+    if block is None and gaps and len(table.names) > 1:  # in a single column a gap looks like a blank line
+        text = _gap_pattern(table.separator).sub(r"\1nan", "\n" + text)[1:]
+        block = _loaded(text.split("\n"), table, used)
+    if block is None:
+        return None
+    return None if (np.isinf(block) if gaps else ~np.isfinite(block)).any() else block
+
+
+def _loaded(lines: list[str], table: Table, used: list[int] | None) -> np.ndarray[Any, Any] | None:
+    """A row for each line; None if a cell is no number."""
+    try:
+        block = np.loadtxt(lines, delimiter=table.separator, comments=None, usecols=used, ndmin=2)
+    except ValueError:
+        return None
+    return block if block.shape == (len(lines), len(used or table.names)) else None  # loadtxt skips blank lines
+
+
+@functools.cache
+def _gap_pattern(separator: str) -> re.Pattern[str]:
+    """Group 1: what stands before a cell that says that its number is missing; a separator or line end follows it."""
+    words = "|".join(re.escape(word) for word in sorted(MISSING))
+    return re.compile(rf"([{separator}\n]) *(?:{words}) *(?=[{separator}\n]|\Z)", re.IGNORECASE | re.ASCII)
 
 
 def _is_even(lines: bytes, table: Table) -> bool:

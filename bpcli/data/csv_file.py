@@ -2,15 +2,16 @@
 
 The separator is a tab in .tsv files. Elsewhere it is, of tab, semicolon and comma in this order, the first
 that splits each of the first ten rows into the same number (2 or more) of cells; if none does so, the first
-that splits the first row at all; a file without any has one column. So `1,5;2,5` is two cells.
+that splits the first row at all; a file without any has one column. So `1,5;2,5` is two cells. Where the comma
+is the decimal mark it separates nothing.
 
 Line 1 is a header if no cell of it reads as a number (`nan`, `1,5` and the like count as numbers here, an
 empty cell does not); `header` overrules. Names lose surrounding blanks. Without a header the columns are c1,
 c2, ...
 
-A file is UTF-8, with or without byte order mark, with any line end. Cells may be quoted with `"`; `#` means
-nothing. A number is what Python's float() reads, surrounding blanks allowed, but finite and without
-underscores.
+A file is UTF-8, with or without byte order mark, with any line end. Cells may be quoted with `"`; those that
+are not lose the blanks around them; `#` means nothing. `csv_cells` says what is a number, and which cells are
+missing values.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bpcli.data.csv_cells import looks_numeric
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import Table, looks_numeric, read_exactly, rows
-from bpcli.data.source import Names, RawData, did_you_mean, listed, shown
+from bpcli.data.csv_lines import Table, rows
+from bpcli.data.csv_rows import read_exactly
+from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
@@ -33,7 +37,17 @@ _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
 
 
-def read_csv(path: Path, label: str, features: Names, target: Names, header: bool | None, need_target: bool) -> RawData:
+def read_csv(
+    path: Path,
+    label: str,
+    features: Names,
+    target: Names,
+    *,
+    header: bool | None,
+    need_target: bool,
+    missing: Missing,
+    decimal: str,
+) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
 
     y is (N,) for one target column, numbers or text labels. Of columns that are neither feature nor target
@@ -42,9 +56,9 @@ def read_csv(path: Path, label: str, features: Names, target: Names, header: boo
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = _layout(path, header)
+    table = _layout(path, header, decimal)
     x_columns, y_columns = _choose(table, features, target, need_target)
-    x, y = read_fast(table, x_columns, y_columns) or read_exactly(table, x_columns, y_columns)
+    x, y = read_fast(table, x_columns, y_columns, missing) or read_exactly(table, x_columns, y_columns, missing)
     return RawData(
         label,
         x,
@@ -55,15 +69,15 @@ def read_csv(path: Path, label: str, features: Names, target: Names, header: boo
     )
 
 
-def _layout(path: Path, header: bool | None) -> Table:
-    separator = _separator(path)
+def _layout(path: Path, header: bool | None, decimal: str) -> Table:
+    separator = _separator(path, decimal)
     line, first = next(rows(path, separator), (0, []))
     if not first:
         raise DataError(f"{path}: the file is empty")
     if header is None:
         header = not any(map(looks_numeric, first))
     if not header:
-        return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False)
+        return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False, decimal)
     names = tuple(name.strip() for name in first)
     if "" in names:
         raise DataError(f"{path}:{line}: column {names.index('') + 1} has no name; give it one")
@@ -72,24 +86,29 @@ def _layout(path: Path, header: bool | None) -> Table:
         one = names.index(name)
         other = names.index(name, one + 1)
         raise DataError(f"{path}:{line}: columns {one + 1} and {other + 1} are both {shown(name)}; rename one")
-    return Table(path, separator, names, True)
+    if decimal == "," and len(names) == 1 and "," in names[0]:
+        raise DataError(
+            f'{path}:{line}: data.decimal is ",", but the cells are separated by commas: save the file with ; or tab '
+            'between them, or set data.decimal: "."'
+        )
+    return Table(path, separator, names, True, decimal)
 
 
-def _separator(path: Path) -> str:
+def _separator(path: Path, decimal: str) -> str:
     """See the module's rule."""
     if path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
     with opened(path) as file:
         sample = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace")
-    widths = {separator: _widths(sample, separator) for separator in "\t;,"}
+    widths = {separator: _widths(sample, separator) for separator in ("\t;" if decimal == "," else "\t;,")}
     even = (separator for separator, found in widths.items() if found[0] > 1 and len(set(found)) == 1)
     splits = (separator for separator, found in widths.items() if found[0] > 1)
-    return next(even, None) or next(splits, ",")
+    return next(even, None) or next(splits, ";" if decimal == "," else ",")
 
 
 def _widths(sample: str, separator: str) -> list[int]:
     """The number of cells in each of the sample's first rows."""
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True)
     widths: list[int] = []
     with suppress(csv.Error):  # an open quote; what was read before it must do
         widths.extend(len(row) for row in itertools.islice(reader, _SAMPLE_ROWS) if row)
@@ -124,8 +143,25 @@ def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
     place = {name: column for column, name in enumerate(table.names)}
     missing = [name for name in wanted if name not in place]
     if missing:
+        _check_header(table, wanted, missing)
         guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
         raise DataError(f"{table.path}: no column {guesses}, named in {key}; it has {listed(table.names)}")
     if not wanted or len(set(wanted)) < len(wanted):
         raise DataError(f"{table.path}: {key} names {'a column twice' if wanted else 'no column'}")
     return [place[name] for name in wanted]
+
+
+def _check_header(table: Table, wanted: Sequence[str], missing: Sequence[str]) -> None:
+    """DataError if the columns are not found for want of the names in line 1, or because there are names in it."""
+    by_number = [re.fullmatch(r"c\d+", name) is not None for name in wanted]
+    if all(map(looks_numeric, table.names)) or not (table.has_header or any(by_number)):
+        header = table.separator.join(wanted) if len(wanted) <= 20 else f"{listed(wanted)}"
+        raise DataError(
+            f"{table.path}:1: holds numbers where the columns' names are expected, to find {listed(missing)} by: "
+            f"put them into a line above the first, such as {header}"
+        )
+    if table.has_header and all(by_number):
+        raise DataError(
+            f"{table.path}:1: holds names, {listed(table.names)}, but the columns are to be found by their numbers, "
+            f"{listed(wanted)}, as in a file without a header: delete line 1, or train with names in line 1"
+        )

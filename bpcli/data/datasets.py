@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.preparation import Preparation, class_indices, fit_scalers, prepare
-from bpcli.data.source import RawData, Source, read
+from bpcli.data.missing import counted, counts_by_column, lacking
+from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.source import Missing, RawData, Source, read, shown
 from bpcli.data.splits import split_rows
 from bpcli.engine.arrays import Array, DType
 from bpcli.errors import DataError
@@ -38,6 +39,8 @@ class DataPlan:
     dtype: DType
     sample_weight: str | None = None
     class_weights: str | Mapping[str, float] | None = None
+    decimal: str = "."
+    missing: Missing = "error"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +49,14 @@ class Part:
 
     raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
     weights: (N, 1), what multiplies each sample's loss; None where all are 1.
+    notes: what became of missing values, where there were some.
     """
 
     x: Array
     y: Array
     raw_targets: Array | None
     weights: Array | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -65,6 +70,29 @@ class Datasets:
     preparation: Preparation
     hashes: Mapping[str, str]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What became of missing values, each note once."""
+        return tuple(dict.fromkeys(note for part in self.parts.values() for note in part.notes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """What is used of a file: without the column of weights, and with `data.missing: drop` complete rows alone.
+
+    weights: (N, 1). rows: the numbers of the file's rows that are there, None for all.
+    """
+
+    raw: RawData
+    weights: Array | None
+    rows: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def part(self, own: Array) -> _Content:
+        """Of these rows alone."""
+        weights = None if self.weights is None else self.weights[own]
+        return _Content(_rows_of(self.raw, own), weights, own if self.rows is None else self.rows[own], self.notes)
+
 
 def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     """Reads and prepares every split.
@@ -74,9 +102,18 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     Raises:
         DataError: a file cannot be used, or the splits do not fit together.
     """
-    raw, weights = _without_weights(
-        read(plan.train, features=_with_weights(plan.features, plan), target=plan.target, header=plan.header), plan
+    content = _content(
+        read(
+            plan.train,
+            features=_with_weights(plan.features, plan),
+            target=plan.target,
+            header=plan.header,
+            missing=plan.missing,
+            decimal=plan.decimal,
+        ),
+        plan,
     )
+    raw = content.raw
     preparation = prepare(raw, task=plan.task, loss_for_classes=plan.loss_for_classes)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
     classes = None
@@ -99,17 +136,18 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
         preparation = dataclasses.replace(preparation, class_weights=class_weights)
     if plan.class_weights is not None and preparation.classes is None:
         raise DataError(f"{raw.source}: data.class_weights is for a classification with one target column")
+    preparation = fit_fill(preparation, raw, rows.train, plan.missing)
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
 
-    parts = {"train": _part(preparation, _rows_of(raw, rows.train), weights, plan.dtype, rows.train)}
+    parts = {"train": _part(preparation, content.part(rows.train), plan, "train")}
     hashes = file_hashes("train", raw.files)
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         if isinstance(source, Source):
-            other, other_weights = _without_weights(read_like(preparation, source, plan, weighted=True), plan)
-            parts[name] = _part(preparation, other, other_weights, plan.dtype)
-            hashes |= file_hashes(name, other.files)
+            other = _content(read_like(preparation, source, plan, weighted=True), plan)
+            parts[name] = _part(preparation, other, plan, name)
+            hashes |= file_hashes(name, other.raw.files)
         elif source is not None:
-            parts[name] = _part(preparation, _rows_of(raw, own_rows), weights, plan.dtype, own_rows)
+            parts[name] = _part(preparation, content.part(own_rows), plan, name)
     return Datasets(parts, preparation, hashes)
 
 
@@ -119,8 +157,7 @@ def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
     Raises:
         DataError: the file cannot be used, or does not fit.
     """
-    raw, weights = _without_weights(read_like(preparation, source, plan, weighted=True), plan)
-    return _part(preparation, raw, weights, plan.dtype)
+    return _part(preparation, _content(read_like(preparation, source, plan, weighted=True), plan), plan)
 
 
 def read_like(
@@ -134,12 +171,17 @@ def read_like(
         DataError: the file cannot be used, or lacks a column.
     """
     names = preparation.feature_names or plan.features
+    target = preparation.target_names or plan.target
+    if preparation.feature_names is not None and not need_target:
+        target = None  # columns that are not named are not looked at
     return read(
         source,
         features=_with_weights(names, plan) if weighted else names,
-        target=preparation.target_names or plan.target,
+        target=target,
         header=plan.header,
         need_target=need_target,
+        missing=plan.missing,
+        decimal=plan.decimal,
     )
 
 
@@ -187,14 +229,38 @@ def _with_weights(features: Names, plan: DataPlan) -> Names:
     """The columns to read for these features: where they are listed, the column of weights besides."""
     if plan.sample_weight is None or features is None:
         return features
-    return (*([features] if isinstance(features, str) else features), plan.sample_weight)
+    names = [features] if isinstance(features, str) else features
+    return tuple(names) if plan.sample_weight in names else (*names, plan.sample_weight)
+
+
+def _content(raw: RawData, plan: DataPlan) -> _Content:
+    """What is used of a file.
+
+    Raises:
+        DataError: no row is complete; a weight is wrong or missing.
+    """
+    raw, weights = _without_weights(raw, plan)
+    if plan.missing != "drop":
+        return _Content(raw, weights)
+    incomplete = lacking(raw.x)
+    for values in (raw.y, weights):
+        if values is not None:
+            incomplete = incomplete | lacking(values)
+    if not incomplete.any():
+        return _Content(raw, weights)
+    counts = counted(counts_by_column(raw, weights, plan.sample_weight or ""), len(incomplete))
+    if incomplete.all():
+        raise DataError(f"{raw.source}: every row has a missing value, so data.missing: drop leaves none ({counts})")
+    note = f"{raw.source}: left out {incomplete.sum()} of {len(incomplete)} rows, for a missing value ({counts})"
+    rows = np.flatnonzero(~incomplete)
+    return dataclasses.replace(_Content(raw, weights).part(rows), notes=(note,))
 
 
 def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | None]:
     """The data without its column of weights, and the weights (N, 1), float64.
 
     Raises:
-        DataError: there is no such column, or a weight is negative.
+        DataError: there is no such column, a weight is negative, or missing where it may not be.
     """
     name = plan.sample_weight
     if name is None:
@@ -209,25 +275,50 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
         raise DataError(
             f"{raw.source}: sample {row + 1} has the weight {weights[row, 0]:g}: weights must be at least 0"
         )
+    if plan.missing != "drop" and lacking(weights).any():
+        raise DataError(
+            f"{raw.source}: sample {int(lacking(weights).argmax()) + 1} has no weight in column {shown(name)}: "
+            "a weight is never filled in: fill it or drop the row, or set data.missing: drop"
+        )
     names = tuple(other for other in raw.feature_names if other != name)
     return dataclasses.replace(raw, x=np.delete(raw.x, column, axis=1), feature_names=names), weights
 
 
-def _part(
-    preparation: Preparation, raw: RawData, weights: Array | None, dtype: DType, rows: Array | None = None
-) -> Part:
-    """A split: `raw` holds its rows alone, `weights` those of the whole file, of which it is `rows` (None: all)."""
+def _part(preparation: Preparation, content: _Content, plan: DataPlan, name: str = "") -> Part:
+    """A split, or with no name a whole file."""
+    raw, rows = content.raw, content.rows
     if len(raw.x) == 0:
         raise DataError(f"{raw.source}: holds no samples")
-    y = preparation.targets(raw, dtype, rows)
+    y = preparation.targets(raw, plan.dtype, rows)
     raw_targets = None
     if preparation.classes is None and raw.y is not None:
         raw_targets = raw.y.astype(np.float64).reshape(len(raw.y), -1)
-    own = weights if weights is None or rows is None else weights[rows]
+    weights = content.weights
     if preparation.class_weights is not None:
         by_class = np.array(preparation.class_weights)[y][:, None]
-        own = by_class if own is None else own * by_class
-    return Part(preparation.inputs(raw, dtype, rows), y, raw_targets, None if own is None else own.astype(dtype))
+        weights = by_class if weights is None else weights * by_class
+    return Part(
+        preparation.inputs(raw, plan.dtype, rows),
+        y,
+        raw_targets,
+        None if weights is None else weights.astype(plan.dtype),
+        content.notes + fill_notes(preparation, raw, plan.missing, name),
+    )
+
+
+def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: str = "") -> tuple[str, ...]:
+    """What is filled in of a part of the data, if anything is."""
+    if preparation.fill is None:
+        return ()
+    counts = counts_by_column(dataclasses.replace(raw, y=None))
+    total = sum(counts.values())
+    if not total:
+        return ()
+    where = f"{raw.source}, {part}" if part else raw.source
+    return (
+        f"{where}: filled in {total} missing value{'' if total == 1 else 's'} with the column's {missing} over the "
+        f"training part ({counted(counts, len(raw.x))})",
+    )
 
 
 def _rows_of(raw: RawData, rows: Array) -> RawData:

@@ -3,7 +3,8 @@
 An npz holds named arrays, x and y by default; others are left alone. An npy holds one array, so data is a
 pair of them. x (N, ...) is bool, integer or float; (N,) is taken as (N, 1). y is the same, (N,) or (N, M),
 where (N, 1) is taken as (N,); or class labels, text (N,), of which `S` is read as UTF-8. Floats must be
-finite. float16 becomes float32, long double float64.
+finite, unless the user allows NaN, or an empty label, for a missing value. float16 becomes float32, long
+double float64.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from bpcli.data.source import Names, RawData, did_you_mean, listed, shown
+from bpcli.data.missing import remedy
+from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
 from bpcli.errors import DataError
 
@@ -31,7 +33,9 @@ _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000  # numpy's own limit; checked here before the header is read, not after
 
 
-def read_npz(path: Path, label: str, features: Names, target: Names, need_target: bool) -> RawData:
+def read_npz(
+    path: Path, label: str, features: Names, target: Names, need_target: bool, missing: Missing = "error"
+) -> RawData:
     """x and y from the npz file's arrays `features` (default x) and `target` (default y).
 
     Raises:
@@ -40,22 +44,23 @@ def read_npz(path: Path, label: str, features: Names, target: Names, need_target
     with _damage_is_a_data_error(path), zipfile.ZipFile(path) as archive:
         members = _members(archive, path)
         x_name, y_name = _one_name(features, "x", path), _one_name(target, "y", path)
-        x = _as_x(_member(archive, members, x_name, path), f'{path}: array "{x_name}"')
+        x = _as_x(_member(archive, members, x_name, path), f'{path}: array "{x_name}"', missing)
         y = None
         if need_target or y_name in members:
-            y = _as_y(_member(archive, members, y_name, path), f'{path}: array "{y_name}"')
+            y_missing: Missing = missing if need_target else "drop"
+            y = _as_y(_member(archive, members, y_name, path), f'{path}: array "{y_name}"', y_missing)
     refuse_other_length(x, y, label)
     return RawData(label, x, y, None, None, (path,))
 
 
-def read_npy(x_path: Path, y_path: Path | None, label: str) -> RawData:
+def read_npy(x_path: Path, y_path: Path | None, label: str, missing: Missing = "error") -> RawData:
     """x and, if there is a y_path, y, each from an npy file of its own.
 
     Raises:
         DataError: a file is not a sound npy file, is of a wrong kind or size, or holds NaN.
     """
-    x = _as_x(_npy(x_path), str(x_path))
-    y = None if y_path is None else _as_y(_npy(y_path), str(y_path))
+    x = _as_x(_npy(x_path), str(x_path), missing)
+    y = None if y_path is None else _as_y(_npy(y_path), str(y_path), missing)
     refuse_other_length(x, y, label)
     return RawData(label, x, y, None, None, (x_path,) if y_path is None else (x_path, y_path))
 
@@ -155,35 +160,38 @@ def _header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dty
     return shape, bool(fortran_order), dtype, len(start) + len(head)
 
 
-def _as_x(array: Array, what: str) -> Array:
+def _as_x(array: Array, what: str, missing: Missing) -> Array:
     if array.dtype.kind in "SU":
         raise DataError(f"{what}: holds text; x must hold numbers")
     if array.ndim == 0:
         raise DataError(f"{what}: is a single number; expected one row for each sample, shape (N, D)")
-    return _numbers(array.reshape(-1, 1) if array.ndim == 1 else array, what)
+    advice = None if missing != "error" else remedy(missing, is_target=False)
+    return _numbers(array.reshape(-1, 1) if array.ndim == 1 else array, what, advice)
 
 
-def _as_y(array: Array, what: str) -> Array:
+def _as_y(array: Array, what: str, missing: Missing) -> Array:
     if array.ndim not in (1, 2):
         raise DataError(f"{what}: has shape {array.shape}; expected (N,) or (N, M)")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    return _numbers(array, what) if array.dtype.kind not in "SU" else _labels(array, what)
+    advice = None if missing == "drop" else remedy(missing, is_target=True)
+    return _numbers(array, what, advice) if array.dtype.kind not in "SU" else _labels(array, what, advice)
 
 
-def _numbers(array: Array, what: str) -> Array:
+def _numbers(array: Array, what: str, advice: str | None) -> Array:
+    """advice: what to do about NaN; None where it may stand for a missing value."""
     if array.dtype.kind == "b" and array.view(np.uint8).max() > 1:
         raise DataError(f"{what}: a bool is neither 0 nor 1; the file is damaged")
-    refuse_not_finite(array, what)
+    refuse_not_finite(array, what, advice)
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if array.dtype.itemsize > 8:
         array = array.astype(np.float64)
-        refuse_not_finite(array, what)  # a long double may be too large for a float64
+        refuse_not_finite(array, what, advice)  # a long double may be too large for a float64
     return array
 
 
-def _labels(array: Array, what: str) -> Array:
+def _labels(array: Array, what: str, advice: str | None) -> Array:
     if array.ndim == 2:
         raise DataError(f"{what}: text of shape {array.shape}; labels must be one column, shape (N,)")
     if array.dtype.kind == "S":
@@ -195,6 +203,8 @@ def _labels(array: Array, what: str) -> Array:
     if codes.max() > 0x10FFFF or ((codes >= 0xD800) & (codes <= 0xDFFF)).any():
         raise DataError(f"{what}: a label holds what is no character; the file is damaged")
     empty = np.flatnonzero(array == "")
-    if len(empty):
-        raise DataError(f"{what}: row {empty[0]} (from 0) has no label; fill it or drop the row")
+    if len(empty) and advice is not None:
+        raise DataError(
+            f"{what}: row {empty[0]} (from 0) has no label; {advice} (missing: {len(empty)} of {len(array)} labels)"
+        )
     return array

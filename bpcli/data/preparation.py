@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data import scaling
+from bpcli.data import missing, scaling
 from bpcli.data.scaling import Scaler
 from bpcli.data.source import RawData
 from bpcli.engine.arrays import Array, DType, Shape
@@ -28,6 +28,7 @@ class Preparation:
     several target columns, each of which is a yes-or-no of its own (0 or 1).
     in_shape: of one raw sample. byte_input: samples are bytes, scaled to 0..1. target_width: target columns.
     class_weights: what multiplies the loss of each class's samples; None where all are 1.
+    fill: (D,), what each column of the inputs has in place of a missing value, before scaling; None: nothing.
     """
 
     task: Task
@@ -40,6 +41,7 @@ class Preparation:
     class_weights: tuple[float, ...] | None = None
     x_scaler: Scaler | None = None
     y_scaler: Scaler | None = None
+    fill: npt.NDArray[np.float64] | None = None
 
     @property
     def several_yes_or_no(self) -> bool:
@@ -62,8 +64,12 @@ class Preparation:
             raw = dataclasses.replace(raw, x=_as_bytes(raw))
             if self.x_scaler is None:
                 return raw.x
-        x = as_floats(raw.x, bytes_to_unit=self.byte_input)
+        x = self.filled(as_floats(raw.x, bytes_to_unit=self.byte_input))
         return _cast(self.x_scaler.apply(x) if self.x_scaler else x, dtype, raw, rows, self.feature_names)
+
+    def filled(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Inputs (N, *in_shape) with what stands for missing ones filled in."""
+        return x if self.fill is None else missing.filled(x, self.fill)
 
     def targets(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array:
         """Class indices (N,) int64, or floats (N, M), scaled. rows: as for `inputs`.
@@ -74,7 +80,7 @@ class Preparation:
         if raw.y is None:
             raise DataError(f"{raw.source}: has no target column")
         if self.classes is not None:
-            return class_indices(raw.y, self.classes, raw.source)
+            return class_indices(raw.y, self.classes, raw.source, rows)
         y = _columns(raw.y, raw.source)
         if y.shape[1] != self.target_width:
             raise DataError(f"{raw.source}: has {y.shape[1]} target columns, the training data has {self.target_width}")
@@ -145,10 +151,31 @@ def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: 
     """The preparation with scalers fitted on these rows: for inputs, and for the targets of a regression."""
     x_scaler = y_scaler = None
     if x_kind != "none":
-        x_scaler = scaling.fit(x_kind, as_floats(raw.x[rows], bytes_to_unit=preparation.byte_input))
+        x = as_floats(raw.x[rows], bytes_to_unit=preparation.byte_input)
+        x_scaler = scaling.fit(x_kind, preparation.filled(x))
     if y_kind != "none" and preparation.task == "regression" and raw.y is not None:
         y_scaler = scaling.fit(y_kind, _columns(raw.y[rows], raw.source))
     return dataclasses.replace(preparation, x_scaler=x_scaler, y_scaler=y_scaler)
+
+
+def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> Preparation:
+    """The preparation with what stands for missing inputs fitted on these rows, for the kinds `mean` and `median`.
+
+    Bytes cannot be missing.
+
+    Raises:
+        DataError: a column has no value in these rows; an image lacks a value.
+    """
+    if kind not in ("mean", "median") or preparation.byte_input:
+        return preparation
+    if raw.x.ndim != 2:
+        lacking = missing.lacking(raw.x)
+        if lacking.any():
+            raise _missing_value(raw.source, f"sample {int(lacking.argmax()) + 1}", "", can_be_filled=False)
+        return preparation
+    names = missing.column_names(raw.feature_names, raw.x.shape[1])
+    fill = missing.fit_fill(kind, as_floats(raw.x[rows]), names, raw.source)
+    return dataclasses.replace(preparation, fill=fill)
 
 
 def as_floats(x: Array, *, bytes_to_unit: bool = False) -> npt.NDArray[np.float64]:
@@ -176,8 +203,10 @@ def label_texts(labels: Labels) -> list[str]:
     return [str(int(label)) if float(label).is_integer() else repr(float(label)) for label in labels.ravel()]
 
 
-def class_indices(y: Labels, classes: tuple[str, ...], source: str) -> npt.NDArray[np.int64]:
+def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array | None = None) -> npt.NDArray[np.int64]:
     """The index of each label in `classes`, (N,).
+
+    rows: the rows of the file that these are, for messages; None for all.
 
     Raises:
         DataError: a label that is none of them; names the first row that has it.
@@ -190,7 +219,7 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str) -> npt.NDArr
         row = int((found < 0).argmax())
         label = label_texts(y.reshape(len(y))[row : row + 1])[0]
         raise DataError(
-            f"{source}: sample {row + 1} has the class {label!r}, which the training data does not have "
+            f"{source}: sample {_number(row, rows)} has the class {label!r}, which the training data does not have "
             f"(it has {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''})"
         )
     return found
@@ -237,11 +266,22 @@ def _cast(
     if not np.isfinite(out).all():
         index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
         column = f' in column "{names[index[1]]}"' if names and len(index) == 2 else ""
+        if np.isnan(x[index]):
+            sample = f"sample {_number(index[0], rows)}"
+            raise _missing_value(raw.source, sample, column, can_be_filled=len(index) == 2)
         raise DataError(
             f"{raw.source}: sample {_number(index[0], rows)} holds {x[index]:g}{column}, "
             f"too large for {dtype}: set dtype: float64"
         )
     return out
+
+
+def _missing_value(source: str, sample: str, column: str, *, can_be_filled: bool) -> DataError:
+    if can_be_filled:
+        fix = "fill it; a network that is trained with data.missing: mean or median does so itself"
+    else:
+        fix = "an image is not filled in; leave it out, as data.missing: drop does"
+    return DataError(f"{source}: {sample} has a missing value{column}: {fix}")
 
 
 def _number(row: int, rows: Array | None) -> int:

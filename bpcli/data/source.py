@@ -19,6 +19,7 @@ from bpcli.errors import DataError
 
 Kind = Literal["csv", "npz", "npy", "idx"]
 Names = Sequence[str] | str | None
+Missing = Literal["error", "drop", "mean", "median"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
@@ -41,6 +42,8 @@ class RawData:
     x: (N, *shape), C-contiguous and in native byte order. CSV: float64 (N, D); npz and npy: as stored
         (floats, integers, bool); IDX images: uint8 (N, H, W).
     y: (N,) or (N, M) numbers, or (N,) text labels of dtype `U`; None where none was asked for or found.
+
+    A missing number is NaN, a missing label an empty text: only where the user allows it.
     """
 
     source: str  # the path as the user wrote it
@@ -58,6 +61,8 @@ def read(
     target: Names = None,
     header: bool | None = None,
     need_target: bool = True,
+    missing: Missing = "error",
+    decimal: str = ".",
 ) -> RawData:
     """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
 
@@ -66,6 +71,8 @@ def read(
         features. npy and IDX files have no names.
     header: CSV only; whether line 1 names the columns. None: it does if no cell of it reads as a number.
     need_target: if False (prediction), y may be absent and is then None.
+    missing: `error` refuses missing values; `drop` reads them all, `mean` and `median` those of x.
+    decimal: CSV only; the decimal mark, a point or a comma.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
@@ -87,11 +94,20 @@ def read(
             _ask_for_y(source, label, kind, need_target)
         match kind:
             case "csv":
-                return csv_file.read_csv(source.x, label, features, target, header, need_target)
+                return csv_file.read_csv(
+                    source.x,
+                    label,
+                    features,
+                    target,
+                    header=header,
+                    need_target=need_target,
+                    missing=missing,
+                    decimal=decimal,
+                )
             case "npz":
-                return npz_file.read_npz(source.x, label, features, target, need_target)
+                return npz_file.read_npz(source.x, label, features, target, need_target, missing)
             case "npy":
-                return npz_file.read_npy(source.x, source.y, label)
+                return npz_file.read_npy(source.x, source.y, label, missing)
             case "idx":
                 return idx_file.read_idx(source.x, source.y, label)
     except OSError as error:

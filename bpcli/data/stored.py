@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
+from bpcli.data.missing import counted
 from bpcli.data.source import GZIP_MAGIC
 from bpcli.errors import DataError
 
@@ -91,18 +92,32 @@ def filled(stream: Stream, dtype: np.dtype[Any], count: int, what: str) -> np.nd
     return values
 
 
-def refuse_not_finite(values: np.ndarray[Any, Any], what: str) -> None:
-    """DataError naming the first NaN or infinity in `values` (N, ...): its row and its index in the row."""
+def refuse_not_finite(values: np.ndarray[Any, Any], what: str, advice: str | None = "fill it or drop the row") -> None:
+    """DataError naming the first NaN or infinity in `values` (N, ...): its row and its index in the row.
+
+    advice: what to do about NaN, of which all are counted then; None lets it pass.
+    """
     if values.dtype.kind != "f":
         return
     rows = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values), rows):  # in parts, so that the mask stays small
-        finite = np.isfinite(values[start : start + rows])
-        if not finite.all():
-            row, *index = map(int, np.argwhere(~finite)[0])
+        part = values[start : start + rows]
+        wrong = ~np.isfinite(part) if advice is not None else np.isinf(part)
+        if wrong.any():
+            row, *index = map(int, np.argwhere(wrong)[0])
             value = values[(start + row, *index)]
             place = f"row {start + row}" + (f", index {index}" if index else "")
-            raise DataError(f"{what}: {place} (from 0): got {value}, expected a finite number; fill it or drop the row")
+            fix = advice if np.isnan(value) else "fill it or drop the row"
+            counts = f" ({_nan_counts(values, rows)})" if np.isnan(value) else ""
+            raise DataError(f"{what}: {place} (from 0): got {value}, expected a finite number; {fix}{counts}")
+
+
+def _nan_counts(values: np.ndarray[Any, Any], rows: int) -> str:
+    """How many NaN there are, for (N, D) in each column; looked at in parts of so many rows."""
+    count = sum(np.isnan(values[start : start + rows]).sum(axis=0) for start in range(0, len(values), rows))
+    if values.ndim != 2:
+        return f"missing: {np.sum(count)} of {values.size} numbers"
+    return counted({f"column {column}": int(n) for column, n in enumerate(np.atleast_1d(count))}, len(values))
 
 
 def refuse_other_length(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any] | None, label: str) -> None:

@@ -120,8 +120,9 @@ class LayerSpec(Protocol):
 class Loss(Protocol):
     """L = sum over the batch of scale * (one sample's loss).
 
-    A loss may also have `for_classes: ClassVar[bool]`, True if it has no meaning but for a classification, and
-    `boundary: ClassVar[float]`, where a single output turns from the first class to the second, if that is not 0.5.
+    A loss may also have `for_classes: ClassVar[bool]`, True if it has no meaning but for a classification,
+    `for_numbers: ClassVar[bool]`, the same for a regression, and `boundary: ClassVar[float]`, where a
+    single output turns from the first class to the second, if that is not 0.5.
     """
 
     @property

@@ -135,6 +135,8 @@ def save_checkpoint(
     for name, scaler in (("x_scaler", preparation.x_scaler), ("y_scaler", preparation.y_scaler)):
         if scaler is not None:
             arrays |= {f"{name}/shift": scaler.shift, f"{name}/scale": scaler.scale}
+    if preparation.fill is not None:
+        arrays["fill/values"] = preparation.fill
     meta = {
         "format": FORMAT,
         "config": config,
@@ -204,7 +206,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:
             raise ValueError("the digest of an array is another")
         return _checkpoint(path, meta, members)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, OSError) as error:
         raise RunError(f"{path}: damaged, or not a checkpoint of bpcli: {error}") from error
 
 
@@ -228,6 +230,7 @@ def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> C
     for name in ("x_scaler", "y_scaler"):
         if scaler := _folder(arrays, name):
             fields[name] = Scaler(**scaler)
+    fields["fill"] = arrays.get("fill/values")
     return Checkpoint(
         path=path,
         config=meta["config"],

@@ -11,7 +11,8 @@ from bpcli.trained import Prediction
 def predictions_csv(prediction: Prediction) -> str:
     """A header and a row for each sample: the label and the classes' probabilities, or the values.
 
-    Numbers are written in full, so that they read back as the same float64.
+    Numbers are written in full, so that they read back as the same float64. A sample without a prediction has a row of
+    empty cells.
     """
     labels = prediction.labels
     names: tuple[str, ...] = ()
@@ -22,7 +23,11 @@ def predictions_csv(prediction: Prediction) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*names, *prediction.columns])
+    missing = prediction.missing.tolist()
     for k, values in enumerate(prediction.values.tolist()):
+        if missing[k]:
+            writer.writerow([""] * (len(names) + len(values)))
+            continue
         said = [] if labels is None else list(labels[k]) if labels.ndim == 2 else [labels[k]]
         writer.writerow([*said, *map(repr, values)])
     return out.getvalue()

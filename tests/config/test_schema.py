@@ -295,6 +295,8 @@ data:
   val: null
   test: null
   features: null
+  decimal: "."
+  missing: error
   task: auto
   stratify: true
   split: shuffled
@@ -378,6 +380,8 @@ DOCUMENTED_VALUES: list[tuple[KeyPath, Any]] = [
     *((("dtype",), value) for value in ("float32", "float64")),
     *((("data", "task"), value) for value in ("auto", "classification", "regression")),
     *((("data", "split"), value) for value in ("shuffled", "in_order")),
+    *((("data", "decimal"), value) for value in (".", ",")),
+    *((("data", "missing"), value) for value in ("error", "drop", "mean", "median")),
     *((("data", "scale"), value) for value in ("none", "standard", "minmax", {"x": "minmax", "y": "standard"})),
     *((("data", name), value) for name in ("val", "test") for value in (None, 0.2, "v.csv", {"x": "x.npy", "y": "y"})),
     (("data", "train"), {"x": "train-images-idx3-ubyte.gz", "y": "train-labels-idx1-ubyte.gz"}),

@@ -76,7 +76,7 @@ def test_tsv_is_split_at_tabs_alone(write):
 
 
 def test_semicolon_goes_before_comma(write):
-    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "1,5".*decimal comma\? write 1.5'):
+    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "1,5".*decimal comma\? set data.decimal'):
         read(write(b"1,5;2,5\n2,5;3,5\n"))
 
 
@@ -121,9 +121,119 @@ def test_several_targets_make_a_table(write):
 
 
 def test_text_target_is_labels_as_written(write):
-    data = read(write('a,y\n1, rot\n2,"grün, hell"\n3,7\n'.encode()))
-    assert data.y.tolist() == [" rot", "grün, hell", "7"]
+    data = read(write('a,y\n1,rot\n2,"grün, hell"\n3,7\n'.encode()))
+    assert data.y.tolist() == ["rot", "grün, hell", "7"]
     assert data.y.dtype.kind == "U"
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [(" rot", "rot"), ("rot ", "rot"), ("\u00a0rot\u00a0", "rot"), ('" rot "', " rot "), (' "rot, hell"', "rot, hell")],
+)
+def test_blanks_around_a_label_do_not_count_but_in_quotes(write, cell, label):
+    data = read(write(f'a,y,b\n"1",{cell},2\n3,gelb,4\n'.encode()), target="y")
+    assert data.y.tolist() == [label, "gelb"]
+
+
+def test_blanks_do_not_make_two_classes(write):
+    data = read(write(b"a,y\n1, setosa\n2,setosa\n3,setosa\t\n"))
+    assert set(data.y.tolist()) == {"setosa"}
+
+
+def test_line_of_empty_quotes_is_no_blank_line(write):
+    with pytest.raises(DataError, match=r'data.csv:2: column "a": missing value'):
+        read(write(b'a\n""\n1\n'), features="a", need_target=False)
+
+
+# --- decimal commas ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_the_config_says_so(write, separator, line_end):
+    lines = ["a;b;y", "1,5;2;-,5", "+3,25e1; 4 ;0,125"]
+    data = read(write(line_end.join(lines).replace(";", separator).encode()), decimal=",")
+    np.testing.assert_array_equal(data.x, [[1.5, 2], [32.5, 4]])
+    np.testing.assert_array_equal(data.y, [-0.5, 0.125])
+
+
+def test_decimal_commas_beside_text_labels(write):
+    data = read(write(b"a;y\n1,5;rot, 1.0\n2;gelb\n"), decimal=",")
+    assert (data.x.tolist(), data.y.tolist()) == ([[1.5], [2]], ["rot, 1.0", "gelb"])
+
+
+def test_without_a_header_decimal_commas_separate_nothing(write):
+    np.testing.assert_array_equal(read(write(b"1,5;2,5\n3,5;4\n"), decimal=",").x, [[1.5], [3.5]])
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "advice"),
+    [
+        ("1.5", ",", 'data.decimal is ",": write 1,5'),
+        ("1.234,5", ",", "thousands separators are not read"),
+        ("1.234", ",", 'data.decimal is ",": write 1,234; thousands separators are not read'),
+        ("1.234.567", ",", "thousands separators are not read"),
+        ("1,234,567", ",", "thousands separators are not read"),
+        ("1 234,5", ",", "thousands separators are not read"),
+        ("1,234.5", ".", "thousands separators are not read"),
+        ("1,234", ".", 'decimal comma? set data.decimal: ",", or write 1.234; thousands separators are not read'),
+        ("1'234.5", ".", "thousands separators are not read"),
+    ],
+)
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_number_written_otherwise_is_refused(write, cell, decimal, advice, column):
+    one = "1,5" if decimal == "," else "1.5"
+    row = f"{cell};{one}" if column == "a" else f"{one};{cell}"
+    with pytest.raises(DataError) as caught:
+        read(write(f"a;y\n{one};{one}\n{row}\n".encode()), decimal=decimal)
+    assert str(caught.value).startswith(f'data.csv:3: column "{column}": got "{cell}", expected a number ({advice}')
+
+
+def test_a_table_separated_by_commas_has_no_decimal_commas(write):
+    with pytest.raises(DataError, match=r'data.csv:1: data.decimal is ",", but the cells are separated by commas'):
+        read(write(PLAIN), decimal=",")
+
+
+def test_decimal_comma_in_a_table_separated_by_commas_is_not_answered_with_the_key(write):
+    with pytest.raises(DataError, match=r"decimal comma\? write 1.5\)"):
+        read(write(b'a,y\n"1,5",2\n'))
+
+
+# --- text and headers in the wrong place ------------------------------------------------------------------------------
+
+
+def test_text_column_is_answered_with_a_line_to_paste(write):
+    content = b"id,a,sex,b c,true,y\n1,2,m,3,4,5\n2,,f,1,1,1\n3,1,,2,2,2\n4,1,f,2,2,2\n"
+    with pytest.raises(DataError) as caught:
+        read(write(content))
+    assert 'column "sex" holds text, such as "m"' in str(caught.value)
+    assert '`features: [id, a, "b c", "true"]`' in str(caught.value)
+
+
+def test_mostly_empty_text_column_is_known_as_one(write):
+    with pytest.raises(DataError, match=r"holds text.*features: \[a\]"):
+        read(write(b"a,cabin,y\n1,,0\n2,C85,1\n3,,1\n4,,1\n5,E4,0\n"))
+
+
+def test_line_to_paste_is_left_out_where_it_would_be_long(write):
+    names = ",".join(f"n{i}" for i in range(30))
+    row = "1," * 30
+    with pytest.raises(DataError, match=r"holds text") as caught:
+        read(write(f"{names},kind,y\n{row}m,1\n{row}f,2\n".encode()))
+    assert "features: [" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", [None, True])
+def test_file_without_the_header_that_columns_are_found_by(write, header):
+    with pytest.raises(DataError) as caught:
+        read(write(b"1;2\n3;4\n"), features=["width", "height"], header=header, need_target=False)
+    assert str(caught.value).startswith("data.csv:1: holds numbers where the columns' names are expected")
+    assert str(caught.value).endswith("such as width;height")
+
+
+def test_header_where_columns_are_found_by_number(write):
+    with pytest.raises(DataError, match=r'data.csv:1: holds names, "a", "b", .* delete line 1'):
+        read(write(b"a,b\n3,4\n"), features=["c1", "c2"], need_target=False)
 
 
 def test_other_columns_may_hold_anything(write):
@@ -164,17 +274,17 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
         (b"a,y\n1,2\n1_000,4\n", 'data.csv:3: column "a": got "1_000", expected a number (write 1000)'),
         (
             b"a;y\n1;2\n1,5;4\n",
-            'data.csv:3: column "a": got "1,5", expected a number (decimal comma? write 1.5)',
+            'data.csv:3: column "a": got "1,5", expected a number (decimal comma? set data.decimal: ",", or write 1.5)',
         ),
         (
             b"a;y\n1;2\n3;1,5\n",
-            'data.csv:3: column "y": got "1,5", expected a number (decimal comma? write 1.5)',
+            'data.csv:3: column "y": got "1,5", expected a number (decimal comma? set data.decimal: ",", or write 1.5)',
         ),
         (b"a,y\n1,2\n0x10,4\n", 'data.csv:3: column "a": got "0x10", expected a number'),
         (b"a,y\n1,2\n#3,4\n", 'data.csv:3: column "a": got "#3", expected a number (leave the column out'),
         (
             b"a,y\n1,2\n3,NA\n",
-            'data.csv:3: column "y": got "NA", expected a number (fill it or drop the row)',
+            'data.csv:3: column "y": got "NA", expected a number; fill it or drop the row, or set data.missing: drop (',
         ),
         (b"a,y\n1,2\n3,4#\n#5,6\n", 'data.csv:4: column "a": got "#5"'),
         (
@@ -190,7 +300,7 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
             "data.csv:3: not UTF-8 (byte 0xfc, as in Latin-1); save the file as",
         ),
         ("ä,y\n1,2\n".encode("utf-16"), "data.csv:1: "),
-        (b"a,y\n1,rot\n2,\n", 'data.csv:3: column "y": the label is missing'),
+        (b"a,y\n1,rot\n2,\n", 'data.csv:3: column "y": missing value; fill it or drop the row, or set data.missing'),
         (b"a,y\n1,rot\n2," + b"x" * 201, 'data.csv:3: column "y": a label of 201 characters'),
         (b'a,y\n1,"x\ny"\n,z\n', 'data.csv:4: column "a": missing value'),
         (b"a\n1\n2\n", 'data.csv: has only the column "a"; no feature is left beside the target'),

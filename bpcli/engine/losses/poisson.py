@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Poisson:
     log_input: bool = True
     eps: Annotated[float, MoreThan(0)] = 1e-8
     reduction: Literal["mean", "sum"] = "mean"
+
+    for_numbers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_fields(self)

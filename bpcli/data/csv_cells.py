@@ -1,0 +1,69 @@
+"""What one cell of a CSV file says: a number, that there is none, or text.
+
+A number is what Python's float() reads, surrounding blanks allowed, but finite and without underscores; with
+a decimal comma the same with `,` in place of `.`, and no point in it. Thousands separators are never read.
+
+A missing number is an empty cell, or one of the words in MISSING, in capitals or not. Among text labels most
+of these words may be names of classes, so that only those of MISSING_LABELS stand for a missing one, and
+only where the user has said what is to become of it. Infinity is never a missing value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none", "missing", "?", "-", "."})
+MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan"})
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}([.,' \u00a0\u202f\u2019])\d{3}(\1\d{3})*((?!\1)[.,]\d*)?\s*")
+
+
+def number(cell: str, decimal: str = ".") -> float | None:
+    """The number a cell holds, with this decimal mark, or None."""
+    if decimal == ",":
+        if "." in cell:
+            return None
+        cell = cell.replace(",", ".")
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in cell else None
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell where a number belongs says that there is none."""
+    return cell.strip().lower() in MISSING
+
+
+def is_missing_label(cell: str) -> bool:
+    """The same among text labels."""
+    return cell.strip().lower() in MISSING_LABELS
+
+
+def looks_numeric(cell: str) -> bool:
+    """Whether a cell is a number, or a way of writing one that may not be taken: `nan`, `inf`, `1_000`, `1,5`."""
+    try:
+        float(cell)
+    except ValueError:
+        return bool(_DECIMAL_COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell))
+    return True
+
+
+def how_to_write(cell: str, decimal: str, *, comma_is_free: bool) -> str:
+    """What to do about a cell that looks numeric and is not taken; empty if there is nothing to say.
+
+    comma_is_free: commas do not separate the cells.
+    """
+    plain, advice = cell.strip(), []
+    if "_" in cell and looks_numeric(cell):
+        advice.append(f"write {plain.replace('_', '')}")
+    elif decimal == "." and _DECIMAL_COMMA.fullmatch(cell):
+        by_key = 'set data.decimal: ",", or ' if comma_is_free else ""
+        advice.append(f"decimal comma? {by_key}write {plain.replace(',', '.')}")
+    elif decimal == "," and number(cell) is not None:
+        advice.append(f'data.decimal is ",": write {plain.replace(".", ",")}')
+    if _THOUSANDS.fullmatch(cell):
+        advice.append("thousands separators are not read, leave them out")
+    return "; ".join(advice)

@@ -1,0 +1,106 @@
+"""What is said of a cell that cannot be taken: its line and column, what it holds, and what to do about it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpcli.data.csv_cells import how_to_write, is_missing, looks_numeric, number
+from bpcli.data.csv_lines import Table
+from bpcli.data.missing import counted, remedy
+from bpcli.data.source import Missing, shown
+from bpcli.errors import DataError
+
+Gap = tuple[int, int, str]
+"""Where a value is missing: line, column, and the cell as it is written."""
+
+_MOST_LISTED = 20
+_PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+
+
+def cell_fault(table: Table, line: int, column: int, cell: str, advice: str = "") -> DataError:
+    """The error for a cell that should hold a number."""
+    advice = how_to_write(cell, table.decimal, comma_is_free=table.separator != ",") or advice
+    if looks_numeric(cell):
+        advice = advice or "fill it or drop the row"
+    shown_advice = f" ({advice})" if advice else ""
+    return DataError(f"{_place(table, line, column)}: got {shown(cell)}, expected a number{shown_advice}")
+
+
+def missing_fault(
+    table: Table, gap: Gap, counts: dict[int, int], rows: int, missing: Missing, *, is_target: bool
+) -> DataError:
+    """The error for the first missing value that is not allowed. counts: of missing values, by column."""
+    line, column, cell = gap
+    what = f"got {shown(cell)}, expected a number" if cell.strip() else "missing value"
+    named = {shown(table.names[column]): count for column, count in counts.items()}
+    return DataError(
+        f"{_place(table, line, column)}: {what}; {remedy(missing, is_target=is_target)} ({counted(named, rows)})"
+    )
+
+
+def _place(table: Table, line: int, column: int) -> str:
+    return f"{table.path}:{line}: column {shown(table.names[column])}"
+
+
+def feature_fault(
+    table: Table,
+    numbered: Iterator[tuple[int, list[str]]],
+    line: int,
+    row: list[str],
+    x_columns: Sequence[int],
+    numbers: np.ndarray[Any, Any],
+) -> DataError:
+    """The error for a row's first wrong feature; reads on to judge the columns.
+
+    numbers: (D,), how many of them each feature has in the rows before.
+    """
+    column = next(column for column in x_columns if _is_text(row[column], table.decimal))
+    advice = "leave the column out with data.features"
+    if line == 1:
+        advice += "; or, if line 1 holds the columns' names, set data.header: true"
+    fault = cell_fault(table, line, column, row[column], advice)
+    if looks_numeric(row[column]):
+        return fault
+    texts = np.zeros_like(numbers)
+    try:
+        for _, other in itertools.chain([(line, row)], numbered):
+            cells = [other[column] for column in x_columns]
+            texts += [_is_text(cell, table.decimal) for cell in cells]
+            numbers += [number(cell, table.decimal) is not None for cell in cells]
+    except DataError:
+        return fault  # a later line is broken as well; one fault at a time
+    of_text = texts > numbers
+    wrong = x_columns.index(column)
+    if not of_text[wrong] or texts[wrong] == 1:
+        return fault
+    numeric = [table.names[column] for column, is_text in zip(x_columns, of_text, strict=True) if not is_text]
+    if 0 < len(numeric) <= _MOST_LISTED:
+        advice = advice.replace("data.features", f"data.features, as in `features: {_yaml_list(numeric)}`")
+    return DataError(
+        f"{_place(table, line, column)} holds text, such as {shown(row[column])}, expected numbers ({advice})"
+    )
+
+
+def label_fault(table: Table, line: int, column: int, cell: str, longest: int) -> DataError:
+    """The error for a label of more than `longest` characters."""
+    return DataError(
+        f"{_place(table, line, column)}: a label of {len(cell)} characters; "
+        f"at most {longest} are taken for a class's name"
+    )
+
+
+def _is_text(cell: str, decimal: str) -> bool:
+    return number(cell, decimal) is None and not is_missing(cell)
+
+
+def _yaml_list(names: Sequence[str]) -> str:
+    """Names as a list that can be pasted into a config."""
+    plain = (bool(_PLAIN_NAME.fullmatch(name)) and name.lower() not in ("true", "false", "null") for name in names)
+    quoted = (name if is_plain else json.dumps(name) for name, is_plain in zip(names, plain, strict=True))
+    return f"[{', '.join(quoted)}]"

@@ -1,0 +1,107 @@
+"""What becomes of missing values: the user's word, `data.missing`.
+
+Readers give NaN for a missing number and an empty text for a missing label, where the word allows it:
+
+error: a missing value is an error.
+drop: a sample with a missing input, target or weight is left out.
+mean, median: a missing input is filled in with its column's mean or median over the training part. Targets and
+    weights are never filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bpcli.data.source import Missing, RawData, shown
+from bpcli.errors import DataError
+
+Array = np.ndarray[Any, Any]
+Floats = npt.NDArray[np.float64]
+
+
+def remedy(missing: Missing, *, is_target: bool) -> str:
+    """What to do about a missing value that `missing` does not allow."""
+    if missing != "error":
+        return "a target is never filled in: fill it or drop the row, or set data.missing: drop"
+    return f"fill it or drop the row, or set data.missing: {'drop' if is_target else 'drop | mean | median'}"
+
+
+def counted(counts: Mapping[str, int], rows: int) -> str:
+    """How many of the rows lack a value in which column; at most 20 columns are named, those with most gaps."""
+    gaps = {name: count for name, count in counts.items() if count}
+    most = sorted(gaps, key=lambda name: -gaps[name])[:20]
+    named = ", ".join(f"{gaps[name]} in {name}" for name in gaps if name in most)
+    more = f" and others in {len(gaps) - 20} more columns" if len(gaps) > 20 else ""
+    return f"missing in {rows} rows: {named}{more}"
+
+
+def column_names(names: tuple[str, ...] | None, width: int) -> tuple[str, ...]:
+    """The columns as messages name them: by name, or where there are none by number, from 0."""
+    return tuple(map(shown, names)) if names else tuple(f"column {column}" for column in range(width))
+
+
+def gaps_in(values: Array) -> npt.NDArray[np.bool_]:
+    """Where a value is missing, a bool array of the same shape."""
+    gaps = np.zeros(values.shape, bool)
+    if values.dtype.kind == "U":
+        np.equal(values, "", out=gaps)
+    elif values.dtype.kind == "f":
+        np.isnan(values, out=gaps)
+    return gaps
+
+
+def lacking(values: Array) -> npt.NDArray[np.bool_]:
+    """Which samples of values (N, ...) have a missing value: (N,)."""
+    return np.asarray(gaps_in(values).reshape(len(values), -1).any(axis=1))
+
+
+def counts_by_column(raw: RawData, weights: Array | None = None, weight_name: str = "") -> dict[str, int]:
+    """How many values are missing, by the columns' names as messages give them."""
+    counts = _counts(raw.x, raw.feature_names, "inputs")
+    if raw.y is not None:
+        counts |= _counts(raw.y, raw.target_names, "targets")
+    if weights is not None:
+        counts |= _counts(weights, (weight_name,), "")
+    return counts
+
+
+def _counts(values: Array, names: tuple[str, ...] | None, whole: str) -> dict[str, int]:
+    """Counts by column; where columns have no names, all of them under `whole`."""
+    gaps = gaps_in(values)
+    if names is None:
+        return {whole: int(gaps.sum())}
+    return dict(zip(map(shown, names), gaps.reshape(len(gaps), -1).sum(axis=0).tolist(), strict=True))
+
+
+def fit_fill(kind: str, x: Floats, names: tuple[str, ...], source: str) -> Floats:
+    """Each column's mean or median over the values that there are: x (N, D) -> (D,).
+
+    Raises:
+        DataError: a column has none.
+    """
+    there = ~np.isnan(x)
+    count = there.sum(axis=0)
+    if not count.all():
+        name = names[int((count == 0).argmax())]
+        raise DataError(
+            f"{source}: {name} has no value at all in the training part, so there is no {kind} to fill in: "
+            "leave the column out with data.features"
+        )
+    if kind == "median":
+        ordered = np.sort(x, axis=0)  # NaN goes to the end
+        columns = np.arange(x.shape[1])
+        low, high = ordered[(count - 1) // 2, columns], ordered[count // 2, columns]
+        return np.asarray(0.5 * low + 0.5 * high)
+    unit = np.where(there, np.abs(x), 0.0).max(axis=0)  # sums of numbers beyond 1e304 would overflow
+    unit[unit == 0] = 1.0
+    return np.asarray(np.where(there, x / unit, 0.0).sum(axis=0) / count * unit)
+
+
+def filled(x: Floats, fill: Floats) -> Floats:
+    """x (N, D) with fill (D,) in place of NaN; x itself where there is none."""
+    gaps = np.isnan(x)
+    return np.where(gaps, fill, x) if gaps.any() else x
