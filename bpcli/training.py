@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpcli.config.load import ConfigFile, load_config
-from bpcli.config.yaml_tree import dump_yaml
+import numpy as np
+
+from bpcli.config.load import ConfigFile, load_config, parse
+from bpcli.config.yaml_tree import YamlTree, dump_yaml
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.optimizers.adamw import AdamW
 from bpcli.engine.penalty import l1_penalty, l2_penalty
+from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
@@ -25,6 +28,7 @@ from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
 from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
 
 Show = Callable[[Report], None]
+Tell = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
 
 # What a resumed run may change: everything else would make it another run.
@@ -38,6 +42,7 @@ MAY_CHANGE = (
     "training.log_every",
     "training.max_seconds",
     "training.min_change",
+    "training.on_divergence",
 )
 # Ends that stay ends, until the key that led to them is changed.
 ENDS = {
@@ -52,7 +57,10 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses."""
+    """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses.
+
+    halvings: how often training diverged and went on with half the learning rate.
+    """
 
     folder: Path
     stop: str
@@ -63,12 +71,20 @@ class Run:
     last: Scores
     best: Scores
     penalty: float = 0.0
+    halvings: int = 0
 
 
 def start_run(
-    file: ConfigFile, *, out: Path | None = None, threads: int | None = None, show: Show = lambda report: None
+    file: ConfigFile,
+    *,
+    out: Path | None = None,
+    threads: int | None = None,
+    show: Show = lambda report: None,
+    tell: Tell = lambda text: None,
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
+
+    tell: is given whatever else the user should know.
 
     Raises:
         BpcliError: as its exit codes say.
@@ -79,7 +95,7 @@ def start_run(
     with folder.locked():
         plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
         _write_config(folder, plain)
-        return _train(folder, session, session.start(), plain, show)
+        return _train(folder, session, session.start(), plain, show, tell)
 
 
 def resume_run(
@@ -88,7 +104,7 @@ def resume_run(
     *,
     threads: int | None = None,
     show: Show = lambda report: None,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = lambda text: None,
 ) -> Run | None:
     """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
 
@@ -116,11 +132,11 @@ def resume_run(
         for change in changes:
             tell(change)
         _write_config(folder, plain)
-        return _train(folder, session, state, plain, show)
+        return _train(folder, session, state, plain, show, tell)
 
 
 def _state_to_resume(
-    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Callable[[str], None]
+    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Tell
 ) -> tuple[TrainState | None, list[str]]:
     """The state to go on from, None where the run has ended, and what the config changes.
 
@@ -148,6 +164,9 @@ def _state_to_resume(
         return None, []
     if checkpoint.info["environment"] != environment():
         tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
+    if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
+        forget_halvings(state)
+        tell("the learning rate was halved after divergence; the new one is taken as it is")
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if path.is_file():
         tell(f"what the run has from later epochs, in loss.csv and last.npz, is made anew from {path.name}")
@@ -162,12 +181,20 @@ def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> b
     return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
 
 
-def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show) -> Run:
+def _train(
+    folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show, tell: Tell
+) -> Run:
     recorder = Recorder(folder, _contents(session, plain), state)
     report: Report | None = None
-    with stop_on_signals() as stopped, one_blas_thread():
+
+    def went_back(text: str) -> None:
+        recorder.go_back()
+        tell(text)
+
+    # what overflows is found by the trainer, which says more of it than NumPy's warning
+    with stop_on_signals() as stopped, one_blas_thread(), np.errstate(all="ignore"):
         try:
-            for report in session.train(state, stopped):
+            for report in session.train(state, stopped, went_back):
                 recorder.take(report)
                 show(report)
         except DivergenceError as error:
@@ -223,6 +250,7 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
         last=last_scores,
         best=last_scores if same else _scores(session, state.at_best()),
         penalty=_penalty(session, state),
+        halvings=halvings(state),
     )
 
 
@@ -255,6 +283,7 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
         "parameters": session.model.network.layout.size,
         "samples": {name: len(part) for name, part in session.datasets.parts.items()},
         "penalty": run.penalty,
+        "halvings": run.halvings,
         "last": run.last,
         "best_epoch": run.best_epoch,
         "best": run.best,
@@ -279,7 +308,9 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
         raise RunError(
             f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
         )
-    old, new = _flat(checkpoint.config), _flat(config)
+    # keys that are newer than the checkpoint have their defaults
+    old = _flat(parse(YamlTree(str(checkpoint.path), dict(checkpoint.config), {})).to_plain())
+    new = _flat(config)
     changes = []
     for key in [*old, *(key for key in new if key not in old)]:
         before, now = old.get(key), new.get(key)

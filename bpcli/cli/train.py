@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import options
-from bpcli.cli.output import say
+from bpcli.cli.output import say, tell
 
 
 def train(
@@ -34,6 +34,6 @@ def train(
 
     file = load_config(config, set_ or ())
     with progress(file.config.training.epochs, quiet=quiet) as show:
-        run = start_run(file, out=out, threads=threads, show=show)
+        run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
     if not quiet:
         say(run_table(run))
