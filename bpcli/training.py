@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.advice import no_descent, warnings
 from bpcli.config.load import ConfigFile, load_config, parse
 from bpcli.config.yaml_tree import YamlTree, dump_yaml
 from bpcli.engine.evaluation import Evaluator
@@ -21,7 +22,8 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.interrupts import stop_on_signals
-from bpcli.runs.checkpoint import Checkpoint, environment, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, write_text
 from bpcli.runs.folder import RunFolder, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
@@ -90,6 +92,8 @@ def start_run(
         BpcliError: as its exit codes say.
     """
     session = open_session(file, threads=threads or usable_cpus())
+    for text in warnings(session):
+        tell(text)
     config = file.config
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
@@ -129,8 +133,8 @@ def resume_run(
         state, changes = _state_to_resume(path, folder, session, plain, tell)
         if state is None:
             return None
-        for change in changes:
-            tell(change)
+        for text in (*changes, *(warnings(session) if changes else ())):
+            tell(text)
         _write_config(folder, plain)
         return _train(folder, session, state, plain, show, tell)
 
@@ -162,8 +166,8 @@ def _state_to_resume(
             run = _finish(folder, session, state, checkpoint.info["stop"])
             write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
         return None, []
-    if checkpoint.info["environment"] != environment():
-        tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
+    if changed := differences(checkpoint.info["environment"], environment()):
+        tell(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
     if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
         forget_halvings(state)
         tell("the learning rate was halved after divergence; the new one is taken as it is")
@@ -210,6 +214,11 @@ def _train(
                 stopped.signal_number,
             )
         run = _finish(folder, session, state, report.stop)
+    log = recorder.log
+    if text := no_descent(
+        log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
+    ):
+        tell(text)
     write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
     return run
 
@@ -288,7 +297,7 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
         "best_epoch": run.best_epoch,
         "best": run.best,
         "data_sha256": dict(session.datasets.hashes),
-        "environment": environment(),
+        "environment": environment() | {"threads": str(session.options.threads)},
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import options
-from bpcli.cli.output import say
+from bpcli.cli.output import say, tell
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
@@ -11,9 +11,12 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
 
     Example: bpcli validate configs/iris.yaml
     """
+    from bpcli.advice import warnings
     from bpcli.config.load import load_config
     from bpcli.session import open_session
     from bpcli.views.summary import data_text
 
     session = open_session(load_config(config, set_ or ()))
+    for text in warnings(session):
+        tell(text)
     say(f"{config}: OK\n{data_text(session)}")
