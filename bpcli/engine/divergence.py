@@ -53,9 +53,10 @@ def _first_on_the_way(network: Network, gradient: BatchGradient, loss: float) ->
 
 def not_finite_state(network: Network, state: TrainState) -> str | None:
     """Says which weights or running statistics are not finite, or overflow when squared; None where all are well."""
-    for layout, vector in ((network.layout, state.theta), (network.stats_layout, state.stats)):
-        if not is_finite(vector):
-            return _first_of(layout, vector)
+    if not is_finite(state.theta):
+        return _first_of(network.layout, state.theta)
+    if state.stats.size and not is_finite(state.stats):
+        return _first_of(network.stats_layout, state.stats)
     return None
 
 
