@@ -118,7 +118,7 @@ def test_weights_that_overflow_are_found_in_the_very_step(name, activation, dtyp
     """Also behind a sigmoid, which turns any weight into outputs and gradients that are finite."""
     more = {"max_step": rate} if name == "rprop" else {}
     optimizer = registry.optimizers.get(name)(learning_rate=rate, **more)
-    network = stack(Dense(units=3), Dense(units=1), activation=activation)
+    network = Network([LayerEntry(spec=Dense(units=units), activation=activation) for units in (3, 1)], (2,))
     text, _ = diverging(network, optimizer=optimizer, dtype=dtype)
     assert "in epoch 1, iteration 1: the " in text
     assert re.search(
