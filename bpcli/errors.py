@@ -46,9 +46,13 @@ class RunError(BpcliError):
 
 
 class DivergenceError(BpcliError):
-    """Training produced a value that is not finite (exit code 5)."""
+    """Training produced a value that is not finite (exit code 5). what: which one, and where."""
 
     exit_code = 5
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        self.what = what
+        super().__init__(f"{what}. Try {advice}" if advice else what)
 
 
 class DiskError(BpcliError):

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,6 +28,7 @@ from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.full_batch import objections
 from bpcli.engine.network import LayerError, Network
 from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
+from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, TrainOptions, Validation, train
@@ -97,8 +99,16 @@ class Session:
             self.model.network, config.optimizer, seed=config.seed, dtype=config.dtype, shards=shards
         )
 
-    def train(self, state: TrainState, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
-        """Trains `state` on; see `bpcli.engine.trainer.train`."""
+    def train(
+        self,
+        state: TrainState,
+        should_stop: Callable[[], bool] = lambda: False,
+        went_back: Callable[[str], None] = lambda text: None,
+    ) -> Iterator[Report]:
+        """Trains `state` on; see `bpcli.engine.trainer.train`.
+
+        went_back: is told when training has diverged and `state` has gone back, under training.on_divergence.
+        """
         config, model = self.model.config, self.model
         validation = None
         if "val" in self.datasets.parts:
@@ -108,17 +118,20 @@ class Session:
                 {f"val_{name}": function for name, function in model.metric_functions(part).items()},
                 frozenset(f"val_{name}" for name, metric in model.metrics.items() if metric.higher_is_better),
             )
-        return train(
+        halving = config.training.on_divergence == "halve_rate"
+        run = partial(
+            train,
             model.network,
             config.loss,
             config.optimizer,
             model.samples(self.datasets.parts["train"]),
             state,
             self.options,
-            schedule=config.schedule,
+            schedule=HalvedRate(config.schedule) if halving or halvings(state) else config.schedule,
             validation=validation,
             should_stop=should_stop,
         )
+        return train_with_halvings(run, state, self.start, went_back) if halving else run()
 
 
 def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
@@ -181,6 +194,10 @@ def _full_batch_problems(config: Config, network: Network | None) -> list[Proble
         clipped=tuple(key for key in ("clip_norm", "clip_value") if getattr(training, key) is not None),
     )
     problems = list[Problem]()
+    if training.on_divergence == "halve_rate":
+        name = registry.optimizers.name_of(config.optimizer)
+        message = f"{name} finds the size of its steps by itself and has no learning rate to halve: leave it at stop"
+        problems.append((("training", "on_divergence"), message))
     for key, layer, message in found:
         path: KeyPath = (key,) if key in ("loss", "optimizer", "schedule") else ("training", key)
         if layer >= 0:

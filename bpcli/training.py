@@ -9,22 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bpcli.advice import no_descent, warnings
 from bpcli.config.load import ConfigFile, load_config, parse
 from bpcli.config.yaml_tree import YamlTree, dump_yaml
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.optimizers.adamw import AdamW
 from bpcli.engine.penalty import l1_penalty, l2_penalty
+from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.interrupts import stop_on_signals
-from bpcli.runs.checkpoint import Checkpoint, environment, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, write_text
 from bpcli.runs.folder import RunFolder, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
 from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
 
 Show = Callable[[Report], None]
+Tell = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
 
 # What a resumed run may change: everything else would make it another run.
@@ -38,6 +44,7 @@ MAY_CHANGE = (
     "training.log_every",
     "training.max_seconds",
     "training.min_change",
+    "training.on_divergence",
 )
 # Ends that stay ends, until the key that led to them is changed.
 ENDS = {
@@ -55,6 +62,7 @@ class Run:
     """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses.
 
     notes: what became of missing values in the data.
+    halvings: how often training diverged and went on with half the learning rate.
     """
 
     folder: Path
@@ -67,6 +75,7 @@ class Run:
     best: Scores
     penalty: float = 0.0
     notes: tuple[str, ...] = ()
+    halvings: int = 0
 
 
 def start_run(
@@ -75,11 +84,11 @@ def start_run(
     out: Path | None = None,
     threads: int | None = None,
     show: Show = lambda report: None,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = lambda text: None,
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
 
-    tell: is given what the user should know of the data, before training begins; it is in the run's notes as well.
+    tell: is given whatever else the user should know; what it says of the data is in the run's notes as well.
 
     Raises:
         BpcliError: as its exit codes say.
@@ -87,12 +96,14 @@ def start_run(
     session = open_session(file, threads=threads or usable_cpus())
     for note in session.datasets.notes:
         tell(note)
+    for text in warnings(session):
+        tell(text)
     config = file.config
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
         plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
         _write_config(folder, plain)
-        return _train(folder, session, session.start(), plain, show)
+        return _train(folder, session, session.start(), plain, show, tell)
 
 
 def resume_run(
@@ -101,7 +112,7 @@ def resume_run(
     *,
     threads: int | None = None,
     show: Show = lambda report: None,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = lambda text: None,
 ) -> Run | None:
     """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
 
@@ -128,14 +139,14 @@ def resume_run(
         state, changes = _state_to_resume(path, folder, session, plain, tell)
         if state is None:
             return None
-        for change in changes:
-            tell(change)
+        for text in (*changes, *(warnings(session) if changes else ())):
+            tell(text)
         _write_config(folder, plain)
-        return _train(folder, session, state, plain, show)
+        return _train(folder, session, state, plain, show, tell)
 
 
 def _state_to_resume(
-    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Callable[[str], None]
+    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Tell
 ) -> tuple[TrainState | None, list[str]]:
     """The state to go on from, None where the run has ended, and what the config changes.
 
@@ -161,8 +172,11 @@ def _state_to_resume(
             run = _finish(folder, session, state, checkpoint.info["stop"])
             write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
         return None, []
-    if checkpoint.info["environment"] != environment():
-        tell(f"the run began with {checkpoint.info['environment']}, now it is {environment()}: bits may differ")
+    if changed := differences(checkpoint.info["environment"], environment()):
+        tell(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
+    if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
+        forget_halvings(state)
+        tell("the learning rate was halved after divergence; the new one is taken as it is")
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if path.is_file():
         tell(f"what the run has from later epochs, in loss.csv and last.npz, is made anew from {path.name}")
@@ -177,12 +191,20 @@ def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> b
     return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
 
 
-def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show) -> Run:
+def _train(
+    folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show, tell: Tell
+) -> Run:
     recorder = Recorder(folder, run_contents(session, plain), state)
     report: Report | None = None
-    with stop_on_signals() as stopped, one_blas_thread():
+
+    def went_back(text: str) -> None:
+        recorder.go_back()
+        tell(text)
+
+    # what overflows is found by the trainer, which says more of it than NumPy's warning
+    with stop_on_signals() as stopped, one_blas_thread(), np.errstate(all="ignore"):
         try:
-            for report in session.train(state, stopped):
+            for report in session.train(state, stopped, went_back):
                 recorder.take(report)
                 show(report)
         except DivergenceError as error:
@@ -198,6 +220,11 @@ def _train(folder: RunFolder, session: Session, state: TrainState, plain: Mappin
                 stopped.signal_number,
             )
         run = _finish(folder, session, state, report.stop)
+    log = recorder.log
+    if text := no_descent(
+        log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
+    ):
+        tell(text)
     write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
     return run
 
@@ -240,6 +267,7 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
         best=last_scores if same else _scores(session, state.at_best()),
         penalty=_penalty(session, state),
         notes=session.datasets.notes,
+        halvings=halvings(state),
     )
 
 
@@ -272,12 +300,13 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
         "parameters": session.model.network.layout.size,
         "samples": {name: len(part) for name, part in session.datasets.parts.items()},
         "penalty": run.penalty,
+        "halvings": run.halvings,
         "last": run.last,
         "best_epoch": run.best_epoch,
         "best": run.best,
         "notes": list(run.notes),
         "data_sha256": dict(session.datasets.hashes),
-        "environment": environment(),
+        "environment": environment() | {"threads": str(session.options.threads)},
     }
 
 

@@ -21,12 +21,15 @@ def epochs_calc(
 
     Example: bpcli epochs-calc --n 50000 --batch 256 --epochs 10
     """
-    iterations = n // batch if drop_last else -(-n // batch)
-    if iterations == 0:
-        raise typer.BadParameter(f"with --drop-last, {n} samples fill no batch of {batch}; take a smaller --batch")
-    formula = f"floor({n}/{batch})" if drop_last else f"ceil({n}/{batch})"
+    drops = (
+        drop_last and batch <= n
+    )  # as training does: a batch larger than the data is cut to it, and is then no short one
+    iterations = n // batch if drops else -(-n // batch)
+    formula = f"floor({n}/{batch})" if drops else f"ceil({n}/{batch})"
     left = n % batch
-    last = f", {left} samples left out" if drop_last and left else f", the last batch with {left}" if left else ""
+    last = f", {left} samples left out" if drops and left else f", the last batch with {left}" if left else ""
+    if batch > n:
+        last = f", with all {n} samples"
     say(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
     if epochs is not None:
         total = _count(iterations * epochs, "iteration")

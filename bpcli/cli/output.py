@@ -32,6 +32,9 @@ def say(text: str, *, end: str = "\n") -> None:
 def tell(text: str) -> None:
     """Writes a note to stderr; where nobody can read it, work goes on."""
     try:
+        if "tqdm" in sys.modules:  # a bar may be on the line: it is taken away first and put back below
+            sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
+            return
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except OSError:

@@ -11,6 +11,7 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
 
     Example: bpcli validate configs/iris.yaml
     """
+    from bpcli.advice import warnings
     from bpcli.config.load import load_config
     from bpcli.session import open_session
     from bpcli.views.summary import data_text
@@ -18,4 +19,6 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
     session = open_session(load_config(config, set_ or ()))
     for note in session.datasets.notes:
         tell(note)
+    for text in warnings(session):
+        tell(text)
     say(f"{config}: OK\n{data_text(session)}")

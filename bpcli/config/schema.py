@@ -247,6 +247,7 @@ class Training(Strict):
     goal: Annotated[float | None, within(Finite())] = None
     min_change: Annotated[float | None, checked(TrainOptions, "min_change")] = None
     max_seconds: Annotated[float | None, checked(TrainOptions, "max_seconds")] = None
+    on_divergence: Literal["stop", "halve_rate"] = "stop"
     log_every: Annotated[int, within(AtLeast(1))] = 1
 
     def options(self, *, threads: int) -> TrainOptions:

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, quiet_context
+from bpcli.engine.divergence import first_not_finite, not_finite_state
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
@@ -240,6 +241,7 @@ class _Trainer:
     def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         """Epoch after epoch, until there is a reason to stop."""
         state = self.state
+        self._check_state()
         if state.epoch >= self.options.epochs:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
@@ -248,6 +250,7 @@ class _Trainer:
             order = self._order()
             self.small_change = self.no_descent = False
             while (pause := quietly(self._iterate, order, should_stop)) is not None:
+                self._check_state()
                 stop = None if pause == "report" else pause
                 yield self._report(complete=False, train_loss=self._mean_loss(), stop=stop)
                 if stop:
@@ -300,7 +303,7 @@ class _Trainer:
         assert isinstance(update, Update)
         value = self.gradients[n](self.samples, rows)
         if not (math.isfinite(value) and update(self.state, self.grad)):
-            self._raise_divergence(n)
+            self._diverged(n, value)
         return value
 
     def _full_batch_step(self, rows: slice | Array, n: int) -> float:
@@ -308,7 +311,7 @@ class _Trainer:
         assert isinstance(self.update, FullBatchUpdate)
         value = self.update()
         if not math.isfinite(value):
-            self._raise_divergence(n)
+            self._diverged(n, value)
         return value
 
     def _measured_step(self, rows: slice | Array, n: int) -> float:
@@ -330,10 +333,10 @@ class _Trainer:
     def _end_of_epoch(self) -> Report:
         state, options = self.state, self.options
         train_loss = self._mean_loss()
-        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
-        if not math.isfinite(float(np.dot(state.theta, state.theta))):
-            self._raise_divergence(self.batch_size)
+        self._check_state()
+        self._check_loss("training", train_loss)
         val_loss, metrics = self._validate()
+        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
         value = self._monitored(train_loss, val_loss, metrics)
         if self.watching is not None:
             self.watching.after_epoch(self.sign * value, state.memory)
@@ -363,6 +366,7 @@ class _Trainer:
         if self.evaluator is None or self.validation is None:
             return None, {}
         evaluation = self.evaluator()
+        self._check_loss("validation", evaluation.loss)
         return evaluation.loss, {name: f(evaluation.output) for name, f in self.validation.metrics.items()}
 
     def _keep_best(self, value: float) -> None:
@@ -399,29 +403,28 @@ class _Trainer:
             stop=stop,
         )
 
-    def _raise_divergence(self, n: int) -> None:
-        state = self.state
+    def _check_state(self) -> None:
+        """Sees to it that what a report is given on, and a checkpoint may be made of, is finite."""
+        if what := not_finite_state(self.network, self.state):
+            self._raise_divergence(self.state.epoch + bool(self.state.position), self.state.step, what)
+
+    def _check_loss(self, which: str, value: float) -> None:
+        if not math.isfinite(value):
+            self._raise_divergence(
+                self.state.epoch + 1, self.state.step, f"the {which} loss of the epoch is not finite"
+            )
+
+    def _diverged(self, n: int, loss: float) -> NoReturn:
+        iteration, what = first_not_finite(self.network, self.state, self.gradients[n], loss=loss)
+        self._raise_divergence(self.state.epoch + 1, iteration, what)
+
+    def _raise_divergence(self, epoch: int, iteration: int, what: str) -> NoReturn:
+        self.state.seconds = self.seconds_before + time.monotonic() - self.started
         advice = (
             "data.scale: standard"
             if isinstance(self.update, FullBatchUpdate)
             else f"a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
-            "training.clip_norm: 1.0, or data.scale: standard"
+            "training.clip_norm: 1.0, data.scale: standard, or training.on_divergence: halve_rate"
         )
-        raise DivergenceError(
-            f"training diverged in epoch {state.epoch + 1}, iteration {state.step + 1}: {self._first_not_finite(n)} "
-            f"is not finite. Try {advice}"
-        )
-
-    def _first_not_finite(self, n: int) -> str:
-        """The first layer, forward and then backward, with a value that is not finite for the batch in the buffers."""
-        with np.errstate(all="ignore"):
-            for shard in self.gradients[n].shards:
-                x = shard.x
-                for placed, layer in zip(self.network.placed, shard.stack.layers, strict=True):
-                    x = layer.forward(x, training=True)
-                    if not bool(np.isfinite(x).all()):
-                        return f"the output of layer {placed.name}"
-        names = [placed.name for placed in self.network.placed if f"{placed.name}.W" in self.network.layout.slices]
-        views = self.network.layout.views(self.grad)
-        wrong = [name for name in reversed(names) if not bool(np.isfinite(views[f"{name}.W"]).all())]
-        return f"the gradient of layer {wrong[0]}" if wrong else f"the loss at the output of layer {names[-1]}"
+        where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
+        raise DivergenceError(f"training diverged {where}: {what}", advice)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from bpcli.engine.arrays import Array
+from bpcli.engine.divergence import HUGE_STEP, is_finite
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import Moment, Optimizer, Schedule
 from bpcli.engine.state import TrainState
@@ -46,16 +47,17 @@ class Update:
     def __call__(self, state: TrainState, grad: Array) -> bool:
         """Does one step: changes theta, the optimizer's vectors and `step`; overwrites grad.
 
-        Gives False, and does nothing, if the gradient is not finite.
+        Gives False, and does nothing, if the gradient is not finite; gives False too after a huge step that leaves a
+        weight so.
         """
         if self.mask is not None:
             np.multiply(grad, self.mask, out=grad)
-        square = float(np.dot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
+        square = float(np.vdot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
         if not math.isfinite(square):
             return False
         if self.clip_value is not None:
             np.clip(grad, -self.clip_value, self.clip_value, out=grad)
-            square = float(np.dot(grad, grad))
+            square = float(np.vdot(grad, grad))
         if self.clip_norm is not None and square > self.clip_norm**2:
             np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
         self.learning_rate = rate = self.rate_at(state, state.step)
@@ -69,7 +71,7 @@ class Update:
             t=state.step,
             decay=self.decay,
         )
-        return True
+        return rate * rate * (1.0 + square) < HUGE_STEP or is_finite(state.theta)
 
     def rate_at(self, state: TrainState, step: int) -> float:
         """The learning rate at that iteration of the epoch under way."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import platform
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from bpcli import __version__
 from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
 from bpcli.engine.state import Best, TrainState, generator_at
 from bpcli.errors import RunError
+from bpcli.runs.environment import environment
 from bpcli.runs.files import write_atomically
 
 FORMAT = 1
@@ -156,16 +155,6 @@ def _write_npz(file: IO[bytes], members: Mapping[str, Array]) -> None:
             # a fixed time of day: equal contents give equal bytes
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def environment() -> dict[str, str]:
-    """What the exact bits of a result can depend on."""
-    return {
-        "bpcli": __version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
 
 
 def _entry(array: Array) -> dict[str, Any]:

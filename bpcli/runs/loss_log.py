@@ -39,6 +39,18 @@ class LossLog:
             kept += [line.rstrip("\n") for line in lines[1:] if line.endswith("\n") and self._keeps(line, epoch)]
         write_text(self.path, "\n".join(kept) + "\n")
 
+    def row_after(self, share: float) -> tuple[int, float] | None:
+        """(epoch, training loss) of the first row that begins after that share of the file; None if there is none.
+
+        Raises:
+            DiskError: the file cannot be read.
+        """
+        with disk_errors(f"cannot read {self.path}"), self.path.open("rb") as file:
+            file.seek(int(share * self.path.stat().st_size))
+            file.readline()
+            cells = file.readline().split(b",")
+        return (int(cells[0]), float(cells[2])) if len(cells) > 2 else None
+
     def _keeps(self, line: str, epoch: int) -> bool:
         number = line.partition(",")[0]
         return number.isdigit() and int(number) <= epoch and int(number) % self.log_every == 0

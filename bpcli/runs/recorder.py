@@ -81,6 +81,18 @@ class Recorder:
         self._save(folder / "last.npz", self.state, stop)
         self.saved_at = time.monotonic()
 
+    def go_back(self) -> None:
+        """The state has gone back to an earlier epoch: saves it, then drops what loss.csv has from later ones.
+
+        In this order a run killed in between finds a checkpoint whose rows are all there.
+
+        Raises:
+            DiskError: something could not be written.
+        """
+        self.saved_best = -1
+        self.save()
+        self.log.start(epoch=self.state.epoch)
+
     def _save(self, path: Path, state: TrainState, stop: str | None) -> None:
         save_checkpoint(
             path,

@@ -31,6 +31,7 @@ def run_table(run: Run) -> str:
                 if run.penalty
                 else []
             ),
+            *([f"rate     halved {plural(run.halvings, 'time')} after training diverged"] if run.halvings else []),
             "",
             f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
             f"{duration(run.seconds)}",

@@ -44,13 +44,24 @@ def data_text(session: Session) -> str:
     else:
         names = f": {', '.join(preparation.target_names)}" if preparation.target_names else ""
         lines.append(f"task     {preparation.task}, {plural(math.prod(network.out_shape), 'output')}{names}")
-    sizes = "-".join(_shape(shape) for shape in (network.in_shape, *(p.out_shape for p in _entries(network))))
+    sizes = "-".join(_shape(shape) for shape in (network.in_shape, *(p.out_shape for p in _sized(network))))
     lines.append(f"network  {sizes}, {plural(network.layout.size, 'parameter')}")
     return "\n".join(lines)
 
 
-def _entries(network: Network) -> list[PlacedLayer]:
-    return [placed for placed in network.placed if placed.name in network.names]
+def _sized(network: Network) -> list[PlacedLayer]:
+    """The layers with units of their own, and those that change how many values there are: not flatten, nor dropout."""
+    return [
+        placed
+        for placed in network.placed
+        if _has_units(placed) or math.prod(placed.out_shape) != math.prod(placed.in_shape)
+    ]
+
+
+def _has_units(placed: PlacedLayer) -> bool:
+    """Whether it weighs several inputs in each output; a normalisation scales each by itself."""
+    specs = placed.spec.param_specs(placed.in_shape)
+    return "W" in specs and len(specs["W"].shape) > len(placed.in_shape)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

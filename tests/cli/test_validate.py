@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 WRONG = """\
@@ -53,6 +54,31 @@ def test_says_what_the_data_and_the_network_are(ok, configs):
     assert "90 train, 30 val, 30 test samples of 4" in out
     assert "classification, 3 classes: setosa, versicolor, virginica" in out
     assert "4-16-3, 131 parameters" in out
+
+
+def test_the_sizes_are_those_of_layers_with_units(ok, write_config, configs):
+    """Dropout, normalisations and flatten give as many values as they take."""
+    layers = [
+        {"type": "conv2d", "filters": 3, "kernel": 3},
+        "layer_norm",
+        {"type": "max_pool2d", "size": 2},
+        "batch_norm",
+        "flatten",
+        {"type": "dense", "units": 12},
+        {"type": "dropout", "rate": 0.5},
+        {"type": "dense", "units": 12},
+        "prelu",
+        {"type": "dense", "units": 1},
+    ]
+    np.savez("images.npz", x=np.ones((6, 1, 6, 6)), y=np.arange(6.0))
+    config = write_config(
+        {
+            "data": {"train": "images.npz", "task": "regression"},
+            "network": {"layers": layers},
+            "training": {"epochs": 1},
+        }
+    )
+    assert "network  1x6x6-3x4x4-3x2x2-12-12-1, " in ok("validate", config).out
 
 
 def test_trains_nothing(ok, configs):

@@ -319,6 +319,7 @@ training:
   goal: null
   min_change: null
   max_seconds: null
+  on_divergence: stop
   log_every: 1
 output:
   dir: runs

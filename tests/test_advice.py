@@ -1,0 +1,158 @@
+"""Warnings of settings that cannot act or that mislead, before training and at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bpcli import advice
+from bpcli.advice import no_descent, warnings
+from bpcli.config.load import load_config
+from bpcli.engine import registry
+from bpcli.session import open_session
+
+CONFIG = {
+    "name": "lines",
+    "data": {"train": "lines.csv", "task": "regression"},
+    "network": {"layers": [1, 1]},
+    "optimizer": {"type": "sgd", "learning_rate": 1.0e-4},
+    "training": {"epochs": 10, "batch_size": 5},
+}
+
+
+@pytest.fixture
+def said(write_config):
+    """`said("training.epochs=3")`: the warnings for the config with these overrides."""
+    Path("lines.csv").write_text("x,y\n" + "".join(f"{x},{3 * x + 1}\n" for x in range(20)))
+    path = write_config(CONFIG, "lines.yaml")
+    return lambda *overrides: warnings(open_session(load_config(path, overrides)))
+
+
+def test_nothing_is_said_of_a_plain_config(said):
+    assert said() == []
+
+
+@pytest.mark.parametrize("name", registry.schedules.names())
+def test_a_schedule_that_acts_is_passed_over(said, name):
+    more = {"step": "every: 3", "exponential": "gamma: 0.9", "inverse_time": "decay: 0.1", "multi_step": "at: [9]"}
+    more["reduce_on_plateau"] = "patience: 8"
+    assert said(f"schedule={{type: {name}, {more.get(name, '')}}}") == []
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "{type: step, every: 10}",
+        "{type: step, every: 40, by: iteration}",
+        "{type: step, every: 2, gamma: 1}",
+        "{type: multi_step, at: [10, 20]}",
+        "multi_step",
+        "{type: exponential, gamma: 1}",
+        "{type: inverse_time, decay: 0}",
+        "{type: reduce_on_plateau, patience: 9}",
+        "reduce_on_plateau",
+    ],
+)
+def test_a_schedule_that_cannot_act_is_named(said, schedule):
+    (text,) = said(f"schedule={schedule}")
+    assert text.startswith("warning: --set schedule: ")
+    assert "never changes the learning rate within the 10 epochs of this training" in text
+
+
+@pytest.mark.parametrize("schedule", ["{type: step, every: 39, by: iteration}", "{type: cosine, period: 1}"])
+def test_a_schedule_that_acts_within_an_epoch_or_at_the_very_end_is_passed_over(said, schedule):
+    cosine_by_iteration = schedule.replace("period: 1", "period: 4, by: iteration")
+    assert said(f"schedule={cosine_by_iteration}") == []
+
+
+def test_a_patience_that_outlasts_the_training_is_named(said):
+    stopping = "training.early_stopping={monitor: train_loss, patience: %d, restore_best: %s}"
+    assert said(stopping % (8, "true")) == []
+    (text,) = said(stopping % (9, "true"))
+    assert "training.early_stopping.patience: 9 epochs without a better one cannot pass before the end of 10" in text
+    assert "the best epoch is kept all the same" in text
+    assert "kept" not in said(stopping % (9, "false"))[0]
+
+
+def test_early_stopping_really_stops_where_nothing_is_said(ok, said):
+    stopping = "training.early_stopping={monitor: train_loss, patience: %d, min_delta: 1e9}"
+    assert "9 epochs" in ok("train", "lines.yaml", "--set", stopping % 8).out
+    assert "10 epochs" in ok("train", "lines.yaml", "--set", stopping % 9).out
+
+
+def test_drop_last_with_a_batch_larger_than_the_data_is_named(said):
+    assert said("training.drop_last=true", "training.batch_size=20") == []
+    (text,) = said("training.drop_last=true", "training.batch_size=21")
+    assert "training.drop_last" in text
+    assert "all 20 training samples are one batch, smaller than batch_size 21" in text
+
+
+@pytest.mark.parametrize("name", advice.RANGES)
+def test_targets_that_the_output_cannot_reach_are_named(said, name):
+    output = f"network.output_activation={name}"
+    if advice.RANGES[name][1] < 2:
+        if name != "softmax":  # refused over a single output
+            (text,) = said(output)
+            assert f"the output activation {name} reaches" in text
+            assert "the targets are 1 to 58: take identity, or data.scale" in text
+            assert said(output, "data.scale={y: minmax}") == []
+    else:
+        assert said(output) == []
+        (text,) = said(output, "data.scale={y: standard}")
+        assert "reaches 0 and above, the targets after scaling are -1.648 to 1.648: take identity" in text
+
+
+def test_a_classification_has_targets_that_fit(configs):
+    for name in ("xor", "iris"):
+        assert warnings(open_session(load_config(configs / f"{name}.yaml"))) == []
+
+
+def test_they_are_told_by_validate_train_and_a_resume_that_changes_something(ok, said, cli):
+    idle = ("--set", "training.early_stopping={monitor: train_loss, patience: 9}")
+    for command in ("validate", "train"):
+        assert "training.early_stopping.patience: 9 epochs" in ok(command, "lines.yaml", *idle).err
+    assert "warning" not in ok("train", "lines.yaml", *idle, "--quiet").err
+    assert "warning" not in ok("resume", "runs/lines", "--set", "training.epochs=11").err
+    said_now = ok("resume", "runs/lines", "--set", "training.epochs=12", "--set", "training.early_stopping.patience=11")
+    assert "training.early_stopping.patience: 11 epochs" in said_now.err
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["network.activation=tanh", "network.output_activation=tanh"],
+        ["network.layers=[2, 4, 2]", "network.output_activation=softmax", "loss=log_likelihood"],
+        ["training.log_every=7"],
+    ],
+    ids=["sigmoid", "tanh", "softmax", "logged now and then"],
+)
+def test_a_far_too_high_rate_behind_saturated_units_is_warned_of(ok, configs, overrides, dtype):
+    huge = ["optimizer.learning_rate=1e10", "training.epochs=50", f"dtype={dtype}", *overrides]
+    arguments = [part for text in huge for part in ("--set", text)]
+    err = ok("train", configs / "xor.yaml", *arguments).err
+    assert (
+        "warning: the training loss did not fall: " in err or "is still so in epoch 50: no weight moves any more" in err
+    )
+    assert "Try a lower optimizer.learning_rate (it was 1e+10)" in err
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_far_too_high_rate_without_saturation_diverges(cli, configs, dtype):
+    huge = ["optimizer.learning_rate=1e10", "network.activation=relu", "network.output_activation=identity"]
+    arguments = [part for text in (*huge, f"dtype={dtype}") for part in ("--set", text)]
+    assert cli("train", configs / "xor.yaml", *arguments).code == 5
+
+
+def test_a_loss_that_falls_is_no_matter(ok, configs):
+    assert "warning" not in ok("train", configs / "xor.yaml", "--set", "training.epochs=200").err
+    assert no_descent((1, 0.5), None, (1, 0.5), 0.1) is None
+    assert no_descent((1, 0.5), (5, 0.3), (9, 0.4999), 0.1) is None
+    assert no_descent(None, None, (9, 0.5), 0.1) is None
+
+
+def test_a_loss_that_stays_is_told():
+    assert "did not fall: 0.5 in epoch 1, 0.5 in epoch 9" in no_descent((1, 0.5), (5, 0.1), (9, 0.5), 0.1)
+    assert "was 0.2 in epoch 5 and is still so in epoch 9" in no_descent((1, 0.5), (5, 0.2), (9, 0.2), 0.1)
