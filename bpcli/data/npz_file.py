@@ -4,6 +4,8 @@ An npz holds named arrays, x and y by default; others are left alone. An npy hol
 pair of them. x (N, ...) is bool, integer or float; (N,) is taken as (N, 1). y is the same, (N,) or (N, M),
 where (N, 1) is taken as (N,); or class labels, text (N,), of which `S` is read as UTF-8. Floats must be
 finite. float16 becomes float32, long double float64.
+
+An x of an npy file of more than 64 MB stays in its file, unless it lies there in Fortran order: see `npy_rows`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from bpcli.data.npy_rows import NpyRows
 from bpcli.data.source import Names, RawData, did_you_mean, listed, shown
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
 from bpcli.errors import DataError
@@ -28,6 +31,7 @@ from bpcli.errors import DataError
 Array = np.ndarray[Any, Any]
 
 _MAGIC = b"\x93NUMPY"
+LARGE_BYTES = 64 << 20
 _LONGEST_HEADER = 10_000  # numpy's own limit; checked here before the header is read, not after
 
 
@@ -54,7 +58,8 @@ def read_npy(x_path: Path, y_path: Path | None, label: str) -> RawData:
     Raises:
         DataError: a file is not a sound npy file, is of a wrong kind or size, or holds NaN.
     """
-    x = _as_x(_npy(x_path), str(x_path))
+    large = _large(x_path)
+    x = _as_x(_npy(x_path), str(x_path)) if large is None else large
     y = None if y_path is None else _as_y(_npy(y_path), str(y_path))
     refuse_other_length(x, y, label)
     return RawData(label, x, y, None, None, (x_path,) if y_path is None else (x_path, y_path))
@@ -63,6 +68,18 @@ def read_npy(x_path: Path, y_path: Path | None, label: str) -> RawData:
 def _npy(path: Path) -> Array:
     with path.open("rb") as file:
         return _array(file, path.stat().st_size, str(path))
+
+
+def _large(path: Path) -> NpyRows | None:
+    """The rows of a file that is too large to be read whole; None for others."""
+    size = path.stat().st_size
+    if size <= LARGE_BYTES:
+        return None
+    with path.open("rb") as file:
+        shape, fortran_order, dtype, offset = _sound_header(file, size, str(path))
+    if fortran_order or not shape or dtype.kind in "SU":
+        return None
+    return NpyRows.of(path, shape, dtype, offset)
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -113,7 +130,16 @@ def _damage_is_a_data_error(path: Path) -> Iterator[None]:
 
 
 def _array(stream: IO[bytes], size: int, what: str) -> Array:
-    """The array of an npy stream that is `size` bytes long; its header must account for every one of them."""
+    """The array of an npy stream that is `size` bytes long."""
+    shape, fortran_order, dtype, _ = _sound_header(stream, size, what)
+    values = filled(cast(Stream, stream), dtype, math.prod(shape), what)
+    if fortran_order:
+        return np.ascontiguousarray(values.reshape(shape[::-1]).T)
+    return values.reshape(shape)
+
+
+def _sound_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """`_header` of a stream that is `size` bytes long; it must account for every one of them."""
     shape, fortran_order, dtype, start = _header(stream, what)
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which are never unpickled; save plain numbers or text")
@@ -127,10 +153,7 @@ def _array(stream: IO[bytes], size: int, what: str) -> Array:
         )
     if count * dtype.itemsize == 0:
         raise DataError(f"{what}: is empty: its shape is {shown(str(shape))}")
-    values = filled(cast(Stream, stream), dtype, count, what)
-    if fortran_order:
-        return np.ascontiguousarray(values.reshape(shape[::-1]).T)
-    return values.reshape(shape)
+    return shape, fortran_order, dtype, start
 
 
 def _header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

@@ -91,8 +91,8 @@ def filled(stream: Stream, dtype: np.dtype[Any], count: int, what: str) -> np.nd
     return values
 
 
-def refuse_not_finite(values: np.ndarray[Any, Any], what: str) -> None:
-    """DataError naming the first NaN or infinity in `values` (N, ...): its row and its index in the row."""
+def refuse_not_finite(values: np.ndarray[Any, Any], what: str, *, first: int = 0) -> None:
+    """DataError naming the first NaN or infinity in `values` (N, ...): its row, counted from `first`, and its index."""
     if values.dtype.kind != "f":
         return
     rows = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
@@ -101,14 +101,22 @@ def refuse_not_finite(values: np.ndarray[Any, Any], what: str) -> None:
         if not finite.all():
             row, *index = map(int, np.argwhere(~finite)[0])
             value = values[(start + row, *index)]
-            place = f"row {start + row}" + (f", index {index}" if index else "")
+            place = f"row {first + start + row}" + (f", index {index}" if index else "")
             raise DataError(f"{what}: {place} (from 0): got {value}, expected a finite number; fill it or drop the row")
 
 
-def refuse_other_length(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any] | None, label: str) -> None:
+class HasShape(Protocol):
+    """An array, or rows in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def refuse_other_length(x: HasShape, y: np.ndarray[Any, Any] | None, label: str) -> None:
     """DataError unless x and y hold equally many samples, and at least one number each."""
-    for name, array in (("x", x), ("y", y)):
-        if array is not None and array.size == 0:
+    arrays: tuple[tuple[str, HasShape | None], ...] = (("x", x), ("y", y))
+    for name, array in arrays:
+        if array is not None and 0 in array.shape:
             raise DataError(f"{label}: {name} is empty: its shape is {array.shape}")
-    if y is not None and len(x) != len(y):
-        raise DataError(f"{label}: x has {len(x)} samples, y has {len(y)}; they must be as many")
+    if y is not None and x.shape[0] != len(y):
+        raise DataError(f"{label}: x has {x.shape[0]} samples, y has {len(y)}; they must be as many")

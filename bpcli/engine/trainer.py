@@ -23,7 +23,7 @@ from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Schedule, WatchingSchedule
 from bpcli.engine.registry import optimizers
-from bpcli.engine.samples import Samples
+from bpcli.engine.samples import EpochOrder, Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
@@ -270,7 +270,7 @@ class _Trainer:
                 due = now + REPORT_SECONDS
                 yield None
 
-    def _order(self) -> Array | None:
+    def _order(self) -> EpochOrder | None:
         """The epoch's order of samples, in the middle of an epoch drawn once more; None for their own order."""
         if not self.shuffles:
             return None
@@ -278,7 +278,7 @@ class _Trainer:
         if state.position and state.shuffle_before is not None:
             state.shuffle.bit_generator.state = state.shuffle_before
         state.shuffle_before = state.shuffle.bit_generator.state
-        return state.shuffle.permutation(self.n)
+        return self.samples.order(state.shuffle)
 
     def _step(self, rows: slice | Array, n: int) -> float:
         """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""
