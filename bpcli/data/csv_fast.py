@@ -1,4 +1,4 @@
-"""The fast way through a CSV file: numpy.loadtxt, block by block, where it reads what `csv_rows` would.
+"""The fast way through a CSV file: `csv_digits` or numpy.loadtxt, block by block, where it reads what `csv_rows` would.
 
 Whatever is not plainly a table of numbers (quotes, a blank line, a ragged row, an odd line end, a cell that
 is no finite number) is left to `csv_rows`, which reads it or says what is wrong.
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from bpcli.data.csv_digits import read_digits
 from bpcli.data.csv_rows import LONGEST_LINE, Table
 from bpcli.data.stored import opened
 
@@ -68,7 +69,12 @@ def _plain_blocks(file: BinaryIO) -> Iterator[bytes | None]:
 
 def _numbers(lines: bytes, table: Table, columns: Sequence[int]) -> np.ndarray[Any, Any] | None:
     """The cells of `columns`, float64 (rows, len(columns)); None if a row is ragged or a cell no number."""
-    every = columns == list(range(len(table.names)))
+    width = len(table.names)
+    if sorted(columns) == list(range(width)):
+        numbers = read_digits(lines, table.separator, width)
+        if numbers is not None:
+            return numbers[:, columns]
+    every = columns == list(range(width))
     if not every and not _is_even(lines, table):  # with usecols, loadtxt does not mind ragged rows
         return None
     try:
