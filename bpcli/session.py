@@ -20,6 +20,7 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.datasets import DataPlan, Datasets, Part, load_datasets
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import Source
+from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations.identity import Identity
 from bpcli.engine.activations.sigmoid import Sigmoid
@@ -55,10 +56,10 @@ class Model:
         codes = target_codes(len(self.preparation.classes), self.network, self.plan)
         return Samples(self._reshaped(part.x), part.y, codes, part.weights)
 
-    def _reshaped(self, x: Array) -> Array:
+    def _reshaped(self, x: Array | StoredInputs) -> Array | StoredInputs:
         return x.reshape(len(x), *self.network.in_shape)
 
-    def inputs(self, x: Array) -> Array:
+    def inputs(self, x: Array | StoredInputs) -> Array | StoredInputs:
         """Prepared inputs (N, *data shape) in the shape that the network takes."""
         return self._reshaped(x)
 

@@ -17,6 +17,7 @@ from bpcli.data.datasets import Part, fill_notes, load_datasets, load_part, read
 from bpcli.data.missing import lacking
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
+from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
@@ -129,16 +130,16 @@ class TrainedModel:
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
         notes = fill_notes(self.preparation, raw, self.plan.missing)
-        if self.plan.missing == "drop" and (missing := lacking(raw.x)).any():
+        if self.plan.missing == "drop" and (missing := lacking(raw.read_x)).any():
             if missing.all():
                 raise DataError(f"{raw.source}: every row has a missing value, so that there is nothing to predict")
             rows = np.flatnonzero(~missing)
-            raw = dataclasses.replace(raw, x=raw.x[rows])
+            raw = dataclasses.replace(raw, x=raw.read_x[rows])
             notes = (_no_prediction(raw.source, missing),)
         prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
         return prediction if rows is None else _spread(prediction, missing)
 
-    def _prediction(self, inputs: Array, notes: tuple[str, ...]) -> Prediction:
+    def _prediction(self, inputs: Array | StoredInputs, notes: tuple[str, ...]) -> Prediction:
         x, missing = self.model.inputs(inputs), np.zeros(len(inputs), bool)
         with one_blas_thread():
             output = predict(self.model.network, self.theta, x, stats=self.stats)

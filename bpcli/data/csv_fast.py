@@ -1,4 +1,4 @@
-"""The fast way through a CSV file: numpy.loadtxt, block by block, where it reads what `csv_rows` would.
+"""The fast way through a CSV file: `csv_digits` or numpy.loadtxt, block by block, where it reads what `csv_rows` would.
 
 Whatever is not plainly a table of numbers (quotes, a blank line, a ragged row, an odd line end, a cell that
 is no finite number) is left to `csv_rows`, which reads it or says what is wrong. Missing values are read here
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bpcli.data.csv_cells import MISSING
+from bpcli.data.csv_digits import read_digits
 from bpcli.data.csv_lines import LONGEST_LINE, Table
 from bpcli.data.source import Missing
 from bpcli.data.stored import opened
@@ -76,7 +77,12 @@ def _numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> n
 
     gaps: a cell may also say that its number is missing, and is NaN then.
     """
-    every = columns == list(range(len(table.names)))
+    width = len(table.names)
+    if table.decimal == "." and sorted(columns) == list(range(width)):
+        numbers = read_digits(lines, table.separator, width)
+        if numbers is not None:
+            return numbers[:, columns]
+    every = columns == list(range(width))
     if not every and not _is_even(lines, table):  # with usecols, loadtxt does not mind ragged rows
         return None
     if table.decimal == ",":

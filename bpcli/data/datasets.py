@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bpcli.data.missing import counted, counts_by_column, lacking
+from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
 from bpcli.data.source import Missing, RawData, Source, read, shown
-from bpcli.data.splits import split_rows
+from bpcli.data.splits import Split, split_blocks, split_rows
+from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType
 from bpcli.errors import DataError
 
@@ -45,14 +48,14 @@ class DataPlan:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One split as the engine takes it: inputs, and targets as class indices (N,) or floats (N, M).
+    """One split as the engine takes it: inputs, in memory or in a file; targets as class indices (N,) or floats (N, M).
 
     raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
     weights: (N, 1), what multiplies each sample's loss; None where all are 1.
     notes: what became of missing values, where there were some.
     """
 
-    x: Array
+    x: Array | StoredInputs
     y: Array
     raw_targets: Array | None
     weights: Array | None
@@ -119,17 +122,7 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     classes = None
     if preparation.classes is not None and raw.y is not None:
         classes = class_indices(raw.y, preparation.classes, raw.source)
-    try:
-        rows = split_rows(
-            len(raw.x),
-            val=fractions.get("val", 0.0),
-            test=fractions.get("test", 0.0),
-            in_order=plan.in_order,
-            classes=classes if plan.stratify else None,
-            rng=rng,
-        )
-    except DataError as error:
-        raise DataError(f"{raw.source}: {error}") from None
+    rows = _split(raw, plan, fractions, classes, rng)
     if classes is not None and preparation.classes is not None:
         _check_classes(raw.source, preparation.classes, classes[rows.train])
         class_weights = class_weights_for(plan.class_weights, preparation.classes, classes[rows.train])
@@ -149,6 +142,26 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
         elif source is not None:
             parts[name] = _part(preparation, content.part(own_rows), plan, name)
     return Datasets(parts, preparation, hashes)
+
+
+def _split(
+    raw: RawData, plan: DataPlan, fractions: Mapping[str, float], classes: Array | None, rng: np.random.Generator
+) -> Split:
+    """Which rows are for what: rows one by one, or whole blocks of those that stay in their file."""
+    split: Callable[..., Split] = split_rows
+    if isinstance(raw.x, NpyRows):
+        split = partial(split_blocks, block_rows=raw.x.block_rows)
+    try:
+        return split(
+            len(raw.x),
+            val=fractions.get("val", 0.0),
+            test=fractions.get("test", 0.0),
+            in_order=plan.in_order,
+            classes=classes if plan.stratify else None,
+            rng=rng,
+        )
+    except DataError as error:
+        raise DataError(f"{raw.source}: {error}") from None
 
 
 def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
@@ -242,7 +255,7 @@ def _content(raw: RawData, plan: DataPlan) -> _Content:
     raw, weights = _without_weights(raw, plan)
     if plan.missing != "drop":
         return _Content(raw, weights)
-    incomplete = lacking(raw.x)
+    incomplete = lacking(raw.read_x)
     for values in (raw.y, weights):
         if values is not None:
             incomplete = incomplete | lacking(values)
@@ -268,6 +281,7 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
     if raw.feature_names is None or name not in raw.feature_names:
         have = ", ".join(raw.feature_names or ()) or "no named columns"
         raise DataError(f"{raw.source}: has no column {name!r} for data.sample_weight; it has {have}")
+    assert isinstance(raw.x, np.ndarray)  # only a CSV file has named columns
     column = raw.feature_names.index(name)
     weights = raw.x[:, column : column + 1].astype(np.float64)
     if (weights < 0).any():
@@ -325,4 +339,5 @@ def _rows_of(raw: RawData, rows: Array) -> RawData:
     """The raw data of these rows; the data itself, uncopied, if they are all."""
     if len(rows) == len(raw.x):
         return raw
-    return dataclasses.replace(raw, x=raw.x[rows], y=None if raw.y is None else raw.y[rows])
+    x = raw.x.part(rows) if isinstance(raw.x, NpyRows) else raw.x[rows]
+    return dataclasses.replace(raw, x=x, y=None if raw.y is None else raw.y[rows])

@@ -61,7 +61,7 @@ def lacking(values: Array) -> npt.NDArray[np.bool_]:
 
 def counts_by_column(raw: RawData, weights: Array | None = None, weight_name: str = "") -> dict[str, int]:
     """How many values are missing, by the columns' names as messages give them."""
-    counts = _counts(raw.x, raw.feature_names, "inputs")
+    counts = _counts(raw.read_x, raw.feature_names, "inputs")
     if raw.y is not None:
         counts |= _counts(raw.y, raw.target_names, "targets")
     if weights is not None:

@@ -5,6 +5,9 @@ pair of them. x (N, ...) is bool, integer or float; (N,) is taken as (N, 1). y i
 where (N, 1) is taken as (N,); or class labels, text (N,), of which `S` is read as UTF-8. Floats must be
 finite, unless the user allows NaN, or an empty label, for a missing value. float16 becomes float32, long
 double float64.
+
+An x of an npy file of more than 64 MB stays in its file, unless it lies there in Fortran order, or its missing
+values are to be dropped or filled in: see `npy_rows`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from bpcli.data.missing import remedy
+from bpcli.data.npy_rows import NpyRows
 from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
 from bpcli.errors import DataError
@@ -30,6 +34,7 @@ from bpcli.errors import DataError
 Array = np.ndarray[Any, Any]
 
 _MAGIC = b"\x93NUMPY"
+LARGE_BYTES = 64 << 20
 _LONGEST_HEADER = 10_000  # numpy's own limit; checked here before the header is read, not after
 
 
@@ -59,7 +64,8 @@ def read_npy(x_path: Path, y_path: Path | None, label: str, missing: Missing = "
     Raises:
         DataError: a file is not a sound npy file, is of a wrong kind or size, or holds NaN.
     """
-    x = _as_x(_npy(x_path), str(x_path), missing)
+    large = _large(x_path) if missing == "error" else None
+    x = _as_x(_npy(x_path), str(x_path), missing) if large is None else large
     y = None if y_path is None else _as_y(_npy(y_path), str(y_path), missing)
     refuse_other_length(x, y, label)
     return RawData(label, x, y, None, None, (x_path,) if y_path is None else (x_path, y_path))
@@ -68,6 +74,18 @@ def read_npy(x_path: Path, y_path: Path | None, label: str, missing: Missing = "
 def _npy(path: Path) -> Array:
     with path.open("rb") as file:
         return _array(file, path.stat().st_size, str(path))
+
+
+def _large(path: Path) -> NpyRows | None:
+    """The rows of a file that is too large to be read whole; None for others."""
+    size = path.stat().st_size
+    if size <= LARGE_BYTES:
+        return None
+    with path.open("rb") as file:
+        shape, fortran_order, dtype, offset = _sound_header(file, size, str(path))
+    if fortran_order or not shape or dtype.kind in "SU":
+        return None
+    return NpyRows.of(path, shape, dtype, offset)
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -118,7 +136,16 @@ def _damage_is_a_data_error(path: Path) -> Iterator[None]:
 
 
 def _array(stream: IO[bytes], size: int, what: str) -> Array:
-    """The array of an npy stream that is `size` bytes long; its header must account for every one of them."""
+    """The array of an npy stream that is `size` bytes long."""
+    shape, fortran_order, dtype, _ = _sound_header(stream, size, what)
+    values = filled(cast(Stream, stream), dtype, math.prod(shape), what)
+    if fortran_order:
+        return np.ascontiguousarray(values.reshape(shape[::-1]).T)
+    return values.reshape(shape)
+
+
+def _sound_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """`_header` of a stream that is `size` bytes long; it must account for every one of them."""
     shape, fortran_order, dtype, start = _header(stream, what)
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which are never unpickled; save plain numbers or text")
@@ -132,10 +159,7 @@ def _array(stream: IO[bytes], size: int, what: str) -> Array:
         )
     if count * dtype.itemsize == 0:
         raise DataError(f"{what}: is empty: its shape is {shown(str(shape))}")
-    values = filled(cast(Stream, stream), dtype, count, what)
-    if fortran_order:
-        return np.ascontiguousarray(values.reshape(shape[::-1]).T)
-    return values.reshape(shape)
+    return shape, fortran_order, dtype, start
 
 
 def _header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

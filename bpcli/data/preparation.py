@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data import missing, scaling
+from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
 from bpcli.data.source import RawData
+from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.samples import BYTE_SCALE
 from bpcli.errors import DataError
@@ -48,8 +50,8 @@ class Preparation:
         """Whether each output is a yes-or-no of its own."""
         return self.task == "classification" and self.classes is None
 
-    def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array:
-        """Network inputs (N, *in_shape): bytes as they are, or floats, scaled.
+    def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array | StoredInputs:
+        """Network inputs (N, *in_shape): bytes as they are, or floats, scaled. Rows in a file stay there.
 
         rows: the rows of the file that `raw` is, for messages; None for all.
 
@@ -60,16 +62,33 @@ class Preparation:
             raise DataError(
                 f"{raw.source}: samples of shape {raw.x.shape[1:]}, but the network was trained on {self.in_shape}"
             )
+        if isinstance(raw.x, NpyRows):
+            return self._stored_inputs(raw, raw.x, dtype)
+        return self._inputs(raw, raw.x, dtype, rows)
+
+    def _inputs(self, raw: RawData, values: Array, dtype: DType, rows: Array | None) -> Array:
         if self.byte_input:
-            raw = dataclasses.replace(raw, x=_as_bytes(raw))
+            values = _as_bytes(values, raw.source)
             if self.x_scaler is None:
-                return raw.x
-        x = self.filled(as_floats(raw.x, bytes_to_unit=self.byte_input))
+                return values
+        x = self.filled(as_floats(values, bytes_to_unit=self.byte_input))
         return _cast(self.x_scaler.apply(x) if self.x_scaler else x, dtype, raw, rows, self.feature_names)
 
     def filled(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inputs (N, *in_shape) with what stands for missing ones filled in."""
         return x if self.fill is None else missing.filled(x, self.fill)
+
+    def _stored_inputs(self, raw: RawData, x: NpyRows, dtype: DType) -> StoredInputs:
+        """The same for rows in a file, block by block as they are read; what cannot be is found now."""
+        try:
+            self._inputs(raw, np.stack([x.low, x.high]), dtype, None)  # scaling is monotone: these are the extremes
+        except DataError:
+            for block, values in enumerate(x.blocks()):
+                self._inputs(raw, values, dtype, x.rows_in(block))
+        prepared = np.dtype(np.uint8 if self.byte_input and self.x_scaler is None else dtype)
+        if self.x_scaler is None and x.dtype == prepared:
+            return StoredInputs(x, None, prepared)
+        return StoredInputs(x, lambda values, rows: self._inputs(raw, values, dtype, rows), prepared)
 
     def targets(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array:
         """Class indices (N,) int64, or floats (N, M), scaled. rows: as for `inputs`.
@@ -150,9 +169,14 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
 def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: str, y_kind: str) -> Preparation:
     """The preparation with scalers fitted on these rows: for inputs, and for the targets of a regression."""
     x_scaler = y_scaler = None
+    as_bytes = preparation.byte_input
     if x_kind != "none":
-        x = as_floats(raw.x[rows], bytes_to_unit=preparation.byte_input)
-        x_scaler = scaling.fit(x_kind, preparation.filled(x))
+        if isinstance(raw.x, NpyRows):
+            blocks = (as_floats(block, bytes_to_unit=as_bytes) for block in raw.x.part(rows).blocks())
+            low, high = (as_floats(values, bytes_to_unit=as_bytes) for values in (raw.x.low, raw.x.high))
+            x_scaler = scaling.fit_blocks(x_kind, blocks, np.maximum(np.abs(low), np.abs(high)))
+        else:
+            x_scaler = scaling.fit(x_kind, preparation.filled(as_floats(raw.x[rows], bytes_to_unit=as_bytes)))
     if y_kind != "none" and preparation.task == "regression" and raw.y is not None:
         y_scaler = scaling.fit(y_kind, _columns(raw.y[rows], raw.source))
     return dataclasses.replace(preparation, x_scaler=x_scaler, y_scaler=y_scaler)
@@ -168,13 +192,14 @@ def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> 
     """
     if kind not in ("mean", "median") or preparation.byte_input:
         return preparation
-    if raw.x.ndim != 2:
-        lacking = missing.lacking(raw.x)
+    x = raw.read_x
+    if x.ndim != 2:
+        lacking = missing.lacking(x)
         if lacking.any():
             raise _missing_value(raw.source, f"sample {int(lacking.argmax()) + 1}", "", can_be_filled=False)
         return preparation
-    names = missing.column_names(raw.feature_names, raw.x.shape[1])
-    fill = missing.fit_fill(kind, as_floats(raw.x[rows]), names, raw.source)
+    names = missing.column_names(raw.feature_names, x.shape[1])
+    fill = missing.fit_fill(kind, as_floats(x[rows]), names, raw.source)
     return dataclasses.replace(preparation, fill=fill)
 
 
@@ -246,16 +271,16 @@ def _check_yes_or_no(y: Array, source: str, rows: Array | None) -> None:
         )
 
 
-def _as_bytes(raw: RawData) -> npt.NDArray[np.uint8]:
+def _as_bytes(x: Array, source: str) -> npt.NDArray[np.uint8]:
     """Bytes as they are, other whole numbers from 0 to 255 as bytes: a network trained on bytes takes nothing else."""
-    if raw.x.dtype == np.uint8:
-        return raw.x
-    if raw.x.dtype.kind not in "iu" or raw.x.min() < 0 or raw.x.max() > 255:
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind not in "iu" or x.min() < 0 or x.max() > 255:
         raise DataError(
-            f"{raw.source}: the network was trained on bytes (0 to 255), these are {raw.x.dtype} from "
-            f"{raw.x.min():g} to {raw.x.max():g}: store them as uint8"
+            f"{source}: the network was trained on bytes (0 to 255), these are {x.dtype} from "
+            f"{x.min():g} to {x.max():g}: store them as uint8"
         )
-    return raw.x.astype(np.uint8)
+    return x.astype(np.uint8)
 
 
 def _cast(

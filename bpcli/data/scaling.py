@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,3 +46,29 @@ def fit(kind: str, x: Floats) -> Scaler | None:
     if kind == "none":
         return None
     return Scaler.standard(x) if kind == "standard" else Scaler.minmax(x)
+
+
+def fit_blocks(kind: str, blocks: Iterable[Floats], largest: Floats) -> Scaler:
+    """The same for samples that come in blocks (n, *shape), in one pass: to rounding what `fit` gives for them all.
+
+    largest: (*shape,), a bound of each feature's magnitude.
+    Mean and sum of squared deviations of two sets of samples give those of both (Chan, Golub, LeVeque 1983, eq. 2.1).
+    """
+    count = 0
+    unit = np.where(largest > 0, largest, 1.0)  # squares of numbers beyond 1e154 would overflow
+    mean, squares = np.zeros_like(unit), np.zeros_like(unit)
+    lowest, highest = np.full_like(unit, np.inf), np.full_like(unit, -np.inf)
+    for block in blocks:
+        lowest, highest = np.minimum(lowest, block.min(axis=0)), np.maximum(highest, block.max(axis=0))
+        if kind == "standard":
+            block = block / unit
+            own = block.mean(axis=0)
+            block -= own
+            n, apart = len(block), own - mean
+            squares += np.square(block, out=block).sum(axis=0) + apart**2 * (count * n / (count + n))
+            mean += apart * (n / (count + n))
+        count += len(block)
+    varies = highest > lowest
+    if kind == "minmax":
+        return Scaler(lowest, np.where(varies, highest - lowest, 1.0))
+    return Scaler(mean * unit, np.where(varies, np.sqrt(squares / count) * unit, 1.0))

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bpcli.errors import DataError
+
+if TYPE_CHECKING:
+    from bpcli.data.npy_rows import NpyRows
 
 Kind = Literal["csv", "npz", "npy", "idx"]
 Names = Sequence[str] | str | None
@@ -40,18 +43,24 @@ class RawData:
     """What a file holds, before anything is made of it; N samples.
 
     x: (N, *shape), C-contiguous and in native byte order. CSV: float64 (N, D); npz and npy: as stored
-        (floats, integers, bool); IDX images: uint8 (N, H, W).
+        (floats, integers, bool); IDX images: uint8 (N, H, W). Large npy files stay where they are.
     y: (N,) or (N, M) numbers, or (N,) text labels of dtype `U`; None where none was asked for or found.
 
     A missing number is NaN, a missing label an empty text: only where the user allows it.
     """
 
     source: str  # the path as the user wrote it
-    x: np.ndarray[Any, Any]
+    x: np.ndarray[Any, Any] | NpyRows
     y: np.ndarray[Any, Any] | None
     feature_names: tuple[str, ...] | None  # CSV: the columns of x, in order
     target_names: tuple[str, ...] | None  # CSV: the columns of y, in order
     files: tuple[Path, ...]  # every file read, so that they can be hashed
+
+    @property
+    def read_x(self) -> np.ndarray[Any, Any]:
+        """x where it was read whole, as it always is where values may be missing."""
+        assert isinstance(self.x, np.ndarray)
+        return self.x
 
 
 def read(

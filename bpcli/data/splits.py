@@ -55,6 +55,34 @@ def split_rows(
     return Split(*(np.sort(part) for part in parts))
 
 
+def split_blocks(
+    n: int,
+    block_rows: int,
+    *,
+    val: float,
+    test: float,
+    in_order: bool,
+    classes: Rows | None,
+    rng: np.random.Generator,
+) -> Split:
+    """Like `split_rows`, but whole blocks of consecutive rows are drawn, so that a part can be read in large pieces.
+
+    With `classes` the blocks are shared out by the class that most of their rows have. in_order is as for rows.
+
+    Raises:
+        DataError: nothing would be left to train on.
+    """
+    if in_order:
+        return split_rows(n, val=val, test=test, in_order=True, rng=rng)
+    starts = np.arange(0, n, block_rows)
+    kinds = None
+    if classes is not None:
+        kinds = np.array([np.bincount(classes[start : start + block_rows]).argmax() for start in starts])
+    blocks = split_rows(len(starts), val=val, test=test, classes=kinds, rng=rng)
+    every = (starts[part][:, None] + np.arange(block_rows) for part in (blocks.train, blocks.val, blocks.test))
+    return Split(*(rows[rows < n] for rows in every))
+
+
 def _by_class(rows: Rows, classes: Rows, totals: Rows) -> list[Rows]:
     """The rows in three parts, each class shared out among them."""
     members = [own for label in range(int(classes.max()) + 1) if len(own := rows[classes[rows] == label])]

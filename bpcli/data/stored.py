@@ -92,10 +92,17 @@ def filled(stream: Stream, dtype: np.dtype[Any], count: int, what: str) -> np.nd
     return values
 
 
-def refuse_not_finite(values: np.ndarray[Any, Any], what: str, advice: str | None = "fill it or drop the row") -> None:
+def refuse_not_finite(
+    values: np.ndarray[Any, Any],
+    what: str,
+    advice: str | None = "fill it or drop the row",
+    *,
+    first: int | None = None,
+) -> None:
     """DataError naming the first NaN or infinity in `values` (N, ...): its row and its index in the row.
 
-    advice: what to do about NaN, of which all are counted then; None lets it pass.
+    advice: what to do about NaN, of which all are counted then; None lets it pass. first: the number of the first row,
+    where the values are a part of the whole; nothing is counted then.
     """
     if values.dtype.kind != "f":
         return
@@ -106,9 +113,9 @@ def refuse_not_finite(values: np.ndarray[Any, Any], what: str, advice: str | Non
         if wrong.any():
             row, *index = map(int, np.argwhere(wrong)[0])
             value = values[(start + row, *index)]
-            place = f"row {start + row}" + (f", index {index}" if index else "")
+            place = f"row {(first or 0) + start + row}" + (f", index {index}" if index else "")
             fix = advice if np.isnan(value) else "fill it or drop the row"
-            counts = f" ({_nan_counts(values, rows)})" if np.isnan(value) else ""
+            counts = f" ({_nan_counts(values, rows)})" if np.isnan(value) and first is None else ""
             raise DataError(f"{what}: {place} (from 0): got {value}, expected a finite number; {fix}{counts}")
 
 
@@ -120,10 +127,18 @@ def _nan_counts(values: np.ndarray[Any, Any], rows: int) -> str:
     return counted({f"column {column}": int(n) for column, n in enumerate(np.atleast_1d(count))}, len(values))
 
 
-def refuse_other_length(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any] | None, label: str) -> None:
+class HasShape(Protocol):
+    """An array, or rows in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def refuse_other_length(x: HasShape, y: np.ndarray[Any, Any] | None, label: str) -> None:
     """DataError unless x and y hold equally many samples, and at least one number each."""
-    for name, array in (("x", x), ("y", y)):
-        if array is not None and array.size == 0:
+    arrays: tuple[tuple[str, HasShape | None], ...] = (("x", x), ("y", y))
+    for name, array in arrays:
+        if array is not None and 0 in array.shape:
             raise DataError(f"{label}: {name} is empty: its shape is {array.shape}")
-    if y is not None and len(x) != len(y):
-        raise DataError(f"{label}: x has {len(x)} samples, y has {len(y)}; they must be as many")
+    if y is not None and x.shape[0] != len(y):
+        raise DataError(f"{label}: x has {x.shape[0]} samples, y has {len(y)}; they must be as many")

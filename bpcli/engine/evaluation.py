@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch, Shape, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
-from bpcli.engine.samples import Samples, fetch_inputs
+from bpcli.engine.samples import Inputs, Samples, fetch_inputs
 
 CHUNK_NUMBERS = 1 << 20  # of the widest layer: 4 MB in float32
 
@@ -24,7 +24,7 @@ class Evaluation:
     output: Array
 
 
-def predict(network: Network, theta: Array, x: Array, *, stats: Array | None = None) -> Array:
+def predict(network: Network, theta: Array, x: Inputs, *, stats: Array | None = None) -> Array:
     """a^L (N, *out_shape), a new array in theta's dtype, for inputs x (N, *in_shape), floats or bytes."""
     output = np.empty((len(x), *network.out_shape), theta.dtype)
     chunks = _Chunks(network, theta, stats, len(x))
@@ -79,7 +79,7 @@ class _Chunks:
         self.inputs = {k: batch_array(k, network.in_shape, theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
         self.scratch = {k: Scratch.beside((k, *network.out_shape), theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
 
-    def forward(self, x: Array, low: int, high: int, output: Array) -> Array:
+    def forward(self, x: Inputs, low: int, high: int, output: Array) -> Array:
         """Writes a^L of the samples low..high to `output`; returns z^L, a buffer valid until the next call."""
         k = high - low
         with np.errstate(all="ignore"):

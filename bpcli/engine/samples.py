@@ -1,8 +1,9 @@
-"""Samples in memory, handed to the engine batch by batch."""
+"""Samples, handed to the engine batch by batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -11,22 +12,50 @@ from bpcli.engine.arrays import Array, Scale
 BYTE_SCALE = 1.0 / 255.0
 
 
+class EpochOrder(Protocol):
+    """The rows of an epoch in their order: `order[low:high]` are those that come at these places. Arrays are such."""
+
+    def __getitem__(self, places: slice, /) -> Array: ...
+
+
+class RowSource(Protocol):
+    """Inputs (N, *shape) that are not in memory, and choose themselves in which order they are best visited."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, rows: slice | Array, out: Array) -> None:
+        """Writes the inputs of these rows into `out` (n, *shape); from several threads at a time."""
+        ...
+
+    def order(self, generator: np.random.Generator) -> EpochOrder:
+        """A random order in which every row comes once, a function of the generator alone."""
+        ...
+
+
+Inputs: TypeAlias = Array | RowSource
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """N samples and their targets.
 
-    x: (N, *shape), floats as they go into the network, or bytes, which are scaled to 0..1 as they are fetched.
+    x: (N, *shape), floats as they go into the network, or bytes, which are scaled to 0..1 as they are fetched; or a
+        source of such rows.
     y: (N, M) floats; or class indices (N,), with `codes` (classes, M) whose row c is the target for class c.
     weights: (N, 1) floats that multiply each sample's loss; None where all are 1.
     """
 
-    x: Array
+    x: Inputs
     y: Array
     codes: Array | None = None
     weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def order(self, generator: np.random.Generator) -> EpochOrder:
+        """A random order of all samples."""
+        return generator.permutation(len(self.x)) if isinstance(self.x, np.ndarray) else self.x.order(generator)
 
     def fetch(self, rows: slice | Array, x: Array, y: Array) -> None:
         """Writes the samples of these rows into the buffers x (n, *shape) and y (n, M), made once by the caller."""
@@ -48,9 +77,11 @@ class Samples:
         return np.multiply(out, scale, out=out)
 
 
-def fetch_inputs(x: Array, rows: slice | Array, out: Array) -> None:
+def fetch_inputs(x: Inputs, rows: slice | Array, out: Array) -> None:
     """Writes x[rows] into `out`, bytes scaled to 0..1."""
-    if x.dtype == np.uint8:
+    if not isinstance(x, np.ndarray):
+        x.fetch(rows, out)
+    elif x.dtype == np.uint8:
         np.copyto(out, x[rows])  # into the order of `out` first: images are turned, and bytes are turned fastest
         np.multiply(out, BYTE_SCALE, out=out)
     else:

@@ -24,7 +24,7 @@ from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Schedule, WatchingSchedule
 from bpcli.engine.registry import optimizers
-from bpcli.engine.samples import Samples
+from bpcli.engine.samples import EpochOrder, Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
@@ -260,7 +260,9 @@ class _Trainer:
             if report.stop:
                 return
 
-    def _iterate(self, order: Array | None, should_stop: Callable[[], bool]) -> StopReason | Literal["report"] | None:
+    def _iterate(
+        self, order: EpochOrder | None, should_stop: Callable[[], bool]
+    ) -> StopReason | Literal["report"] | None:
         """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
         state, limit = self.state, self.options.max_seconds
         due = time.monotonic() + REPORT_SECONDS
@@ -279,7 +281,7 @@ class _Trainer:
                 return "report"
         return None
 
-    def _rows(self, order: Array | None) -> tuple[slice | Array, int]:
+    def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:
         """Which samples make up the next batch, and how many they are."""
         if order is None and self.batch_size == self.n:
             return self.all_rows, self.n
@@ -287,7 +289,7 @@ class _Trainer:
         high = min(low + self.batch_size, self.n)
         return slice(low, high) if order is None else order[low:high], high - low
 
-    def _order(self) -> Array | None:
+    def _order(self) -> EpochOrder | None:
         """The epoch's order of samples, in the middle of an epoch drawn once more; None for their own order."""
         if not self.shuffles:
             return None
@@ -295,7 +297,7 @@ class _Trainer:
         if state.position and state.shuffle_before is not None:
             state.shuffle.bit_generator.state = state.shuffle_before
         state.shuffle_before = state.shuffle.bit_generator.state
-        return state.shuffle.permutation(self.n)
+        return self.samples.order(state.shuffle)
 
     def _gradient_step(self, rows: slice | Array, n: int) -> float:
         """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""

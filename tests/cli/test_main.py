@@ -58,14 +58,10 @@ def test_help_of_a_command_has_an_example(ok, command):
     assert f"Example: bpcli {command}" in ok(command, "--help").out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "by_typer"),
-    # typer from 0.29 on reads the values of options by pydantic itself
-    [(["--help"], ""), (["--version"], ""), (["epochs-calc", "--n", "10", "--batch", "3"], " pydantic")],
-)
-def test_starts_without_the_heavy_libraries(arguments, by_typer):
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["epochs-calc", "--n", "10", "--batch", "3"]])
+def test_starts_without_the_heavy_libraries(arguments):
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
-    assert done.stderr in ("imported:\n", f"imported:{by_typer}\n")
+    assert done.stderr == "imported:\n"
 
 
 @pytest.mark.parametrize(
