@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bpcli import __version__
 from bpcli.cli.epochs_calc import epochs_calc
@@ -27,7 +28,30 @@ HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
 
+
+class InterruptedCommandError(BpcliError):
+    """Ctrl-C, where nothing else has seen to it."""
+
+    exit_code = 130
+
+
+class Commands(TyperGroup):
+    """The commands; typer by itself would leave without a word on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command.
+
+        Raises:
+            InterruptedCommandError: on Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise InterruptedCommandError(*interrupt.args or ["interrupted"]) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -71,8 +95,6 @@ def main() -> None:
     except BpcliError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         leave(problems, error.exit_code)
-    except KeyboardInterrupt:
-        leave(["interrupted"], 130)
 
 
 def leave(problems: Sequence[str], code: int) -> NoReturn:

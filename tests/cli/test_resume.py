@@ -177,6 +177,16 @@ def test_a_finished_run_gets_back_its_missing_summary(stopped, ok):
     assert (run.path / "summary.json").is_file()
 
 
+@pytest.mark.parametrize("old", ['{"iterations": 2}', '{"iter', "[]"], ids=["of an earlier end", "cut", "no summary"])
+def test_a_finished_run_gets_its_own_summary_in_place_of_another(stopped, ok, old):
+    run = stopped("xor", 3)
+    summary = run.path / "summary.json"
+    before = summary.read_text()
+    summary.write_text(old)
+    ok("resume", run.path)
+    assert summary.read_text() == before
+
+
 @pytest.mark.parametrize("override", ["training.log_every=3", "training.epochs=3", "name=other"])
 def test_a_change_that_gives_a_finished_run_nothing_to_do_keeps_its_log(stopped, ok, override):
     run = stopped("xor", 5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
-from bpcli.runs.folder import RunFolder, find_run, new_run, newest_run, run_at
+from bpcli.runs.folder import RunFolder, find_run, make_ready, new_run, newest_run, run_at
 
 HOLD = """
 import sys
@@ -59,7 +59,28 @@ def test_a_file_of_that_name_is_passed_by():
 
 
 def test_a_new_run_has_a_folder_for_checkpoints():
-    assert new_run(Path("runs"), "a").checkpoints.is_dir()
+    run = new_run(Path("runs"), "a")
+    make_ready(run)
+    assert run.checkpoints.is_dir()
+
+
+def test_a_run_that_another_process_began_before_the_lock_is_refused():
+    run = run_at(Path("here"))
+    a_run("elsewhere").rename("here")
+    Path("here/checkpoints").mkdir()
+    Path("here/checkpoints/last.npz").write_text("another's")
+    with pytest.raises(UsageError, match="holds a run already"):
+        make_ready(run)
+    assert Path("here/checkpoints/last.npz").read_text() == "another's"
+
+
+def test_a_lock_that_the_file_system_refuses_is_no_other_process(monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(DiskError, match="cannot lock run: No locks available"), RunFolder(a_run("run")).locked():
+        pass
 
 
 @pytest.mark.parametrize("parent", ["file", "file/deeper"])
