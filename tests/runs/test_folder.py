@@ -45,6 +45,14 @@ def test_new_runs_are_numbered():
     assert [str(new_run(Path("runs"), "a").path) for _ in range(3)] == ["runs/a", "runs/a-2", "runs/a-3"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells folders by /proc")
+def test_the_entry_of_a_new_run_is_flushed_to_the_disk(monkeypatch):
+    flushed, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (flushed.append(Path(f"/proc/self/fd/{fd}").readlink()), fsync(fd)))
+    new_run(Path("runs"), "a")
+    assert flushed == [Path().absolute(), Path("runs").absolute()]
+
+
 def test_a_gap_is_filled_but_nothing_is_taken_over():
     for name in ("a", "a-3"):
         a_run(f"runs/{name}")
