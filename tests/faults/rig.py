@@ -266,7 +266,7 @@ def _strace(child: Child, log: Path, options: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         with suppress(subprocess.TimeoutExpired):
-            tracer.wait(2)
+            tracer.wait(SECONDS)
         tracer.kill()
         tracer.communicate()
 

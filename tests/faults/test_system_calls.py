@@ -30,9 +30,10 @@ def scene() -> Callable[..., rig.Ended]:
         settings = ("--set", f"training.epochs={after}")
         if kind == "train":
             return rig.traced("train", config, "--out", folder, *settings, log=log, options=options)
-        if not Path("begun").exists():
-            rig.run_ok("train", config, "--out", "begun", "--set", f"training.epochs={before}")
-        shutil.copytree("begun", folder)
+        begun = folder.parent / "begun"  # beside it, for the path of the data is relative
+        if not begun.exists():
+            rig.run_ok("train", config, "--out", begun, "--set", f"training.epochs={before}")
+        shutil.copytree(begun, folder)
         return rig.traced("resume", folder, *settings, log=log, options=options)
 
     return call
