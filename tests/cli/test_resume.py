@@ -18,6 +18,7 @@ CASES = {
     "validation": ("iris", ["training.early_stopping=null"], 3, 8),
     "early stopping later": ("iris", [], 20, 300),
     "early stopping just before": ("iris", [], 79, 300),
+    "early stopping between": ("iris", [], 60, 300),
     "adam, weight decay": ("diabetes", [], 3, 8),
     "momentum": ("xor", [], 7, 20),
     "nesterov, weight decay": ("breast-cancer", [], 3, 8),

@@ -40,6 +40,25 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str, str
     return note
 
 
+class ShownAtOnce:
+    """Shows each figure of the long run as it comes: a run that is cut short has not been for nothing."""
+
+    def __init__(self, reporter: Any) -> None:
+        self.reporter = reporter
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        for name, value in report.user_properties:
+            if name == "figure" and report.when == "call":
+                self.reporter.write_line(f"\n{report.outcome}: {' | '.join(value)} | {report.duration:.0f} s")
+
+
+def pytest_sessionstart(session: Any) -> None:
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.option.markexpr == "faults":
+        config.pluginmanager.register(ShownAtOnce(reporter))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Prints the figures of the tests that passed, as a table for tests/README.md."""
     figures: list[tuple[str, str, str, float]] = []
