@@ -116,6 +116,15 @@ def test_a_second_interrupt_quits_at_once(configs):
         bpcli.train(configs / "xor.yaml", show=raise_at(3, signal.SIGINT, signal.SIGINT))
 
 
+def test_a_hangup_that_nohup_ignores_stays_ignored(configs):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run = bpcli.train(configs / "xor.yaml", ["training.epochs=5"], show=raise_at(3, signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run.stop == "epochs"
+
+
 def test_handlers_are_as_before_afterwards(configs):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     bpcli.train(configs / "xor.yaml", ["training.epochs=2"])

@@ -147,6 +147,23 @@ def test_members_that_are_not_those_that_were_saved_are_refused(load, blobs, cha
         load(rewritten(blobs["last"], change))
 
 
+def test_a_member_that_stands_there_twice_is_refused(load, blobs):
+    out = io.BytesIO(blobs["last"])
+    with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("dense_1.b.npy", archive.read("dense_1.b.npy"))
+    with pytest.raises(RunError, match="stands in it twice"):
+        load(out.getvalue())
+
+
+def test_a_compressed_member_is_refused_before_it_is_read(load, blobs):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(blobs["last"])) as archive, zipfile.ZipFile(out, "w") as packed:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(RunError, match="is compressed"):
+        load(out.getvalue())
+
+
 def test_rewriting_without_a_change_is_harmless(load, blobs):
     assert contents(load(rewritten(blobs["last"], lambda members: None))) == contents(load(blobs["last"]))
 
