@@ -80,7 +80,9 @@ def _lines(tree: YamlTree, error: ValidationError) -> list[str]:
 
 def _line(tree: YamlTree, key: KeyPath, message: str) -> str:
     where, name = tree.where(key), dotted(key)
-    return f"{where}: {message}" if not key or where == f"--set {name}" else f"{where} {name}: {message}"
+    line = f"{where}: {message}" if not key or where == f"--set {name}" else f"{where} {name}: {message}"
+    # what was quoted from the config may hold characters that move the cursor
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _from_here(key: KeyPath, value: Any) -> Any:

@@ -113,7 +113,18 @@ def _damage_is_a_data_error(path: Path) -> Iterator[None]:
 
 
 def _array(stream: IO[bytes], size: int, what: str) -> Array:
-    """The array of an npy stream that is `size` bytes long; its header must account for every one of them."""
+    array = read_array(stream, size, what)
+    if array.size == 0:
+        raise DataError(f"{what}: is empty: its shape is {shown(str(array.shape))}")
+    return array
+
+
+def read_array(stream: IO[bytes], size: int, what: str) -> Array:
+    """The array of an npy stream that is `size` bytes long; its header must account for every one of them.
+
+    Raises:
+        DataError: the header or the type is not sound, or the stream has another length.
+    """
     shape, fortran_order, dtype, start = _header(stream, what)
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which are never unpickled; save plain numbers or text")
@@ -125,8 +136,8 @@ def _array(stream: IO[bytes], size: int, what: str) -> Array:
             f"{what}: shape {shown(str(shape))} of {dtype} takes {count * dtype.itemsize} bytes, "
             f"but {size - start} are there; the file is cut or damaged"
         )
-    if count * dtype.itemsize == 0:
-        raise DataError(f"{what}: is empty: its shape is {shown(str(shape))}")
+    if dtype.itemsize == 0:
+        raise DataError(f"{what}: is empty: it holds {count} texts of no characters")
     values = filled(cast(Stream, stream), dtype, count, what)
     if fortran_order:
         return np.ascontiguousarray(values.reshape(shape[::-1]).T)
