@@ -21,7 +21,7 @@ from bpcli.data.source import shown
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
-LONGEST_LINE = 64 << 20
+LONGEST_LINE = 16 << 20
 _LONGEST_LABEL = 200  # each label takes the longest one's room in the array of labels
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 _MISSING = frozenset({"na", "n/a", "null", "none", "missing", "?", "-", ".", "#n/a"})
