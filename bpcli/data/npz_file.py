@@ -109,7 +109,9 @@ def _damage_is_a_data_error(path: Path) -> Iterator[None]:
         struct.error,
         LookupError,
     ) as error:
-        raise DataError(f"{path}: not a sound npz file ({error}); save it again with numpy.savez") from error
+        reason = str(error)[:200]  # zipfile quotes names at any length
+        reason = reason if reason.isprintable() else ascii(reason)
+        raise DataError(f"{path}: not a sound npz file ({reason}); save it again with numpy.savez") from error
 
 
 def _array(stream: IO[bytes], size: int, what: str) -> Array:
@@ -189,8 +191,9 @@ def _numbers(array: Array, what: str) -> Array:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-        refuse_not_finite(array, what)  # a long double may be too large for a float64
+        with np.errstate(over="ignore"):  # a long double may be too large for a float64
+            array = array.astype(np.float64)
+        refuse_not_finite(array, what)
     return array
 
 

@@ -770,6 +770,12 @@ def test_a_text_that_cannot_be_printed_is_shown_by_its_escapes(path):
     assert r"4\t1" in problem
 
 
+def test_a_problem_is_cut_short_however_long_the_value():
+    (problem,) = problems_of(tree_of({**MINIMAL, "optimizer": "x" * 5000}))
+    assert problem.startswith('c.yaml:7 optimizer: unknown optimizer "xxx')
+    assert len(problem) <= 1000
+
+
 @pytest.mark.parametrize("item", ["a", True, None, {"a": 1}, math.nan, math.inf])
 @pytest.mark.parametrize("name", ["weights", "biases"])
 def test_a_weight_that_is_no_finite_number_is_shown(name, item):
