@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def test_the_first_inputs_of_the_long_run(name):
 def test_an_input_is_told_by_its_number(name):
     first, again, other = (input_of(READERS[name], "1", number) for number in (7, 7, 8))
     assert first == again != other
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_escapes_from_inputs_led_by_coverage(name):
+    pytest.importorskip("atheris", reason="pip install '.[fuzz]'")
+    command = [sys.executable, "-m", "fuzz.guided", name, "-runs=20000", "-max_len=8192"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def endless(path: Path, content: bytes) -> None:

@@ -106,6 +106,11 @@ print(json.dumps({name: (code, most - before) for name in sys.argv[1:] for code,
 """
 
 
+def plain(name: str) -> str:
+    """A test's id without blanks, for pytest -k."""
+    return name.replace(", ", "_").replace(" ", "_")
+
+
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory) -> dict[str, tuple[int, int, int]]:
     """Case -> exit code, bytes beyond what was there before, and the file's size."""
@@ -125,7 +130,7 @@ def grown(tmp_path_factory) -> dict[str, tuple[int, int, int]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and counts memory in KB")
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES, ids=plain)
 def test_a_file_that_lies_is_refused_in_64_mb_beyond_its_size(grown, name, record_property):
     code, most, size = grown[name]
     record_property("MB", most / MB)
@@ -134,7 +139,7 @@ def test_a_file_that_lies_is_refused_in_64_mb_beyond_its_size(grown, name, recor
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and counts memory in KB")
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", TEXTS, ids=plain)
 def test_packed_text_without_end_is_refused_in_bounded_memory(grown, name, record_property):
     code, most, _ = grown[name]
     record_property("MB", most / MB)
