@@ -141,7 +141,7 @@ def read_array(stream: IO[bytes], size: int, what: str) -> Array:
     if dtype.itemsize == 0:
         raise DataError(f"{what}: is empty: it holds {count} texts of no characters")
     values = filled(cast(Stream, stream), dtype, count, what)
-    if fortran_order:
+    if fortran_order and len(shape) > 1:  # ascontiguousarray would make a vector of a single number
         return np.ascontiguousarray(values.reshape(shape[::-1]).T)
     return values.reshape(shape)
 

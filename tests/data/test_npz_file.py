@@ -190,6 +190,12 @@ def test_a_long_double_beyond_float64_is_refused(save):
         read(save(x=np.full((4, 1), np.finfo(np.longdouble).max), y=Y))
 
 
+def test_a_single_number_is_refused_in_fortran_order_too(tmp_path):
+    (tmp_path / "x.npy").write_bytes(npy_that_claims("'<f8'", "()", bytes(8), fortran="True"))
+    with pytest.raises(DataError, match="is a single number"):
+        read(Source(tmp_path / "x.npy"), need_target=False)
+
+
 def test_a_header_beyond_the_longest_header_is_not_read(tmp_path):
     head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }".ljust(20_000) + b"\n"
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + X.tobytes())

@@ -163,4 +163,4 @@ class Npz:
 def check(data: RawData, x: np.ndarray) -> None:
     """What was accepted is finite and what numpy.load reads."""
     assert np.isfinite(data.x).all(), "a number that is not finite"
-    assert np.array_equal(data.x, x.reshape(data.x.shape)), "other values than numpy.load's"
+    assert np.array_equal(data.x, x.reshape(data.x.shape).astype(data.x.dtype)), "other values than numpy.load's"
