@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import io
@@ -116,11 +117,11 @@ def change_value(rng: Random, meta: Any) -> None:
         case 0:
             del parent[key]
         case 1 if isinstance(parent, dict):
-            parent[rng.choice(("extra", "theta", "type", "dtype"))] = rng.choice(VALUES)
+            parent[rng.choice(("extra", "theta", "type", "dtype"))] = copy.deepcopy(rng.choice(VALUES))
         case 2 if isinstance(parent[key], int):
             parent[key] += rng.choice((1, -1, 100))
         case _:
-            parent[key] = rng.choice(VALUES)
+            parent[key] = copy.deepcopy(rng.choice(VALUES))
 
 
 def read(path: Path, content: bytes) -> None:
