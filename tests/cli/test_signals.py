@@ -11,7 +11,7 @@ import pytest
 import bpcli
 from bpcli.errors import InterruptedRunError
 
-SETTINGS = ["training.early_stopping=null", "training.epochs=1000"]
+SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
 SETS = [part for text in SETTINGS for part in ("--set", text)]
 EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
 
