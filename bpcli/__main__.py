@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from bpcli.cli.main import main
+import sys
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        from bpcli.cli.main import main as run
+    except KeyboardInterrupt:  # Ctrl-C while libraries are still being imported
+        sys.exit(130)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
@@ -19,6 +19,20 @@ class StopRequest:
 
     def __call__(self) -> bool:
         return self.signal_number is not None
+
+
+@contextmanager
+def interrupted_as(text: str) -> Iterator[None]:
+    """Gives a KeyboardInterrupt that says nothing yet a text for the user."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(*(interrupt.args or [text])) from None
+
+
+def before_training() -> AbstractContextManager[None]:
+    """For all that comes before the first iteration; training itself has its own word on interrupts."""
+    return interrupted_as("interrupted before training began; nothing was saved")
 
 
 @contextmanager

@@ -21,11 +21,11 @@ from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
-from bpcli.interrupts import stop_on_signals
+from bpcli.interrupts import interrupted_as, stop_on_signals
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
-from bpcli.runs.files import disk_errors, write_text
-from bpcli.runs.folder import RunFolder, new_run, run_at, run_of
+from bpcli.runs.files import disk_errors, make_folder, write_text
+from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
 from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
 
@@ -101,6 +101,7 @@ def start_run(
     config = file.config
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
+        make_ready(folder)
         plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
         _write_config(folder, plain)
         return _train(folder, session, session.start(), plain, show, tell)
@@ -130,7 +131,7 @@ def resume_run(
     folder = run_of(path)
     with folder.locked():
         with disk_errors(f"cannot write in {folder.path}"):
-            folder.checkpoints.mkdir(exist_ok=True)
+            make_folder(folder.checkpoints)
         file = load_config(folder.config, overrides)
         session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
@@ -153,7 +154,8 @@ def _state_to_resume(
     Raises:
         RunError: no checkpoint can be used, or it is another run's.
     """
-    if path.is_file():
+    named = path != folder.path  # a checkpoint, not the run
+    if named:
         checkpoint: Checkpoint | None = load_checkpoint(path)
     else:
         checkpoint, damaged = last_checkpoint(folder)
@@ -168,7 +170,7 @@ def _state_to_resume(
         tell(_ended_text(folder, checkpoint))
         for change in changes:
             tell(f"not applied: {change}")
-        if not folder.summary.exists():
+        if _iterations_told(folder.summary) != state.step:
             run = _finish(folder, session, state, checkpoint.info["stop"])
             write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
         return None, []
@@ -178,9 +180,17 @@ def _state_to_resume(
         forget_halvings(state)
         tell("the learning rate was halved after divergence; the new one is taken as it is")
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
-    if path.is_file():
+    if named:
         tell(f"what the run has from later epochs, in loss.csv and last.npz, is made anew from {path.name}")
     return state, changes
+
+
+def _iterations_told(summary: Path) -> int | None:
+    """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
+    try:
+        return int(json.loads(summary.read_text(encoding="utf-8"))["iterations"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
@@ -202,7 +212,8 @@ def _train(
         tell(text)
 
     # what overflows is found by the trainer, which says more of it than NumPy's warning
-    with stop_on_signals() as stopped, one_blas_thread(), np.errstate(all="ignore"):
+    quiet = np.errstate(all="ignore")
+    with interrupted_as(_at_once_text(folder)), stop_on_signals() as stopped, one_blas_thread(), quiet:
         try:
             for report in session.train(state, stopped, went_back):
                 recorder.take(report)
@@ -220,13 +231,17 @@ def _train(
                 stopped.signal_number,
             )
         run = _finish(folder, session, state, report.stop)
-    log = recorder.log
-    if text := no_descent(
-        log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
-    ):
-        tell(text)
-    write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
+        log = recorder.log
+        if text := no_descent(
+            log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
+        ):
+            tell(text)
+        write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
     return run
+
+
+def _at_once_text(folder: RunFolder) -> str:
+    return f"stopped at once by a second signal; what the last checkpoint holds is kept: bpcli resume {folder.path}"
 
 
 def _kept_text(path: Path) -> str:

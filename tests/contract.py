@@ -7,6 +7,7 @@ written, because the tests are parametrized over the registries.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from bpcli.engine.gradcheck import GradientCheck, check_gradients
 from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Activation, AnyOptimizer, FullBatchOptimizer, Loss
 
 # Hyperparameters for parts that have some without a default.
@@ -75,16 +77,16 @@ def fits(loss: Loss, activation: Activation) -> bool:
 
 
 def network_with(
-    spec: Any, in_shape: tuple[int, ...], activation: Activation, output: Activation, units: int
+    spec: Any, in_shape: tuple[int, ...], activation: Activation, output: Activation, units: int, inputs: int = 4
 ) -> Network:
     """The layer under test between two dense layers where it takes a row, else between a convolution and a dense one.
 
-    So that its dL/dx is part of what is tested.
+    So that its dL/dx is part of what is tested. inputs: of the first dense layer.
     """
     tested = LayerEntry(spec=spec, activation=activation)
     last = LayerEntry(spec=Dense(units=units), activation=output)
     if len(in_shape) == 1:
-        return Network([LayerEntry(spec=Dense(units=in_shape[0])), tested, last], (4,))
+        return Network([LayerEntry(spec=Dense(units=in_shape[0])), tested, last], (inputs,))
     first = LayerEntry(spec=Conv2d(filters=in_shape[0], kernel=1))
     flatten = LayerEntry(spec=registry.layers.get("flatten")())
     return Network([first, tested, flatten, last], (2, *in_shape[1:]))
@@ -102,23 +104,34 @@ def targets_for(loss: Loss, output: Activation, n: int, units: int, rng: np.rand
     return rng.normal(size=(n, units))
 
 
+def loss_at(network: Network, loss: Loss, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """L, with the noise that a gradient check draws."""
+    stack = network.bind(theta, np.empty_like(theta), len(x))
+    objective = Objective(loss, network.output_activation, len(x), network.out_shape, "float64")
+    return objective.value_and_delta(stack.forward(x, training=True), y, batch_scale(loss, len(x)))[0]
+
+
 def smooth_point(
-    network: Network, loss: Loss, n: int, rng: np.random.Generator
+    network: Network, loss: Loss, n: int, rng: np.random.Generator, largest_loss: float = math.inf
 ) -> tuple[GradientCheck, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """A gradient check at a random (theta, x, y) that no kink is near: its numerical gradients are to be believed.
 
     Near a kink (relu at 0, huber at delta, hinge at its margin, the place where another input becomes a pool's largest)
     a central difference is wrong, and by another amount at half the step. So a point is taken if both steps agree: that
-    asks nothing of the analytic gradient, and nothing of the part but its values.
+    asks nothing of the analytic gradient, and nothing of the part but its values. Points with a loss above
+    `largest_loss` are passed over: its rounding, 1e-16 |L| / step, would show in the smallest gradients.
     """
-    for _ in range(40):
+    tries = 0
+    while tries < 40:
         theta = rng.normal(0.0, 0.7, network.layout.size)  # large enough that no gradient drowns in rounding
         x = rng.normal(size=(n, *network.in_shape))
         y = targets_for(loss, network.output_activation, n, network.out_shape[0], rng)
+        if abs(loss_at(network, loss, theta, x, y)) > largest_loss:
+            continue
+        tries += 1
         check = check_gradients(network, loss, theta, x, y)
-        halved = check_gradients(network, loss, theta, x, y, step=1e-4)
-        size = np.maximum(np.maximum(np.abs(check.numeric), np.abs(halved.numeric)), 1e-5)
-        if (np.abs(check.numeric - halved.numeric) < 5e-7 * size).all():
+        size = np.maximum(np.maximum(np.abs(check.numeric), np.abs(check.halved)), 1e-5)
+        if (np.abs(check.numeric - check.halved) < 5e-7 * size).all():
             return check, (theta, x, y)
     raise AssertionError(f"the numerical gradients of {network.names} with {loss} agree at none of 40 points")
 

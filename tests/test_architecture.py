@@ -32,6 +32,7 @@ ALLOWED = {
         "profiling",
         "trained",
         "training",
+        "interrupts",
         "session",
         "runs",
         "config",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bpcli import __version__
 from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, say, tell
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.profile import profile
@@ -21,14 +22,37 @@ from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
 from bpcli.cli.validate import validate
-from bpcli.errors import BpcliError, ConfigError
+from bpcli.errors import BpcliError, ConfigError, DiskError
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
 
+
+class InterruptedCommandError(BpcliError):
+    """Ctrl-C, where nothing else has seen to it."""
+
+    exit_code = 130
+
+
+class Commands(TyperGroup):
+    """The commands; typer by itself would leave without a word on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command.
+
+        Raises:
+            InterruptedCommandError: on Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise InterruptedCommandError(*interrupt.args or ["interrupted"]) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -68,13 +92,23 @@ options.__doc__ = None  # the help text is HELP
 
 def main() -> None:
     """Runs the command line and leaves with the exit code that the README lists."""
+    fill_closed_streams()
     try:
         app(prog_name="bpcli")
     except BpcliError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         leave(problems, error.exit_code)
-    except KeyboardInterrupt:
-        leave(["interrupted"], 130)
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # typer writes its help: nobody reads on, as in `say`
+            sys.exit(0)
+        raise
+    except OSError as error:
+        if error.filename is not None:  # else it is typer's own writing that failed, of help or of wrong usage
+            raise
+        let_go_of_stdout()
+        if usage := getattr(error.__context__, "exit_code", None):
+            sys.exit(usage)
+        leave([f"cannot write to stdout: {error.strerror or error}"], DiskError.exit_code)
 
 
 def leave(problems: Sequence[str], code: int) -> NoReturn:

@@ -22,10 +22,10 @@ def say(text: str, *, end: str = "\n") -> None:
         sys.stdout.write(text + end)
         sys.stdout.flush()
     except BrokenPipeError:
-        _let_go_of_stdout()
+        let_go_of_stdout()
         sys.exit(0)
     except OSError as error:
-        _let_go_of_stdout()
+        let_go_of_stdout()
         raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
@@ -41,9 +41,23 @@ def tell(text: str) -> None:
         pass
 
 
-def _let_go_of_stdout() -> None:
+def let_go_of_stdout() -> None:
     """What is still in the buffer goes nowhere, so that the interpreter's own flush at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fill_closed_streams() -> None:
+    """Puts a sink where the shell closed stdin, stdout or stderr, as `>&-` does.
+
+    Else the next file that is opened, a checkpoint perhaps, would get the number of the closed one.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            sink = os.open(os.devnull, os.O_RDWR)
+            os.dup2(sink, number)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+            if sink != number:
+                os.close(sink)
 
 
 def write_output(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from bpcli.cli import options
 from bpcli.cli.output import say, tell
+from bpcli.interrupts import before_training
 
 
 def resume(
@@ -25,15 +26,17 @@ def resume(
 
     Example: bpcli resume runs/xor --set training.epochs=10000
     """
-    from bpcli.config.load import load_config
-    from bpcli.runs.folder import run_of
-    from bpcli.training import resume_run
-    from bpcli.views.progress import progress
-    from bpcli.views.run_table import run_table
+    with before_training():
+        from bpcli.config.load import load_config
+        from bpcli.runs.folder import run_of
+        from bpcli.training import resume_run
+        from bpcli.views.progress import progress
+        from bpcli.views.run_table import run_table
 
-    folder = run_of(run)
-    epochs = load_config(folder.config, set_ or ()).config.training.epochs
-    with progress(epochs, quiet=quiet) as show:
-        result = resume_run(run, set_ or (), threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
+        folder = run_of(run)
+        epochs = load_config(folder.config, set_ or ()).config.training.epochs
+        with progress(epochs, quiet=quiet) as show:
+            notes = (lambda text: None) if quiet else tell
+            result = resume_run(run, set_ or (), threads=threads, show=show, tell=notes)
     if result is not None and not quiet:
         say(run_table(result))

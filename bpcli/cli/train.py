@@ -9,6 +9,7 @@ import typer
 
 from bpcli.cli import options
 from bpcli.cli.output import say, tell
+from bpcli.interrupts import before_training
 
 
 def train(
@@ -27,13 +28,14 @@ def train(
 
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """
-    from bpcli.config.load import load_config
-    from bpcli.training import start_run
-    from bpcli.views.progress import progress
-    from bpcli.views.run_table import run_table
+    with before_training():
+        from bpcli.config.load import load_config
+        from bpcli.training import start_run
+        from bpcli.views.progress import progress
+        from bpcli.views.run_table import run_table
 
-    file = load_config(config, set_ or ())
-    with progress(file.config.training.epochs, quiet=quiet) as show:
-        run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
+        file = load_config(config, set_ or ())
+        with progress(file.config.training.epochs, quiet=quiet) as show:
+            run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
     if not quiet:
         say(run_table(run))

@@ -23,6 +23,10 @@ EXPECTED = {
 }
 
 
+MOST_KEYS = 100  # no mapping has so many; each unknown one is compared with all that are known
+MOST_PROBLEMS = 20  # that are told of one list
+
+
 class Strict(BaseModel):
     """A mapping of a config: unknown keys and values of another kind are errors, each with a plain message."""
 
@@ -37,6 +41,8 @@ class Strict(BaseModel):
         known = (*cls.model_fields, *cls.also_known)
         if not isinstance(value, (dict, cls)):
             raise problem(f"expected a mapping with the keys {', '.join(known)}, got {shown(value)}")
+        if isinstance(value, dict) and len(value) > MOST_KEYS:
+            raise problem(f"expected a mapping with the keys {', '.join(known)}, got one of {len(value)} keys")
         try:
             return handler(value)
         except ValidationError as error:
@@ -95,7 +101,7 @@ def read_each(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, .
     """Every item read; what does not fit is reported at its own item.
 
     Raises:
-        ValidationError: every item that is wrong.
+        ValidationError: the items that are wrong, the first MOST_PROBLEMS of them.
     """
     read_values, details = [], []
     for index, value in enumerate(values):
@@ -108,6 +114,8 @@ def read_each(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, .
             ]
         except PydanticCustomError as error:
             details.append(InitErrorDetails(type=error, loc=(index,), input=None))
+        if len(details) >= MOST_PROBLEMS:
+            break
     if details:
         raise ValidationError.from_exception_data("", details)
     return tuple(read_values)
@@ -171,6 +179,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     foreign = FOREIGN.get(name.replace("_", "").replace("-", ""))
     if foreign in known:
         return foreign
+    known = [other for other in known if abs(len(other) - len(name)) <= 2]  # no others are within 2 edits
     ranked = sorted(known, key=lambda other: (edits(name, other), -difflib.SequenceMatcher(a=name, b=other).ratio()))
     if not ranked:
         return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
-LONGEST_LINE = 64 << 20
+LONGEST_LINE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

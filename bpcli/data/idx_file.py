@@ -24,6 +24,7 @@ from bpcli.data.stored import (
 )
 from bpcli.errors import DataError
 
+_MOST_DIMENSIONS = 16  # NumPy has at most 64
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -60,6 +61,8 @@ def _header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], tuple[int, ...],
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise DataError(f"{path}: not an IDX file: it starts with {magic.hex(' ') or 'nothing'}, not with 00 00 08 ..")
+    if magic[3] > _MOST_DIMENSIONS:
+        raise DataError(f"{path}: its header claims {magic[3]} dimensions; at most {_MOST_DIMENSIONS} are read")
     sides = file.read(4 * magic[3])
     if magic[3] == 0 or len(sides) < 4 * magic[3]:
         raise DataError(f"{path}: its header, of {magic[3]} dimensions, is cut; get the file again")

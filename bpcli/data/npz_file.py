@@ -132,14 +132,28 @@ def _damage_is_a_data_error(path: Path) -> Iterator[None]:
         struct.error,
         LookupError,
     ) as error:
-        raise DataError(f"{path}: not a sound npz file ({error}); save it again with numpy.savez") from error
+        reason = str(error)[:200]  # zipfile quotes names at any length
+        reason = reason if reason.isprintable() else ascii(reason)
+        raise DataError(f"{path}: not a sound npz file ({reason}); save it again with numpy.savez") from error
 
 
 def _array(stream: IO[bytes], size: int, what: str) -> Array:
     """The array of an npy stream that is `size` bytes long."""
+    array = read_array(stream, size, what)
+    if array.size == 0:
+        raise DataError(f"{what}: is empty: its shape is {shown(str(array.shape))}")
+    return array
+
+
+def read_array(stream: IO[bytes], size: int, what: str) -> Array:
+    """The array of an npy stream that is `size` bytes long; its header must account for every one of them.
+
+    Raises:
+        DataError: the header or the type is not sound, or the stream has another length.
+    """
     shape, fortran_order, dtype, _ = _sound_header(stream, size, what)
     values = filled(cast(Stream, stream), dtype, math.prod(shape), what)
-    if fortran_order:
+    if fortran_order and len(shape) > 1:  # ascontiguousarray would make a vector of a single number
         return np.ascontiguousarray(values.reshape(shape[::-1]).T)
     return values.reshape(shape)
 
@@ -157,8 +171,8 @@ def _sound_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int, .
             f"{what}: shape {shown(str(shape))} of {dtype} takes {count * dtype.itemsize} bytes, "
             f"but {size - start} are there; the file is cut or damaged"
         )
-    if count * dtype.itemsize == 0:
-        raise DataError(f"{what}: is empty: its shape is {shown(str(shape))}")
+    if dtype.itemsize == 0:
+        raise DataError(f"{what}: is empty: it holds {count} texts of no characters")
     return shape, fortran_order, dtype, start
 
 
@@ -210,8 +224,9 @@ def _numbers(array: Array, what: str, advice: str | None) -> Array:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-        refuse_not_finite(array, what, advice)  # a long double may be too large for a float64
+        with np.errstate(over="ignore"):  # a long double may be too large for a float64
+            array = array.astype(np.float64)
+        refuse_not_finite(array, what, advice)
     return array
 
 

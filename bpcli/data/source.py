@@ -126,8 +126,9 @@ def read(
 
 
 def shown(text: str) -> str:
-    """Text from a file as a message may hold it: quoted, on one line, cut after 40 characters."""
-    return json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)
+    """Text from a file as a message may hold it: quoted, on one line, printable, cut after 40 characters."""
+    quoted = json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)
+    return quoted if quoted.isprintable() else json.dumps(text[:40])
 
 
 def listed(names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ that it is taken for a bomb and refused.
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes, unpacked on the way if it is a gzip file.
 
     Raises:
-        DataError: the gzip data is damaged or cut short; raised where it is read.
+        DataError: the gzip data is damaged, cut short or a bomb; raised where it is read.
         OSError: the operating system refuses.
     """
     if not is_gzip(path):
@@ -54,16 +55,41 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         return
     try:
         with gzip.open(path, "rb") as unpacked:
-            yield cast(BinaryIO, unpacked)
+            yield cast(BinaryIO, io.BufferedReader(_Unpacked(unpacked, path)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged or cut gzip file ({error}); get it again") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a gzip file, which ends in a DataError where they become too many."""
+
+    def __init__(self, unpacked: gzip.GzipFile, path: Path) -> None:
+        self._unpacked, self._path = unpacked, path
+        self._packed = path.stat().st_size
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._count = self._unpacked.seek(offset, whence)
+        return self._count
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._unpacked.readinto(buffer)
+        self._count += got
+        refuse_bomb(str(self._path), self._count, self._packed)
+        return got
 
 
 def refuse_bomb(what: str, unpacked: int, packed: int) -> None:
     """DataError if `packed` bytes claim to unpack to far more (see the module's rule)."""
     if unpacked > max(_FREE_UNPACKED, _MOST_UNPACKED_PER_BYTE * packed):
         raise DataError(
-            f"{what}: {packed} packed bytes claim to hold {unpacked}, more than {_MOST_UNPACKED_PER_BYTE} "
+            f"{what}: {packed} packed bytes claim to hold {unpacked} or more, beyond {_MOST_UNPACKED_PER_BYTE} "
             "times as many; refused as a possible bomb. Save it without compression if it is sound"
         )
 

@@ -14,12 +14,16 @@ from bpcli.engine.protocols import Loss
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """worst: the largest relative error |a - n| / max(|a|, |n|, floor), and the parameter where it is."""
+    """worst: the largest relative error |a - n| / max(|a|, |n|, floor), and the parameter where it is.
+
+    halved: the numeric gradients by half the step. Where they are not `numeric`, a kink is near.
+    """
 
     worst: float
     where: str
     analytic: Array
     numeric: Array
+    halved: Array
 
 
 def check_gradients(
@@ -58,12 +62,12 @@ def check_gradients(
     _, delta = evaluate()
     stack.backward(delta)
     analytic = grad.copy()
-    numeric = np.empty_like(theta)
+    numeric, halved = np.empty_like(theta), np.empty_like(theta)
     for i in range(theta.size):
-        near = value_at(i, step) - value_at(i, -step)
-        far = value_at(i, 2 * step) - value_at(i, -2 * step)
+        close, near, far = (value_at(i, h) - value_at(i, -h) for h in (step / 2, step, 2 * step))
         numeric[i] = (8 * near - far) / (12 * step)
+        halved[i] = (8 * close - near) / (6 * step)
     size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), floor)
     errors = np.abs(analytic - numeric) / size
     at = int(errors.argmax())
-    return GradientCheck(float(errors[at]), network.layout.owner(at), analytic, numeric)
+    return GradientCheck(float(errors[at]), network.layout.owner(at), analytic, numeric, halved)

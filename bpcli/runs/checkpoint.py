@@ -9,46 +9,42 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from bpcli.data.npz_file import read_array
 from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
 from bpcli.engine.state import Best, TrainState, generator_at
-from bpcli.errors import RunError
+from bpcli.errors import DataError, RunError
 from bpcli.runs.environment import environment
 from bpcli.runs.files import write_atomically
+from bpcli.runs.metadata import BEST, PREPARATION, STATE, check_metadata
 
 FORMAT = 1
-PREPARATION_FIELDS = (
-    "task",
-    "in_shape",
-    "byte_input",
-    "feature_names",
-    "target_names",
-    "classes",
-    "target_width",
-    "class_weights",
+# What reading an archive, JSON and the fields in it can meet where somebody else wrote them.
+_DAMAGE = (
+    DataError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    OSError,
+    struct.error,
+    zipfile.BadZipFile,
 )
-STATE_FIELDS = (
-    "epoch",
-    "step",
-    "position",
-    "loss_sum",
-    "shuffle_before",
-    "stall_value",
-    "stall_epoch",
-    "memory",
-    "scalars",
-)
-BEST_FIELDS = ("value", "epoch", "step", "shuffle", "noise", "memory", "scalars", "stall_value", "stall_epoch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +70,10 @@ class Checkpoint:
         Raises:
             RunError: the stored arrays are those of another network.
         """
+        with _damage_is_a_run_error(self.path):
+            return self._weights(network)
+
+    def _weights(self, network: Network) -> tuple[Array, Array]:
         shapes = {name: array.shape for name, array in self.params.items()}
         expected = network.layout.shapes() | network.stats_layout.shapes()
         if shapes != expected:
@@ -90,11 +90,19 @@ class Checkpoint:
         Raises:
             RunError: the stored arrays do not fit.
         """
+        with _damage_is_a_run_error(self.path):
+            return self._restored(network, fresh)
+
+    def _restored(self, network: Network, fresh: TrainState) -> TrainState:
         if set(self.vectors) != set(fresh.vectors):
             raise RunError(
                 f"{self.path}: its optimizer has {sorted(self.vectors)}, the config's {sorted(fresh.vectors)}"
             )
         theta, stats = self.weights(network)
+        like = {"theta": theta, "stats": stats, **fresh.vectors}
+        for name, array in [*self.vectors.items(), *self.best.items()]:
+            if (array.shape, array.dtype) != (like[name].shape, like[name].dtype):
+                raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
         vectors, fields = dict(self.vectors), dict(self.state)
         shuffle = generator_at(fields.pop("shuffle"))
         noise = [generator_at(state) for state in fields.pop("noise")]
@@ -139,7 +147,7 @@ def save_checkpoint(
     meta = {
         "format": FORMAT,
         "config": config,
-        "preparation": {name: getattr(preparation, name) for name in PREPARATION_FIELDS},
+        "preparation": {name: getattr(preparation, name) for name in PREPARATION},
         "state": _state_fields(state, with_clock=not is_best),
         "info": {**info, "environment": environment()},
         "arrays": {name: _entry(array) for name, array in arrays.items()},
@@ -166,10 +174,10 @@ def _digest(array: Array) -> str:
 
 
 def _state_fields(state: TrainState, *, with_clock: bool) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(state, name) for name in STATE_FIELDS}
+    fields: dict[str, Any] = {name: getattr(state, name) for name in STATE}
     fields["shuffle"] = state.shuffle.bit_generator.state
     fields["noise"] = [generator.bit_generator.state for generator in state.noise]
-    fields["best"] = state.best and {name: getattr(state.best, name) for name in BEST_FIELDS}
+    fields["best"] = state.best and {name: getattr(state.best, name) for name in BEST}
     return fields | ({"seconds": state.seconds} if with_clock else {})
 
 
@@ -183,7 +191,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         blob = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
-    try:
+    with _damage_is_a_run_error(path):
         members = _read_npz(blob)
         text = str(members.pop("meta").item())
         digest = str(members.pop("sha256").item())
@@ -191,25 +199,38 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise ValueError("the digest of its metadata is another")
         meta = json.loads(text)
         if meta["format"] != FORMAT:
-            raise RunError(f"{path}: has format {meta['format']}, this version of bpcli reads format {FORMAT}")
+            raise RunError(f"{path}: has format {meta['format']!r:.20}, this version of bpcli reads format {FORMAT}")
         if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:
             raise ValueError("the digest of an array is another")
+        check_metadata(meta)
         return _checkpoint(path, meta, members)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, OSError) as error:
-        raise RunError(f"{path}: damaged, or not a checkpoint of bpcli: {error}") from error
+
+
+@contextmanager
+def _damage_is_a_run_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        reason = reason if reason.isprintable() else ascii(reason)
+        raise RunError(f"{path}: damaged, or not a checkpoint of bpcli: {reason}") from error
 
 
 def _read_npz(blob: bytes) -> dict[str, Array]:
     with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-        names = archive.namelist()
-        if len(set(names)) != len(names):
+        members = archive.infolist()
+        if len({member.filename for member in members}) != len(members):
             raise ValueError("a member stands in it twice")
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("a member is compressed")
-        return {
-            name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-            for name in names
-        }
+        if sum(member.file_size for member in members) > len(blob):
+            raise ValueError("its members are larger than the file")
+        return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    with archive.open(member) as stream:
+        return read_array(stream, member.file_size, member.filename)
 
 
 def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:

@@ -39,6 +39,14 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, each entry written to the disk; one that is there already will do."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` with UTF-8 text, as `write_atomically`."""
     write_atomically(path, lambda file: void(file.write(text.encode())))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
-from bpcli.runs.files import disk_errors
+from bpcli.runs.files import disk_errors, make_folder, sync_folder
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class RunFolder:
         """Holds the folder for this process alone; the operating system lets go of it when the process ends.
 
         Raises:
-            RunInUseError: another process holds it.
+            RunInUseError: another process holds it. DiskError: the file system does not let itself be locked.
         """
         with disk_errors(f"cannot write in {self.path}"):
             file = (self.path / ".lock").open("a+b")
         with file:
-            if not _try_lock(file):
+            with disk_errors(f"cannot lock {self.path}"):
+                held = _try_lock(file)
+            if not held:
                 raise RunInUseError(f"{self.path}: another process is training in this run folder")
             yield
 
@@ -65,13 +67,13 @@ def _try_lock(file: IO[bytes]) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):  # the latter on Windows
         return False
     return True
 
 
 def new_run(parent: Path, name: str) -> RunFolder:
-    """Makes parent/name, or parent/name-2, ...: whichever is the first that does not exist.
+    """Makes parent/name, or parent/name-2, ...: whichever is the first that does not exist; see `make_ready`.
 
     Raises:
         DiskError: the folder cannot be made.
@@ -79,33 +81,52 @@ def new_run(parent: Path, name: str) -> RunFolder:
     if parent.exists() and not parent.is_dir():
         raise DiskError(f"cannot make a run folder in {parent}: this is a file, not a folder; set output.dir")
     with disk_errors(f"cannot make a run folder in {parent}"):
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         for number in count(1):
             folder = parent / (name if number == 1 else f"{name}-{number}")
             try:
                 folder.mkdir()
             except FileExistsError:
                 continue
-            return _with_checkpoints(folder)
+            sync_folder(parent)
+            return RunFolder(folder)
     raise AssertionError("count() never ends")
 
 
 def run_at(folder: Path) -> RunFolder:
-    """A new run in that very folder, which may exist if it holds no run.
+    """Makes that very folder for a new run; it may exist if it holds no run. See `make_ready`.
 
     Raises:
         UsageError: it holds a run, or is a file. DiskError: it cannot be made.
     """
-    if folder.is_file():
-        raise UsageError(f"--out {folder}: this is a file, not a folder")
-    if (folder / "config.yaml").exists():
-        raise UsageError(
-            f"--out {folder}: holds a run already; choose another folder, or go on with it: bpcli resume {folder}"
-        )
     with disk_errors(f"cannot make the run folder {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        _put_aside(folder / "checkpoints")
-        return _with_checkpoints(folder)
+        if folder.is_file():
+            raise UsageError(f"--out {folder}: this is a file, not a folder")
+        run = RunFolder(folder)
+        _refuse_a_run(run)
+        make_folder(folder)
+        return run
+
+
+def make_ready(run: RunFolder) -> None:
+    """Gives a new run its folder of checkpoints, empty. The run's folder has to be locked.
+
+    Another process may have begun a run there before the lock was had, even ended it: so this looks once more.
+
+    Raises:
+        UsageError: it holds a run. DiskError: something cannot be made.
+    """
+    with disk_errors(f"cannot make the run folder {run.path}"):
+        _refuse_a_run(run)
+        _put_aside(run.checkpoints)
+        make_folder(run.checkpoints)
+
+
+def _refuse_a_run(run: RunFolder) -> None:
+    if run.config.exists():
+        raise UsageError(
+            f"--out {run.path}: holds a run already; choose another folder, or go on with it: bpcli resume {run.path}"
+        )
 
 
 def _put_aside(checkpoints: Path) -> None:
@@ -118,26 +139,20 @@ def _put_aside(checkpoints: Path) -> None:
                 return
 
 
-def _with_checkpoints(folder: Path) -> RunFolder:
-    run = RunFolder(folder)
-    run.checkpoints.mkdir(exist_ok=True)
-    return run
-
-
 def find_run(folder: Path) -> RunFolder:
     """The run in a folder.
 
     Raises:
         RunError: there is none.
     """
-    if not (folder / "config.yaml").is_file():
+    with disk_errors(f"cannot read {folder}"):
+        if (folder / "config.yaml").is_file():
+            return RunFolder(folder)
         what = "holds no run (no config.yaml)" if folder.is_dir() else "there is no such run folder"
-        near = (
-            sorted(str(path.parent) for path in folder.parent.glob("*/config.yaml")) if folder.parent.is_dir() else []
-        )
-        hint = f"; runs beside it: {', '.join(near[:5])}" if near else "; train one first: bpcli train CONFIG"
-        raise RunError(f"{folder}: {what}{hint}")
-    return RunFolder(folder)
+        beside = folder.parent.glob("*/config.yaml") if folder.parent.is_dir() else ()
+        near = sorted(str(path.parent) for path in beside)
+    hint = f"; runs beside it: {', '.join(near[:5])}" if near else "; train one first: bpcli train CONFIG"
+    raise RunError(f"{folder}: {what}{hint}")
 
 
 def run_of(path: Path) -> RunFolder:
@@ -146,9 +161,11 @@ def run_of(path: Path) -> RunFolder:
     Raises:
         RunError: there is none.
     """
-    if path.is_file() and path.suffix != ".npz":
+    with disk_errors(f"cannot read {path}"):
+        is_file = path.is_file()
+    if is_file and path.suffix != ".npz":
         raise RunError(f"{path}: is no run: name a run folder, such as runs/{path.stem}, or a checkpoint (.npz) in one")
-    return find_run(path.parent.parent if path.is_file() else path)
+    return find_run(path.parent.parent if is_file else path)
 
 
 def newest_run(parent: Path) -> RunFolder:
@@ -157,7 +174,8 @@ def newest_run(parent: Path) -> RunFolder:
     Raises:
         RunError: there is none.
     """
-    configs = [path for path in parent.glob("*/config.yaml") if path.is_file()]
-    if not configs:
-        raise RunError(f"{parent}: no runs there yet; train one first: bpcli train CONFIG")
-    return RunFolder(max(configs, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent)
+    with disk_errors(f"cannot read {parent}"):
+        configs = [path for path in parent.glob("*/config.yaml") if path.is_file()]
+        if not configs:
+            raise RunError(f"{parent}: no runs there yet; train one first: bpcli train CONFIG")
+        return RunFolder(max(configs, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent)

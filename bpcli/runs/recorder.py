@@ -118,14 +118,15 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
     Raises:
         RunError: there are checkpoints, but none is whole.
     """
-    numbered = sorted(folder.checkpoints.glob("last-*.npz"), key=lambda path: (len(path.name), path.name))
+    with disk_errors(f"cannot read {folder.checkpoints}"):
+        numbered = sorted(folder.checkpoints.glob("last-*.npz"), key=lambda path: (len(path.name), path.name))
+        found = [path for path in (folder.checkpoints / "last.npz", *numbered) if path.exists()]
     notes: list[str] = []
-    for path in (folder.checkpoints / "last.npz", *numbered):
-        if path.exists():
-            try:
-                return load_checkpoint(path), notes
-            except RunError as error:
-                notes.append(str(error))
+    for path in found:
+        try:
+            return load_checkpoint(path), notes
+        except RunError as error:
+            notes.append(str(error))
     if notes:
         raise RunError("no checkpoint of this run can be used:\n" + "\n".join(notes))
     return None, notes

@@ -131,6 +131,16 @@ def test_divergence_is_one_error_not_several_problems(cli, lines):
     assert_one_clean_message(result, 5)
 
 
+def test_a_gradient_beyond_all_numbers_is_told_in_its_own_iteration(cli, write_config):
+    """Of a finite loss: x = 1e30 with a weight of 1e-30 gives 1, but dL/dW = 2 (1 - 1e9) 1e30 is no float32."""
+    Path("huge.csv").write_text("x,y\n" + "1e30,1e9\n" * 4)
+    layer = {"type": "dense", "units": 1, "weights": [[1e-30]], "biases": [0]}
+    config = write_config(RELU, "huge.yaml", data={"train": "huge.csv"}, network={"layers": [layer]})
+    result = cli("train", config, "--set", "training.batch_size=1", "--quiet")
+    assert result.code == 5
+    assert "diverged in epoch 1, iteration 1: the gradient of layer dense_1 is not finite" in result.err
+
+
 def test_divergence_keeps_the_checkpoint_before_it(cli, ok, lines, run_files):
     ok("train", lines)
     run = run_files(Path("runs/lines"))

@@ -18,6 +18,7 @@ CASES = {
     "validation": ("iris", ["training.early_stopping=null"], 3, 8),
     "early stopping later": ("iris", [], 20, 300),
     "early stopping just before": ("iris", [], 79, 300),
+    "early stopping between": ("iris", [], 60, 300),
     "adam, weight decay": ("diabetes", [], 3, 8),
     "momentum": ("xor", [], 7, 20),
     "nesterov, weight decay": ("breast-cancer", [], 3, 8),
@@ -175,6 +176,16 @@ def test_a_finished_run_gets_back_its_missing_summary(stopped, ok):
     (run.path / "summary.json").unlink()
     ok("resume", run.path)
     assert (run.path / "summary.json").is_file()
+
+
+@pytest.mark.parametrize("old", ['{"iterations": 2}', '{"iter', "[]"], ids=["of an earlier end", "cut", "no summary"])
+def test_a_finished_run_gets_its_own_summary_in_place_of_another(stopped, ok, old):
+    run = stopped("xor", 3)
+    summary = run.path / "summary.json"
+    before = summary.read_text()
+    summary.write_text(old)
+    ok("resume", run.path)
+    assert summary.read_text() == before
 
 
 @pytest.mark.parametrize("override", ["training.log_every=3", "training.epochs=3", "name=other"])

@@ -11,7 +11,7 @@ import pytest
 import bpcli
 from bpcli.errors import InterruptedRunError
 
-SETTINGS = ["training.early_stopping=null", "training.epochs=1000"]
+SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
 SETS = [part for text in SETTINGS for part in ("--set", text)]
 EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
 
@@ -114,6 +114,15 @@ def test_the_library_raises_an_error_with_the_exit_code(configs, number, code):
 def test_a_second_interrupt_quits_at_once(configs):
     with pytest.raises(KeyboardInterrupt):
         bpcli.train(configs / "xor.yaml", show=raise_at(3, signal.SIGINT, signal.SIGINT))
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored(configs):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run = bpcli.train(configs / "xor.yaml", ["training.epochs=5"], show=raise_at(3, signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run.stop == "epochs"
 
 
 def test_handlers_are_as_before_afterwards(configs):

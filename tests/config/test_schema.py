@@ -767,6 +767,20 @@ def test_a_size_that_is_no_whole_number_of_at_least_1_is_shown(item):
     assert shown(item) in problem
 
 
+@pytest.mark.parametrize("path", [("network", "layers"), ("training", "epochs"), ("loss",), ("data", "split")])
+def test_a_text_that_cannot_be_printed_is_shown_by_its_escapes(path):
+    value = [2, "4\t1"] if path[0] == "network" else "4\t1\x9b\u202e"
+    (problem,) = problems_of(tree_of(with_value(MINIMAL, path, value)))
+    assert problem.isprintable()
+    assert r"4\t1" in problem
+
+
+def test_a_problem_is_cut_short_however_long_the_value():
+    (problem,) = problems_of(tree_of({**MINIMAL, "optimizer": "x" * 5000}))
+    assert problem.startswith('c.yaml:7 optimizer: unknown optimizer "xxx')
+    assert len(problem) <= 1000
+
+
 @pytest.mark.parametrize("item", ["a", True, None, {"a": 1}, math.nan, math.inf])
 @pytest.mark.parametrize("name", ["weights", "biases"])
 def test_a_weight_that_is_no_finite_number_is_shown(name, item):

@@ -77,6 +77,8 @@ NAN = np.array([[0.0, 1.0], [2.0, np.nan], [4.0, 5.0], [6.0, 7.0]])
         (b"\x89PNG", idx(LABELS), "not an IDX file: it starts with 89 50 4e 47"),
         (b"\0\0\7\1" + bytes(9), idx(LABELS), "not an IDX file"),
         (b"\0\0\x08\0", idx(LABELS), "its header, of 0 dimensions"),
+        (bytes([0, 0, 8, 17]) + bytes([0, 0, 0, 1]) * 17 + b"x", idx(LABELS), "claims 17 dimensions; at most 16"),
+        (bytes([0, 0, 8, 255]) + bytes([0, 0, 0, 1]) * 255 + b"x", idx(LABELS), "claims 255 dimensions"),
         (HEAD + bytes(7), idx(LABELS), "its header, of 3 dimensions, is cut"),
         (idx(IMAGES)[:-1], idx(LABELS), "shape (4, 3, 2) makes a file of 40 bytes, but it has 39"),
         (idx(IMAGES) + b"\0", idx(LABELS), "shape (4, 3, 2) makes a file of 40 bytes, but it has 41"),

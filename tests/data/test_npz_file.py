@@ -173,6 +173,36 @@ def test_packing_that_numpy_never_uses_is_refused(tmp_path, compression):
         read(zipped(tmp_path, [("x.npy", npy(X)), ("y.npy", npy(Y))], compression))
 
 
+def test_what_zipfile_quotes_is_cut_and_printable(tmp_path):
+    source = zipped(tmp_path, [("x.npy", npy(X)), ("y.npy", npy(Y))])
+    content = bytearray(source.x.read_bytes())
+    content[26:28] = (900).to_bytes(2, "little")  # the name in the local header is said to be so long
+    source.x.write_bytes(content)
+    with pytest.raises(DataError, match="not a sound npz file") as caught:
+        read(source)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="long double is float64 here")
+def test_a_long_double_beyond_float64_is_refused(save):
+    with pytest.raises(DataError, match="got inf"):
+        read(save(x=np.full((4, 1), np.finfo(np.longdouble).max), y=Y))
+
+
+def test_a_single_number_is_refused_in_fortran_order_too(tmp_path):
+    (tmp_path / "x.npy").write_bytes(npy_that_claims("'<f8'", "()", bytes(8), fortran="True"))
+    with pytest.raises(DataError, match="is a single number"):
+        read(Source(tmp_path / "x.npy"), need_target=False)
+
+
+def test_a_header_beyond_the_longest_header_is_not_read(tmp_path):
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3), }".ljust(20_000) + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + X.tobytes())
+    with pytest.raises(DataError, match="its header claims 20001 bytes"):
+        read(Source(tmp_path / "x.npy"), need_target=False)
+
+
 def peak_of_refusal(source: Source) -> int:
     """Bytes in use at the most while `source` is refused."""
     tracemalloc.start()

@@ -24,6 +24,7 @@ from contract import (
     smooth_point,
     targets_for,
 )
+from every_gradient import worst_of_block
 
 from bpcli.engine import registry
 from bpcli.engine.activations.sigmoid import Sigmoid
@@ -94,10 +95,16 @@ def test_gradients_match_central_differences(seed: int, names: Mapping[str, str]
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_gradients_match_central_differences_in_every_combination(layer: str, activation: str) -> None:
-    for loss, output, reduction in itertools.product(LOSSES, ACTIVATIONS, FACTORS["reduction"]):
-        names = {"layer": layer, "activation": activation, "loss": loss, "output": output, "reduction": reduction}
-        if goes_together(names):
-            check_combination(names, seed=0)
+    """With every loss, and in turn with every output activation and reduction; 50 seeds each."""
+    _, found = worst_of_block(layer, activation, seeds=50)
+    assert found.worst < 1e-6, found.combination
+
+
+def test_the_whole_product_names_the_combination_that_is_worst() -> None:
+    count, found = worst_of_block("dense", "tanh", seeds=1)
+    assert count == len(LOSSES)
+    assert 0 < found.worst < 1e-6
+    assert found.combination.startswith("dense, tanh, ")
 
 
 @pytest.mark.parametrize(("kind", "name", "fields"), VARIANTS)

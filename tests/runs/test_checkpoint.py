@@ -112,6 +112,25 @@ def npy(array, **options):
     return out.getvalue()
 
 
+def npy_that_claims(shape, body=b"", start="{'descr': '<f4', "):
+    """An npy file whose header may lie or be broken."""
+    head = f"{start}'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + body
+
+
+def resealed(change):
+    """A change of the metadata, made with the digest that fits them."""
+
+    def apply(members):
+        meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())
+        change(meta)
+        text = json.dumps(meta)
+        members["meta.npy"] = npy(np.array(text))
+        members["sha256.npy"] = npy(np.array(hashlib.sha256(text.encode()).hexdigest()))
+
+    return apply
+
+
 def later_epoch(members):
     """Metadata of the right form that say something else."""
     meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())
@@ -145,6 +164,75 @@ def later_epoch(members):
 def test_members_that_are_not_those_that_were_saved_are_refused(load, blobs, change):
     with pytest.raises(RunError, match=r"some\.npz: damaged"):
         load(rewritten(blobs["last"], change))
+
+
+def test_a_member_that_stands_there_twice_is_refused(load, blobs):
+    out = io.BytesIO(blobs["last"])
+    with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("dense_1.b.npy", archive.read("dense_1.b.npy"))
+    with pytest.raises(RunError, match="stands in it twice"):
+        load(out.getvalue())
+
+
+def test_a_compressed_member_is_refused_before_it_is_read(load, blobs):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(blobs["last"])) as archive, zipfile.ZipFile(out, "w") as packed:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(RunError, match="is compressed"):
+        load(out.getvalue())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy_that_claims("(2,", start="{'descr': ("),
+        npy_that_claims("(2,)", start="{'descr': '<f4', " + "(" * 3000),
+        npy_that_claims(f"({2**40},)", bytes(8)),
+        npy_that_claims(f"({10**18}, {10**18})", bytes(8)),
+        npy_that_claims("(-2,)", bytes(8)),
+        npy_that_claims(f"({2**62},)", start="{'descr': '<U0', "),
+        b"\x93NUMPY\2\0\xff\xff\xff\xff" + bytes(64),
+    ],
+    ids=["never closed", "deep", "4 TB", "astronomic", "negative", "texts of no size", "header of 4 GB"],
+)
+def test_an_array_whose_header_lies_is_refused(load, blobs, content):
+    with pytest.raises(RunError, match=r"some\.npz: damaged"):
+        load(rewritten(blobs["last"], lambda members: members.update({"dense_1.b.npy": content})))
+
+
+def test_members_that_share_their_bytes_are_refused(load, blobs):
+    """An archive can name the same bytes a thousand times and so hold far more than it is long."""
+    blob = bytearray(blobs["last"])
+    with zipfile.ZipFile(io.BytesIO(blobs["last"])) as archive:
+        member = archive.infolist()[0]
+    at = blob.index(b"PK\1\2")
+    blob[at + 24 : at + 28] = (len(blob) + 1).to_bytes(4, "little")  # the size of the first one, as it is claimed
+    assert member.file_size < len(blob)
+    with pytest.raises(RunError, match="its members are larger than the file"):
+        load(bytes(blob))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda meta: meta.update(config=3),
+        lambda meta: meta.update(state=[]),
+        lambda meta: meta.update(extra=1),
+        lambda meta: meta["preparation"].update(in_shape=None),
+        lambda meta: meta["preparation"].update(classes=[1, 2, 3]),
+        lambda meta: meta["preparation"].pop("task"),
+        lambda meta: meta["state"].update(epoch=-1),
+        lambda meta: meta["state"].update(step="7"),
+        lambda meta: meta["state"].update(theta=[]),
+        lambda meta: meta["state"].pop("noise"),
+        lambda meta: meta["state"]["best"].pop("value"),
+    ],
+    ids=["config", "state", "more", "in_shape", "classes", "task", "epoch", "step", "theta", "noise", "best"],
+)
+def test_metadata_of_another_form_are_refused_though_their_digest_fits(load, blobs, change):
+    with pytest.raises(RunError, match=r"some\.npz: damaged"):
+        load(rewritten(blobs["last"], resealed(change)))
 
 
 def test_rewriting_without_a_change_is_harmless(load, blobs):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
-from bpcli.runs.folder import RunFolder, find_run, new_run, newest_run, run_at
+from bpcli.runs.folder import RunFolder, find_run, make_ready, new_run, newest_run, run_at
 
 HOLD = """
 import sys
@@ -45,6 +45,14 @@ def test_new_runs_are_numbered():
     assert [str(new_run(Path("runs"), "a").path) for _ in range(3)] == ["runs/a", "runs/a-2", "runs/a-3"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells folders by /proc")
+def test_the_entry_of_a_new_run_is_flushed_to_the_disk(monkeypatch):
+    flushed, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (flushed.append(Path(f"/proc/self/fd/{fd}").readlink()), fsync(fd)))
+    new_run(Path("runs"), "a")
+    assert flushed == [Path().absolute(), Path("runs").absolute()]
+
+
 def test_a_gap_is_filled_but_nothing_is_taken_over():
     for name in ("a", "a-3"):
         a_run(f"runs/{name}")
@@ -59,7 +67,28 @@ def test_a_file_of_that_name_is_passed_by():
 
 
 def test_a_new_run_has_a_folder_for_checkpoints():
-    assert new_run(Path("runs"), "a").checkpoints.is_dir()
+    run = new_run(Path("runs"), "a")
+    make_ready(run)
+    assert run.checkpoints.is_dir()
+
+
+def test_a_run_that_another_process_began_before_the_lock_is_refused():
+    run = run_at(Path("here"))
+    a_run("elsewhere").rename("here")
+    Path("here/checkpoints").mkdir()
+    Path("here/checkpoints/last.npz").write_text("another's")
+    with pytest.raises(UsageError, match="holds a run already"):
+        make_ready(run)
+    assert Path("here/checkpoints/last.npz").read_text() == "another's"
+
+
+def test_a_lock_that_the_file_system_refuses_is_no_other_process(monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(DiskError, match="cannot lock run: No locks available"), RunFolder(a_run("run")).locked():
+        pass
 
 
 @pytest.mark.parametrize("parent", ["file", "file/deeper"])

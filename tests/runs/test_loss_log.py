@@ -72,8 +72,15 @@ def test_only_every_nth_row_and_the_last(log):
 
 @pytest.mark.parametrize(
     ("rest", "kept"),
-    [("", "12"), ("4,8,0.1", "123"), ("4,8,0.1,0.2,1.0,0.5,0.1\n", "123"), ("\x00\x00\n", "123"), ("five,1\n", "123")],
-    ids=["nothing", "half a row", "a row too many", "zeros", "junk"],
+    [
+        ("", "12"),
+        ("4,8,0.1", "123"),
+        ("3,6,0.1", "123"),
+        ("4,8,0.1,0.2,1.0,0.5,0.1\n", "123"),
+        ("\x00\x00\n", "123"),
+        ("five,1\n", "123"),
+    ],
+    ids=["nothing", "half a row", "half a row of an epoch before", "a row too many", "zeros", "junk"],
 )
 def test_a_resume_keeps_the_rows_up_to_its_checkpoint(log, rest, kept):
     rows = log()
