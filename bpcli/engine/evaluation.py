@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,7 +16,9 @@ from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
 from bpcli.engine.samples import Inputs, Samples, fetch_inputs
 
-CHUNK_NUMBERS = 1 << 20  # of the widest layer: 4 MB in float32
+Bounds: TypeAlias = tuple[int, int]
+
+CHUNK_NUMBERS = 1 << 18  # of the widest layer: 1 MB in float32
 
 
 @dataclass(frozen=True)
@@ -27,66 +32,109 @@ class Evaluation:
 def predict(network: Network, theta: Array, x: Inputs, *, stats: Array | None = None) -> Array:
     """a^L (N, *out_shape), a new array in theta's dtype, for inputs x (N, *in_shape), floats or bytes."""
     output = np.empty((len(x), *network.out_shape), theta.dtype)
-    chunks = _Chunks(network, theta, stats, len(x))
-    for low, high in chunks.bounds:
-        chunks.forward(x, low, high, output[low:high])
+    bounds = _chunks(network, len(x))
+    forward = _Forward(network, theta, stats, bounds)
+    for low, high in bounds:
+        forward(x, low, high, output[low:high])
     return output
 
 
 class Evaluator:
     """Loss and outputs of a network on one split, as often as asked: buffers are made once.
 
-    theta and stats are read anew at every call.
+    theta and stats are read anew at every call. With a pool two threads share the chunks, each on memory of its own;
+    the chunks' losses are added in their order, so that the sum is the same.
     """
 
     def __init__(
-        self, network: Network, loss: Loss, theta: Array, samples: Samples, *, stats: Array | None = None
+        self,
+        network: Network,
+        loss: Loss,
+        theta: Array,
+        samples: Samples,
+        *,
+        stats: Array | None = None,
+        pool: ThreadPoolExecutor | None = None,
     ) -> None:
-        self.samples = samples
-        self.scale = batch_scale(loss, len(samples))
-        self.chunks = _Chunks(network, theta, stats, len(samples))
+        self.pool = pool
+        self.bounds = _chunks(network, len(samples))
         self.output = np.empty((len(samples), *network.out_shape), theta.dtype)
-        self.weights = {n: np.empty((n, 1), theta.dtype) for n in self.chunks.sizes}
-        self.targets = {n: np.empty((n, *network.out_shape), theta.dtype) for n in self.chunks.sizes}
-        self.objectives = {
-            n: Objective(loss, network.output_activation, n, network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
-            for n in self.chunks.sizes
-        }
+        threads = 1 if pool is None else min(2, len(self.bounds))
+        self.shares = [
+            _Share(network, loss, theta, stats, samples, self.bounds[k::threads], self.output) for k in range(threads)
+        ]
 
     def __call__(self) -> Evaluation:
         """Evaluates the samples; `output` is a buffer, valid until the next call."""
-        total = 0.0
-        for low, high in self.chunks.bounds:
-            target = self.targets[high - low]
-            self.samples.fetch_targets(slice(low, high), target)
-            logits = self.chunks.forward(self.samples.x, low, high, self.output[low:high])
-            with np.errstate(all="ignore"):
-                scale = self.samples.fetch_scale(slice(low, high), self.scale, self.weights[high - low])
-                total += self.objectives[high - low].value_and_delta(logits, target, scale)[0]
+        first, *others = self.shares
+        pending = [self.pool.submit(other) for other in others] if self.pool else []
+        losses = [first(), *(other.result() for other in pending)]
+        total = sum(losses[k % len(losses)][k // len(losses)] for k in range(len(self.bounds)))
         return Evaluation(total, self.output)
 
 
-class _Chunks:
-    """Buffers for the forward pass over n samples: one size of chunk, and one for what is left over."""
+class _Share:
+    """The chunks that one thread evaluates."""
 
-    def __init__(self, network: Network, theta: Array, stats: Array | None, n: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        theta: Array,
+        stats: Array | None,
+        samples: Samples,
+        bounds: Sequence[Bounds],
+        output: Array,
+    ) -> None:
+        self.samples, self.bounds, self.output = samples, bounds, output
+        self.scale = batch_scale(loss, len(samples))
+        self.forward = _Forward(network, theta, stats, bounds)
+        sizes = {high - low for low, high in bounds}
+        self.weights = {n: np.empty((n, 1), theta.dtype) for n in sizes}
+        self.targets = {n: np.empty((n, *network.out_shape), theta.dtype) for n in sizes}
+        self.objectives = {
+            n: Objective(loss, network.output_activation, n, network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
+            for n in sizes
+        }
+
+    def __call__(self) -> list[float]:
+        """The loss of each chunk; writes their outputs."""
+        losses = []
+        for low, high in self.bounds:
+            n = high - low
+            logits = self.forward(self.samples.x, low, high, self.output[low:high])
+            self.samples.fetch_targets(slice(low, high), self.targets[n])
+            scale = self.samples.fetch_scale(slice(low, high), self.scale, self.weights[n])
+            with np.errstate(all="ignore"):
+                losses.append(self.objectives[n].value_and_delta(logits, self.targets[n], scale)[0])
+        return losses
+
+
+class _Forward:
+    """Buffers for the forward pass over chunks: one size of chunk, and one for what is left over."""
+
+    def __init__(self, network: Network, theta: Array, stats: Array | None, bounds: Sequence[Bounds]) -> None:
         self.network = network
-        size = max(1, min(n, CHUNK_NUMBERS // _widest(network)))
-        self.bounds = [(low, min(low + size, n)) for low in range(0, n, size)]
-        self.sizes = {high - low for low, high in self.bounds}
+        sizes = {high - low for low, high in bounds}
         grad = np.empty_like(theta)  # never written: the stacks are bound to it, and only go forward
-        self.stacks = {k: network.bind(theta, grad, k, stats=stats) for k in self.sizes}
-        self.inputs = {k: batch_array(k, network.in_shape, theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
-        self.scratch = {k: Scratch.beside((k, *network.out_shape), theta.dtype.name) for k in self.sizes}  # type: ignore[arg-type]
+        self.stacks = {n: network.bind(theta, grad, n, stats=stats) for n in sizes}
+        self.inputs = {n: batch_array(n, network.in_shape, theta.dtype.name) for n in sizes}  # type: ignore[arg-type]
+        self.scratch = {n: Scratch.beside((n, *network.out_shape), theta.dtype.name) for n in sizes}  # type: ignore[arg-type]
 
-    def forward(self, x: Inputs, low: int, high: int, output: Array) -> Array:
+    def __call__(self, x: Inputs, low: int, high: int, output: Array) -> Array:
         """Writes a^L of the samples low..high to `output`; returns z^L, a buffer valid until the next call."""
-        k = high - low
+        n = high - low
         with np.errstate(all="ignore"):
-            fetch_inputs(x, slice(low, high), self.inputs[k])
-            logits = self.stacks[k].forward(self.inputs[k])
-            self.network.output_activation.forward(logits, output, self.scratch[k])
+            fetch_inputs(x, slice(low, high), self.inputs[n])
+            logits = self.stacks[n].forward(self.inputs[n])
+            self.network.output_activation.forward(logits, output, self.scratch[n])
         return logits
+
+
+def _chunks(network: Network, n: int) -> list[Bounds]:
+    """(low, high) of the chunks that n samples are evaluated in."""
+    size = max(1, min(n, CHUNK_NUMBERS // _widest(network)))
+    return [(low, min(low + size, n)) for low in range(0, n, size)]
 
 
 def _widest(network: Network) -> int:

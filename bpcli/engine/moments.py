@@ -21,11 +21,21 @@ def update_moments(m: Array, v: Array, grad: Array, scratch: Array, *, beta1: fl
     np.add(v, scratch, out=v)
 
 
-def root_of_second_moment(v: Array, out: Array, *, beta2: float, eps: float, t: int) -> None:
-    """out = sqrt(v / (1 - b2^t)) + eps."""
+def root_of_second_moment(v: Array, out: Array, *, beta2: float, eps: float, t: int) -> float:
+    """out = c (sqrt(v / (1 - b2^t)) + eps), and gives c = sqrt(1 - b2^t): a pass less than without it."""
+    c = math.sqrt(1.0 - beta2**t)
     np.sqrt(v, out=out)
-    np.multiply(out, 1.0 / math.sqrt(1.0 - beta2**t), out=out)
-    np.add(out, eps, out=out)
+    np.add(out, c * eps, out=out)
+    return c
+
+
+def times_rate(step: Array, rate: float | Array, factor: float) -> None:
+    """step <- rate * factor * step."""
+    if isinstance(rate, float):
+        np.multiply(step, rate * factor, out=step)
+    else:
+        np.multiply(step, rate, out=step)
+        np.multiply(step, factor, out=step)
 
 
 def adam_step(
@@ -49,8 +59,7 @@ def adam_step(
     update_moments(m, v, grad, scratch, beta1=beta1, beta2=beta2)
     if amsgrad:
         v = np.maximum(state["v_max"], v, out=state["v_max"])
-    root_of_second_moment(v, scratch, beta2=beta2, eps=eps, t=t)
+    c = root_of_second_moment(v, scratch, beta2=beta2, eps=eps, t=t)
     np.divide(m, scratch, out=scratch)
-    np.multiply(scratch, rate, out=scratch)
-    np.multiply(scratch, 1.0 / (1.0 - beta1**t), out=scratch)
+    times_rate(scratch, rate, c / (1.0 - beta1**t))
     np.subtract(theta, scratch, out=theta)

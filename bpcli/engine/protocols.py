@@ -144,7 +144,7 @@ class Loss(Protocol):
 
 
 class Optimizer(Protocol):
-    """One update of the flat parameter vector."""
+    """One update of the flat parameter vector, of each parameter by itself: parts of it may be updated side by side."""
 
     learning_rate: float
 

@@ -184,6 +184,7 @@ class _Trainer:
                 schedule=schedule,
                 clip_norm=options.clip_norm,
                 clip_value=options.clip_value,
+                pool=self.pool,
             )
             if state.position:  # an epoch that only has to be closed is reported with its last iteration's rate
                 self.update.learning_rate = self.update.rate_at(state, state.step - 1)
@@ -194,7 +195,7 @@ class _Trainer:
         self.step = self._measured_step if measures else self.take_step
         self.evaluator = None
         if validation is not None:
-            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats)
+            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats, pool=self.pool)
         self.monitor, self.sign = self._monitor()
 
     def __enter__(self) -> _Trainer:

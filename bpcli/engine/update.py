@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, quiet_context
 from bpcli.engine.divergence import HUGE_STEP, is_finite
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import Moment, Optimizer, Schedule
 from bpcli.engine.state import TrainState
+
+WORTH_TWO_THREADS = 50_000  # parameters
 
 
 class Update:
     """An optimizer's step on a network's parameters, on memory made once.
 
     clip_value: each number of the gradient is first cut to -clip_value..clip_value. clip_norm: a longer gradient is
-    then shortened to this Euclidean norm, over all parameters that learn.
+    then shortened to this Euclidean norm, over all parameters that learn. pool: steps one half of a large theta, while
+    the caller's thread steps the other.
     """
 
     def __init__(
@@ -31,10 +35,13 @@ class Update:
         schedule: Schedule | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        pool: ThreadPoolExecutor | None = None,
     ) -> None:
         self.optimizer, self.schedule = optimizer, schedule
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.iterations_per_epoch, self.epochs = iterations_per_epoch, epochs
+        self.pool = pool if theta.size >= WORTH_TWO_THREADS else None
+        self.halves = slice(0, theta.size // 2), slice(theta.size // 2, theta.size)
         self.scratch = np.empty_like(theta)
         self.decay = network.decay_mask.astype(theta.dtype)
         mask = network.trainable_mask
@@ -62,16 +69,29 @@ class Update:
             np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
         self.learning_rate = rate = self.rate_at(state, state.step)
         state.step += 1
-        self.optimizer.step(
-            state.theta,
-            grad,
-            state.vectors,
-            self.scratch,
-            rate=rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates),
-            t=state.step,
-            decay=self.decay,
-        )
+        rates = rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates)
+        if self.pool is None:
+            self.optimizer.step(
+                state.theta, grad, state.vectors, self.scratch, rate=rates, t=state.step, decay=self.decay
+            )
+        else:
+            first, second = self.halves
+            other = self.pool.submit(quiet_context().run, self._step_part, second, state, grad, rates)
+            self._step_part(first, state, grad, rates)
+            other.result()
         return rate * rate * (1.0 + square) < HUGE_STEP or is_finite(state.theta)
+
+    def _step_part(self, part: slice, state: TrainState, grad: Array, rates: float | Array) -> None:
+        """The optimizer's step for a part of all parameters: each of them goes its way by itself."""
+        self.optimizer.step(
+            state.theta[part],
+            grad[part],
+            {name: vector[part] for name, vector in state.vectors.items()},
+            self.scratch[part],
+            rate=rates if isinstance(rates, float) else rates[part],
+            t=state.step,
+            decay=self.decay[part],
+        )
 
     def rate_at(self, state: TrainState, step: int) -> float:
         """The learning rate at that iteration of the epoch under way."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.moments import root_of_second_moment, update_moments
+from bpcli.engine.moments import root_of_second_moment, times_rate, update_moments
 from bpcli.engine.penalty import add_penalty_gradient
 from bpcli.engine.registry import optimizers
 
@@ -62,9 +62,9 @@ class NAdam:
         np.multiply(grad, (1.0 - now) / (1.0 - product), out=grad)
         np.multiply(m, ahead / (1.0 - product * ahead), out=scratch)
         np.add(grad, scratch, out=grad)
-        root_of_second_moment(v, scratch, beta2=self.beta2, eps=self.eps, t=t)
+        c = root_of_second_moment(v, scratch, beta2=self.beta2, eps=self.eps, t=t)
         np.divide(grad, scratch, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
+        times_rate(scratch, rate, c)
         np.subtract(theta, scratch, out=theta)
 
 
