@@ -18,7 +18,7 @@ from bpcli.engine.profiling import StepProfile, profile_step
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import REPORT_SECONDS, Report
 from bpcli.engine.watched import PlainRun, Training
-from bpcli.runs.folder import run_at
+from bpcli.runs.folder import make_ready, run_at
 from bpcli.runs.loss_log import FLUSH_SECONDS, LossLog
 from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
 from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
@@ -147,7 +147,9 @@ def _recording(session: Session, state: TrainState, report: Report, epoch: float
         state.keep_as_best(report.train_loss)
     with tempfile.TemporaryDirectory() as folder:
         contents = run_contents(session, to_plain_with_paths(config, lambda path: path))
-        recorder = Recorder(run_at(Path(folder)), contents, state)
+        run = run_at(Path(folder))
+        make_ready(run)
+        recorder = Recorder(run, contents, state)
         row = report._replace(complete=True, stop=None, epoch=log_every)
         added, written = _log_costs(recorder.log, row)
         saved = _seconds(lambda: _save(recorder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
 from bpcli.engine.samples import Inputs, Samples, fetch_inputs
+from bpcli.engine.team import ALONE, Team
 
 Bounds: TypeAlias = tuple[int, int]
 
@@ -42,8 +42,8 @@ def predict(network: Network, theta: Array, x: Inputs, *, stats: Array | None = 
 class Evaluator:
     """Loss and outputs of a network on one split, as often as asked: buffers are made once.
 
-    theta and stats are read anew at every call. With a pool two threads share the chunks, each on memory of its own;
-    the chunks' losses are added in their order, so that the sum is the same.
+    theta and stats are read anew at every call. team: shares the chunks, each thread on memory of its own; the
+    chunks' losses are added in their order, so that the sum is the same.
     """
 
     def __init__(
@@ -54,21 +54,19 @@ class Evaluator:
         samples: Samples,
         *,
         stats: Array | None = None,
-        pool: ThreadPoolExecutor | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.pool = pool
+        self.team = team
         self.bounds = _chunks(network, len(samples))
         self.output = np.empty((len(samples), *network.out_shape), theta.dtype)
-        threads = 1 if pool is None else min(2, len(self.bounds))
+        threads = min(team.size, len(self.bounds))
         self.shares = [
             _Share(network, loss, theta, stats, samples, self.bounds[k::threads], self.output) for k in range(threads)
         ]
 
     def __call__(self) -> Evaluation:
         """Evaluates the samples; `output` is a buffer, valid until the next call."""
-        first, *others = self.shares
-        pending = [self.pool.submit(other) for other in others] if self.pool else []
-        losses = [first(), *(other.result() for other in pending)]
+        losses = self.team.run(self.shares)
         total = sum(losses[k % len(losses)][k // len(losses)] for k in range(len(self.bounds)))
         return Evaluation(total, self.output)
 

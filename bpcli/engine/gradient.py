@@ -7,17 +7,18 @@ the shards, so the sum depends neither on the number of threads nor on who finis
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, Scale, batch_array, quiet_context
+from bpcli.engine.arrays import Array, Scale, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.products import Products
 from bpcli.engine.protocols import Loss
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState
+from bpcli.engine.team import ALONE, Team
 
 # A second shard pays from about this many numbers in a batch's layers: two threads then seldom wait for each other.
 NUMBERS_OF_A_SHARD = 250_000
@@ -71,8 +72,7 @@ class BatchGradient:
     Args:
         grad: where the batch's gradient is left, (P,).
         shards: how many parts the batch is split into.
-        pool: works on all shards but the first, which the caller's thread takes, or on a single shard's products; None
-            works on everything in turn.
+        team: shares the shards, or the products of a single one.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class BatchGradient:
         *,
         n: int,
         shards: int = 1,
-        pool: ThreadPoolExecutor | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.grad = grad
         self.scale = batch_scale(loss, n)
-        self.pool = pool
-        products = Products(pool if shards == 1 else None)
+        self.team = team
+        products = Products(team if shards == 1 else ALONE)
         self.bounds = [n * k // shards for k in range(shards + 1)]
         self.shards = [
             Shard(
@@ -103,7 +103,6 @@ class BatchGradient:
             )
             for k in range(shards)
         ]
-        self.contexts = [quiet_context() for _ in self.shards[1:]]  # a thread has not its caller's
 
     def __call__(self, samples: Samples, rows: slice | Array) -> float:
         """The loss of these n rows; the gradient is then in `grad`.
@@ -114,20 +113,12 @@ class BatchGradient:
         if len(self.shards) == 1:
             return self.shards[0].run(samples, rows, self.scale)
         parts = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
-        if self.pool is None:
-            values = [shard.run(samples, part, self.scale) for shard, part in zip(self.shards, parts, strict=True)]
-        else:
-            others = [
-                self.pool.submit(context.run, shard.run, samples, part, self.scale)
-                for context, shard, part in zip(self.contexts, self.shards[1:], parts[1:], strict=True)
-            ]
-            values = [
-                self.shards[0].run(samples, parts[0], self.scale),
-                *(other.result() for other in others),
-            ]
+        values = self.team.run(
+            [partial(shard.run, samples, part, self.scale) for shard, part in zip(self.shards, parts, strict=True)]
+        )
         for shard in self.shards[1:]:
             np.add(self.grad, shard.grad, out=self.grad)
-        return sum(values)
+        return float(sum(values))
 
 
 def _part(rows: slice | Array, low: int, high: int) -> slice | Array:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+
+from bpcli.engine.team import Team
 
 SIZE = 384  # large enough for full speed, a millisecond's work
 PRODUCTS = 3
@@ -25,19 +27,16 @@ class ProductSpeed:
         self.products = [np.empty((SIZE, SIZE), dtype) for _ in range(threads)]
         self.one_thread = self.all_threads = 0.0
 
-    def sample(self, pool: ThreadPoolExecutor | None) -> None:
-        """Measures once more: products on this thread one by one, then some on this and on each of the pool's."""
+    def sample(self, team: Team) -> None:
+        """Measures once more: products on this thread one by one, then some on each of the team's."""
         for _ in range(PRODUCTS):
             start = perf_counter()
             self._multiply(0, 1)
             self.one_thread = max(self.one_thread, FLOP / (perf_counter() - start))
         self.all_threads = max(self.all_threads, self.one_thread)
-        if pool is not None:
+        if team.size > 1:
             start = perf_counter()
-            others = [pool.submit(self._multiply, k, PRODUCTS) for k in range(1, len(self.factors))]
-            self._multiply(0, PRODUCTS)
-            for other in others:
-                other.result()
+            team.run([partial(self._multiply, k, PRODUCTS) for k in range(len(self.factors))])
             work = len(self.factors) * PRODUCTS * FLOP
             self.all_threads = max(self.all_threads, work / (perf_counter() - start))
 

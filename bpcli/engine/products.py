@@ -7,12 +7,13 @@ one thread, so the result is the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
+from bpcli.engine.team import ALONE, Team
 
 Dot: TypeAlias = Callable[[Array, Array, Array], Array]
 
@@ -20,10 +21,10 @@ WORTH_TWO_THREADS = 4_000_000  # multiply-adds: some 100 us, where to wake a thr
 
 
 class Products:
-    """How matrix products are computed. pool: takes the second halves; None computes one half after the other."""
+    """How matrix products are computed. team: shares the halves of large ones."""
 
-    def __init__(self, pool: ThreadPoolExecutor | None = None) -> None:
-        self.pool = pool
+    def __init__(self, team: Team = ALONE) -> None:
+        self.team = team
 
     def dot_for(self, work: int) -> Dot:
         """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
@@ -31,11 +32,5 @@ class Products:
 
     def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
         half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy
-        if self.pool is None:
-            np.matmul(a[half:], b, out[half:])
-            np.matmul(a[:half], b, out[:half])
-        else:
-            second = self.pool.submit(np.matmul, a[half:], b, out[half:])
-            np.matmul(a[:half], b, out[:half])
-            second.result()
+        self.team.run([partial(np.matmul, a[rows], b, out[rows]) for rows in (slice(half), slice(half, None))])
         return out

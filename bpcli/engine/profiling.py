@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import tracemalloc
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from bpcli.engine.network import Network, PlacedLayer
 from bpcli.engine.product_speed import ProductSpeed
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.engine.stopwatch import WatchCost, watch_cost
+from bpcli.engine.team import Team
 from bpcli.engine.watched import WINDOW_SECONDS, PlainRun, Training, WatchedRun
 
 PRODUCT_SECONDS = 0.05  # between two looks at the machine's speed
@@ -104,19 +103,18 @@ def profile_step(training: Training, plain: PlainRun, *, seconds: float) -> Step
     Raises:
         DivergenceError: as in training.
     """
-    shards = training.shards(training.batch_size)
-    threads = min(training.options.threads, shards)
-    with ThreadPoolExecutor(threads - 1) if threads > 1 else nullcontext() as pool:
-        watched, buffers, made_anew = _with_its_memory(training, pool)
+    shards, threads = training.shards(training.batch_size), training.options.threads
+    with Team(threads) as team:
+        watched, buffers, made_anew = _with_its_memory(training, team)
         cost, speed = watch_cost(), ProductSpeed(plain.state.theta.dtype, threads)
         turns = list[_Turn]()
         begun = due = perf_counter()
         while not turns or perf_counter() - begun < seconds:
             if perf_counter() >= due:
-                speed.sample(pool)
+                speed.sample(team)
                 due = perf_counter() + PRODUCT_SECONDS
             if plain.ended:
-                plain, watched = PlainRun(training), WatchedRun(training, pool)
+                plain, watched = PlainRun(training), WatchedRun(training, team)
                 watched.steps(1)
                 watched.take(cost)
             turns += _turns(plain, watched, cost)
@@ -175,11 +173,11 @@ def _turns(plain: PlainRun, watched: WatchedRun, cost: WatchCost) -> list[_Turn]
     return [_Turn(steps, seconds, watched.steps(steps), watched.take(cost)) for steps, seconds in windows]
 
 
-def _with_its_memory(training: Training, pool: ThreadPoolExecutor | None) -> tuple[WatchedRun, int, int]:
+def _with_its_memory(training: Training, team: Team) -> tuple[WatchedRun, int, int]:
     """A run after its first steps; bytes that its parts hold beside its state, and bytes that a step makes anew."""
     tracemalloc.start()
     try:
-        run = WatchedRun(training, pool)
+        run = WatchedRun(training, team)
         run.steps(1)
         run.take(WatchCost(0.0, 0.0))
         held, _ = tracemalloc.get_traced_memory()

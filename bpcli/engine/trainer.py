@@ -9,7 +9,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple, NoReturn, TypeAlias
 
@@ -26,6 +25,7 @@ from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Sched
 from bpcli.engine.registry import optimizers
 from bpcli.engine.samples import EpochOrder, Samples
 from bpcli.engine.state import TrainState
+from bpcli.engine.team import Team
 from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
 
@@ -129,7 +129,8 @@ def train(
         DivergenceError: a loss, gradient or weight is not finite.
         ValueError: the options do not fit the samples.
     """
-    with _Trainer(network, loss, optimizer, samples, state, options, schedule, validation) as trainer:
+    with Team(options.threads) as team:
+        trainer = _Trainer(network, loss, optimizer, samples, state, options, schedule, validation, team)
         yield from trainer.reports(should_stop)
 
 
@@ -146,6 +147,7 @@ class _Trainer:
         options: TrainOptions,
         schedule: Schedule | None,
         validation: Validation | None,
+        team: Team,
     ) -> None:
         self.network, self.loss = network, loss
         self.samples, self.state, self.options, self.validation = samples, state, options, validation
@@ -164,7 +166,7 @@ class _Trainer:
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.small_change = self.no_descent = False
 
-        self.pool = ThreadPoolExecutor(options.threads - 1) if options.threads > 1 else None
+        self.team = team
         self.update: Update | FullBatchUpdate
         self.take_step: Callable[[slice | Array, int], float]
         if isinstance(optimizer, FullBatchOptimizer):
@@ -184,7 +186,7 @@ class _Trainer:
                 schedule=schedule,
                 clip_norm=options.clip_norm,
                 clip_value=options.clip_value,
-                pool=self.pool,
+                team=self.team,
             )
             if state.position:  # an epoch that only has to be closed is reported with its last iteration's rate
                 self.update.learning_rate = self.update.rate_at(state, state.step - 1)
@@ -195,15 +197,8 @@ class _Trainer:
         self.step = self._measured_step if measures else self.take_step
         self.evaluator = None
         if validation is not None:
-            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats, pool=self.pool)
+            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats, team=self.team)
         self.monitor, self.sign = self._monitor()
-
-    def __enter__(self) -> _Trainer:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown()
 
     def _batch_sizes(self) -> set[int]:
         left_over = self.trained_samples % self.batch_size
@@ -211,7 +206,7 @@ class _Trainer:
 
     def _batch_gradient(self, n: int, state: TrainState) -> BatchGradient:
         shards = min(n, self.options.shards or shards_for(self.network, n))
-        return BatchGradient(self.network, self.loss, state, self.grad, n=n, shards=shards, pool=self.pool)
+        return BatchGradient(self.network, self.loss, state, self.grad, n=n, shards=shards, team=self.team)
 
     def _check_full_batch(self, optimizer: FullBatchOptimizer, schedule: Schedule | None) -> None:
         clipped = tuple(key for key in ("clip_norm", "clip_value") if getattr(self.options, key) is not None)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
-from bpcli.engine.arrays import Array, quiet_context
+from bpcli.engine.arrays import Array
 from bpcli.engine.divergence import HUGE_STEP, is_finite
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import Moment, Optimizer, Schedule
 from bpcli.engine.state import TrainState
+from bpcli.engine.team import ALONE, Team
 
-WORTH_TWO_THREADS = 50_000  # parameters
+WORTH_TWO_THREADS = 250_000  # numbers in theta and the optimizer's vectors
 
 
 class Update:
     """An optimizer's step on a network's parameters, on memory made once.
 
     clip_value: each number of the gradient is first cut to -clip_value..clip_value. clip_norm: a longer gradient is
-    then shortened to this Euclidean norm, over all parameters that learn. pool: steps one half of a large theta, while
-    the caller's thread steps the other.
+    then shortened to this Euclidean norm, over all parameters that learn. team: shares the step of a large theta.
     """
 
     def __init__(
@@ -35,13 +35,14 @@ class Update:
         schedule: Schedule | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
-        pool: ThreadPoolExecutor | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.optimizer, self.schedule = optimizer, schedule
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.iterations_per_epoch, self.epochs = iterations_per_epoch, epochs
-        self.pool = pool if theta.size >= WORTH_TWO_THREADS else None
-        self.halves = slice(0, theta.size // 2), slice(theta.size // 2, theta.size)
+        self.team, half = team, theta.size // 2
+        self.halves = slice(half), slice(half, None)
+        self.is_shared = theta.size * (1 + len(optimizer.vector_names())) >= WORTH_TWO_THREADS
         self.scratch = np.empty_like(theta)
         self.decay = network.decay_mask.astype(theta.dtype)
         mask = network.trainable_mask
@@ -70,15 +71,12 @@ class Update:
         self.learning_rate = rate = self.rate_at(state, state.step)
         state.step += 1
         rates = rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates)
-        if self.pool is None:
+        if self.is_shared:
+            self.team.run([partial(self._step_part, half, state, grad, rates) for half in self.halves])
+        else:
             self.optimizer.step(
                 state.theta, grad, state.vectors, self.scratch, rate=rates, t=state.step, decay=self.decay
             )
-        else:
-            first, second = self.halves
-            other = self.pool.submit(quiet_context().run, self._step_part, second, state, grad, rates)
-            self._step_part(first, state, grad, rates)
-            other.result()
         return rate * rate * (1.0 + square) < HUGE_STEP or is_finite(state.theta)
 
     def _step_part(self, part: slice, state: TrainState, grad: Array, rates: float | Array) -> None:

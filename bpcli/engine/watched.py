@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from time import perf_counter
@@ -20,6 +19,7 @@ from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Optim
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.stopwatch import Stopwatch, WatchCost, put_on
+from bpcli.engine.team import Team
 from bpcli.engine.trainer import Report, TrainOptions, iterations_per_epoch, train
 from bpcli.engine.update import Update
 
@@ -152,8 +152,8 @@ class WatchedRun:
     The first step makes the buffers.
     """
 
-    def __init__(self, training: Training, pool: ThreadPoolExecutor | None) -> None:
-        self.training, self.pool, self.state = training, pool, training.start()
+    def __init__(self, training: Training, team: Team) -> None:
+        self.training, self.team, self.state = training, team, training.start()
         self.grad = np.empty_like(self.state.theta)
         self.update, self.evaluations, self.normal_equations = Stopwatch(), Stopwatch(), Stopwatch()
         self.gradients: dict[int, WatchedGradient] = {}
@@ -188,7 +188,7 @@ class WatchedRun:
     def _gradient(self, n: int, state: TrainState) -> WatchedGradient:
         training = self.training
         shards = training.shards(n)
-        gradient = BatchGradient(training.network, training.loss, state, self.grad, n=n, shards=shards, pool=self.pool)
+        gradient = BatchGradient(training.network, training.loss, state, self.grad, n=n, shards=shards, team=self.team)
         return WatchedGradient(gradient, training.samples, training.options.threads)
 
     def _by_batches(self, optimizer: Optimizer) -> Iterator[None]:
@@ -205,11 +205,12 @@ class WatchedRun:
                 schedule=training.schedule,
                 clip_norm=options.clip_norm,
                 clip_value=options.clip_value,
+                team=self.team,
             )
         )
         shuffles = options.shuffle and training.batch_size < n
         while True:
-            order = state.shuffle.permutation(n) if shuffles else None
+            order = training.samples.order(state.shuffle) if shuffles else None
             for low, high in bounds:
                 rows = slice(low, high) if order is None else order[low:high]
                 self.gradients[high - low](training.samples, rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from bpcli.engine.profiling import StepProfile, multiply_adds, profile_step
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.stopwatch import WatchCost, put_on, watch_cost
+from bpcli.engine.team import ALONE, Team
 from bpcli.engine.trainer import TrainOptions, train
 from bpcli.engine.watched import PlainRun, Training, WatchedRun
 from bpcli.errors import DivergenceError
@@ -69,16 +69,15 @@ def trained(of: Training) -> TrainState:
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training_under_stopwatches_gives_the_bytes_that_training_gives(name: str) -> None:
     of = training(name)
-    with ThreadPoolExecutor(1) as pool:
-        run = WatchedRun(of, pool if of.options.threads > 1 else None)
-        run.steps(of.options.epochs * of.iterations)
+    run = WatchedRun(of, Team(of.options.threads))
+    run.steps(of.options.epochs * of.iterations)
     assert run.state.theta.tobytes() == trained(of).theta.tobytes()
 
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_every_part_is_on_the_clock_in_every_step(name: str) -> None:
     of = training(name)
-    run = WatchedRun(of, None)
+    run = WatchedRun(of, ALONE)
     run.steps(1)
     run.take(FREE)
     run.steps(of.iterations)
@@ -113,7 +112,7 @@ def test_shards_side_by_side_count_once_and_one_after_another_twice() -> None:
     """The same laps: half of their sum passes on the clock where two threads share them."""
     seconds = []
     for threads in (1, 2):
-        run = WatchedRun(training("shards", threads=threads), None)
+        run = WatchedRun(training("shards", threads=threads), ALONE)
         run.steps(2)
         for gradient in run.gradients.values():
             for part in gradient.parts:
@@ -190,7 +189,7 @@ def test_a_schedule_sees_the_same_length_of_training_both_ways(name: str) -> Non
     }
     schedule = registry.schedules.get(name)(**keys.get(name, {}))
     of = dataclasses.replace(training(epochs=2), schedule=schedule)
-    plain, under_watch = PlainRun(of), WatchedRun(of, None)
+    plain, under_watch = PlainRun(of), WatchedRun(of, ALONE)
     while not plain.ended:
         plain.advance(1.0)
     under_watch.steps(plain.state.step)
