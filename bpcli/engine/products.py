@@ -28,7 +28,7 @@ class Products:
 
     def dot_for(self, work: int) -> Dot:
         """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
-        return np.dot if work < WORTH_TWO_THREADS else self._dot_by_halves
+        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot takes a detour to it
 
     def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
         half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy

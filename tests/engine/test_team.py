@@ -81,4 +81,4 @@ def test_a_large_product_is_the_same_with_one_thread_and_two() -> None:
 
 
 def test_a_small_product_is_numpys_own() -> None:
-    assert Products().dot_for(WORTH_TWO_THREADS - 1) is np.dot
+    assert Products().dot_for(WORTH_TWO_THREADS - 1) is np.ndarray.dot

@@ -72,7 +72,7 @@ class DenseLayer:
     def backward(self, dz: Array) -> Array:
         self.dot(dz.T, self.x, self.dW)
         if self.db is not None:
-            np.dot(self.ones, dz, out=self.db)
+            self.ones.dot(dz, self.db)
         if self.dx is None:
             return dz
         return self.dot(dz, self.W, self.dx)
