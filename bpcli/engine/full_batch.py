@@ -138,6 +138,7 @@ class TrainingProblem:
         mask = network.trainable_mask
         self.mask = None if bool(mask.all()) else mask.astype(point.dtype)
         self.scratch = np.empty_like(point)
+        self.rows = slice(0, len(samples))  # one object, so that the samples are fetched but once
         self.known: float | None = None
         self.normal: NormalEquations | None = None
 
@@ -150,7 +151,7 @@ class TrainingProblem:
         if self.known is not None and np.array_equal(theta, self.point):
             return self.known, grad
         np.copyto(self.point, theta)
-        self.known = self.gradient(self.samples, slice(0, len(self.samples))) + self.penalty(theta)
+        self.known = self.gradient(self.samples, self.rows) + self.penalty(theta)
         if self.mask is not None:
             np.multiply(grad, self.mask, out=grad)
         add_penalty_gradient(theta, grad, self.scratch, decay=self.decay, l2=self.weight_decay)

@@ -103,6 +103,8 @@ class BatchGradient:
             )
             for k in range(shards)
         ]
+        self.rows: slice | Array | None = None
+        self.parts: list[slice | Array] = []
 
     def __call__(self, samples: Samples, rows: slice | Array) -> float:
         """The loss of these n rows; the gradient is then in `grad`.
@@ -112,9 +114,11 @@ class BatchGradient:
         """
         if len(self.shards) == 1:
             return self.shards[0].run(samples, rows, self.scale)
-        parts = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
+        if rows is not self.rows:
+            self.rows = rows
+            self.parts = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
         values = self.team.run(
-            [partial(shard.run, samples, part, self.scale) for shard, part in zip(self.shards, parts, strict=True)]
+            [partial(shard.run, samples, part, self.scale) for shard, part in zip(self.shards, self.parts, strict=True)]
         )
         for shard in self.shards[1:]:
             np.add(self.grad, shard.grad, out=self.grad)

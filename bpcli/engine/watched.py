@@ -209,11 +209,11 @@ class WatchedRun:
             )
         )
         shuffles = options.shuffle and training.batch_size < n
+        places = [(high - low, slice(low, high)) for low, high in bounds]  # a full batch is the same object each time
         while True:
             order = training.samples.order(state.shuffle) if shuffles else None
-            for low, high in bounds:
-                rows = slice(low, high) if order is None else order[low:high]
-                self.gradients[high - low](training.samples, rows)
+            for size, place in places:
+                self.gradients[size](training.samples, place if order is None else order[place])
                 update(state, self.grad)
                 yield
             state.epoch += 1

@@ -83,9 +83,10 @@ def test_every_part_is_on_the_clock_in_every_step(name: str) -> None:
     run.steps(of.iterations)
     evaluations, _, *seconds = run.take(FREE)
     assert evaluations >= of.iterations
-    own, normal_equations = seconds[2], seconds[3]
+    data, loss, own, normal_equations, *layers = seconds
     assert (normal_equations > 0) == (name == "levenberg_marquardt")
-    assert all(value > 0 for value in [*seconds[:2], own, *seconds[4:]])
+    assert (data == 0) == (of.options.batch_size is None)  # the full batch is fetched in the first step
+    assert all(value > 0 for value in [loss, own, *layers])
     assert len(seconds) == 4 + 2 * len(of.network.placed)
 
 
