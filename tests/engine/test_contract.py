@@ -356,11 +356,15 @@ def test_a_step_makes_no_arrays(width: int) -> None:
     rng = np.random.default_rng(0)
     samples = Samples(rng.normal(size=(512, width)), rng.normal(size=(512, 1)))
     state = TrainState.start(network, optimizer, seed=0, dtype="float64")
-    reports = train(network, MSE(), optimizer, samples, state, TrainOptions(epochs=3, batch_size=128, shuffle=False))
+    reports = train(network, MSE(), optimizer, samples, state, TrainOptions(epochs=9, batch_size=128, shuffle=False))
     next(reports)
     next(reports)
+    peaks = []
     tracemalloc.start()
-    next(reports)
-    peak = tracemalloc.get_traced_memory()[1]
+    for _ in range(3):  # what other threads of the test runner make meanwhile is not in all of them
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        next(reports)
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
     tracemalloc.stop()
-    assert peak < 8192 * 8 + 20_000 < 128 * width * 8
+    assert min(peaks) < 8192 * 8 + 20_000 < 128 * width * 8
