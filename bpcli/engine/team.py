@@ -17,10 +17,14 @@ Task: TypeAlias = Callable[[], Any]
 
 
 class Team:
-    """The caller's thread and `threads - 1` others. NumPy's warnings are off in the others."""
+    """The caller's thread and `threads - 1` others. NumPy's warnings are off in the others.
+
+    is_helped: whether the others take part. Results are the same: the tasks are, and so is their order.
+    """
 
     def __init__(self, threads: int) -> None:
         self.helpers = [_Helper() for _ in range(threads - 1)]
+        self.is_helped = True
 
     @property
     def size(self) -> int:
@@ -32,6 +36,8 @@ class Team:
 
         Raises what a task raises, when all threads are at rest again.
         """
+        if not self.is_helped:
+            return [task() for task in tasks]
         shares = [tasks[k :: self.size] for k in range(min(self.size, len(tasks)))]
         busy = self.helpers[: len(shares) - 1]
         for helper, share in zip(busy, shares[1:], strict=True):
@@ -57,6 +63,44 @@ class Team:
 
 
 ALONE = Team(1)
+
+
+class Tempo:
+    """Finds out whether a team is faster with its helpers, and sends them to rest where it is not.
+
+    Other programs on the machine can make a thread wait many times as long as its work takes. So now and then some
+    steps are timed with the helpers and some without, and training stays with the faster way for a while.
+    """
+
+    TRIAL = 0.02, 4  # at least so many seconds, and steps
+    SETTLED = 1.0, 60
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self.paces: dict[bool, float] = {}  # seconds a step, with and without the helpers
+        self.is_settled = False
+        self.last = self.seconds = 0.0
+        self.steps = 0
+
+    def begin(self, now: float) -> None:
+        """Steps begin, or go on after something else."""
+        self.last = now
+
+    def step(self, now: float) -> None:
+        """A step has ended."""
+        self.seconds += now - self.last
+        self.last = now
+        self.steps += 1
+        seconds, steps = self.SETTLED if self.is_settled else self.TRIAL
+        if self.seconds < seconds or self.steps < steps:
+            return
+        if self.is_settled:
+            self.is_settled, self.paces = False, {}
+        else:
+            self.paces[self.team.is_helped] = self.seconds / self.steps
+            self.is_settled = len(self.paces) == 2
+            self.team.is_helped = self.paces[True] <= self.paces[False] if self.is_settled else not self.team.is_helped
+        self.seconds, self.steps = 0.0, 0
 
 
 class _Helper:

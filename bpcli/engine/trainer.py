@@ -25,7 +25,7 @@ from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Sched
 from bpcli.engine.registry import optimizers
 from bpcli.engine.samples import EpochOrder, Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.team import Team
+from bpcli.engine.team import Team, Tempo
 from bpcli.engine.update import Update
 from bpcli.errors import DivergenceError
 
@@ -166,7 +166,7 @@ class _Trainer:
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.small_change = self.no_descent = False
 
-        self.team = team
+        self.team, self.tempo = team, Tempo(team) if team.size > 1 else None
         self.update: Update | FullBatchUpdate
         self.take_step: Callable[[slice | Array, int], float]
         if isinstance(optimizer, FullBatchOptimizer):
@@ -261,12 +261,18 @@ class _Trainer:
     ) -> StopReason | Literal["report"] | None:
         """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
         state, limit = self.state, self.options.max_seconds
-        due = time.monotonic() + REPORT_SECONDS
+        begun = time.monotonic()
+        due = begun + REPORT_SECONDS
+        tempo = self.tempo
+        if tempo is not None:
+            tempo.begin(begun)
         while state.position < self.iterations:
             rows, n = self._rows(order)
             state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
             state.position += 1
             now = time.monotonic()
+            if tempo is not None:
+                tempo.step(now)
             if should_stop():
                 return "interrupted"
             if limit is not None and self.seconds_before + now - self.started >= limit:

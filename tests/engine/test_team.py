@@ -9,8 +9,20 @@ from functools import partial
 import numpy as np
 import pytest
 
+from bpcli.engine import registry
+from bpcli.engine.activations.relu import ReLU
+from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.gradient import shards_for
+from bpcli.engine.layers.conv2d import Conv2d
+from bpcli.engine.layers.dense import Dense
+from bpcli.engine.layers.flatten import Flatten
+from bpcli.engine.losses.log_likelihood import LogLikelihood
+from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.products import WORTH_TWO_THREADS, Products
-from bpcli.engine.team import ALONE, Team
+from bpcli.engine.samples import Samples
+from bpcli.engine.state import TrainState
+from bpcli.engine.team import ALONE, Team, Tempo
+from bpcli.engine.trainer import TrainOptions, Validation, train
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -82,3 +94,86 @@ def test_a_large_product_is_the_same_with_one_thread_and_two() -> None:
 
 def test_a_small_product_is_numpys_own() -> None:
     assert Products().dot_for(WORTH_TWO_THREADS - 1) is np.ndarray.dot
+
+
+class Machine:
+    """A clock, and a step that takes so many seconds with the helpers and without."""
+
+    def __init__(self, helped: float, alone: float) -> None:
+        self.team, self.now, self.helped_seconds = Team(2), 0.0, 0.0
+        self.tempo = Tempo(self.team)
+        self.costs = {True: helped, False: alone}
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        self.tempo.begin(self.now)
+        while self.now < end:
+            cost = self.costs[self.team.is_helped]
+            self.helped_seconds += cost if self.team.is_helped else 0.0
+            self.now += cost
+            self.tempo.step(self.now)
+
+
+@pytest.mark.parametrize("step", [0.0001, 0.004, 0.3])
+def test_helpers_rest_where_they_are_of_no_use(step: float) -> None:
+    useless, useful = Machine(helped=3 * step, alone=step), Machine(helped=0.6 * step, alone=step)
+    for machine in (useless, useful):
+        machine.run(100 * max(1.0, step))
+    assert useless.helped_seconds < 0.25 * useless.now
+    assert useful.helped_seconds > 0.75 * useful.now
+
+
+def test_a_machine_that_becomes_busy_is_noticed_and_so_is_its_rest() -> None:
+    machine = Machine(helped=0.001, alone=0.002)
+    machine.run(5)
+    machine.costs[True] = 0.02
+    before, seconds = machine.now, machine.helped_seconds
+    machine.run(20)
+    assert machine.helped_seconds - seconds < 0.3 * (machine.now - before)
+    machine.costs[True] = 0.001
+    before, seconds = machine.now, machine.helped_seconds
+    machine.run(20)
+    assert machine.helped_seconds - seconds > 0.8 * (machine.now - before)
+
+
+def test_time_between_steps_does_not_count() -> None:
+    machine = Machine(helped=0.001, alone=0.002)
+    for _ in range(200):
+        machine.run(0.003)
+        machine.now += 10.0  # an evaluation, say
+    assert machine.team.is_helped
+    assert machine.tempo.paces.get(True, 0.001) < 0.0011
+
+
+def test_without_helpers_the_results_are_the_same() -> None:
+    with Team(2) as team:
+        team.is_helped = False
+        assert team.run([threading.get_ident, partial(int, "7")]) == [threading.get_ident(), 7]
+
+
+def trained_bytes(threads: int, *layers: LayerEntry, in_shape: tuple[int, ...], optimizer: str) -> bytes:
+    network, rng = Network(layers, in_shape), np.random.default_rng(0)
+    samples = Samples(rng.random((300, *in_shape), np.float32), rng.integers(0, 10, 300), np.eye(10, dtype=np.float32))
+    part = registry.optimizers.get(optimizer)()
+    state = TrainState.start(network, part, seed=0, dtype="float32")
+    options = TrainOptions(epochs=3, batch_size=128, threads=threads)
+    for _ in train(network, LogLikelihood(), part, samples, state, options, validation=Validation(samples)):
+        pass
+    return state.theta.tobytes() + np.float64(state.best.value if state.best else 0).tobytes()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("kind", ["products in halves", "shards"])
+def test_training_gives_the_same_bytes_on_one_thread_and_on_two(monkeypatch, kind: str, optimizer: str) -> None:
+    monkeypatch.setattr(Tempo, "TRIAL", (0.0, 1))  # helpers come and go with every step
+    monkeypatch.setattr(Tempo, "SETTLED", (0.0, 1))
+    if kind == "shards":
+        layers = [LayerEntry(spec=Conv2d(filters=4, kernel=3), activation=ReLU()), LayerEntry(spec=Flatten())]
+        in_shape: tuple[int, ...] = (1, 28, 28)
+    else:
+        layers, in_shape = [LayerEntry(spec=Dense(units=300), activation=ReLU())], (400,)
+    layers.append(LayerEntry(spec=Dense(units=10), activation=Softmax()))
+    network = Network(layers, in_shape)
+    assert shards_for(network, 128) == (2 if kind == "shards" else 1)
+    one, two = (trained_bytes(threads, *layers, in_shape=in_shape, optimizer=optimizer) for threads in (1, 2))
+    assert one == two
