@@ -60,6 +60,7 @@ class Team:
         """Ends the other threads."""
         for helper in self.helpers:
             helper.start(None)
+            helper.thread.join()
 
 
 ALONE = Team(1)
@@ -112,7 +113,8 @@ class _Helper:
         self.end.acquire()
         self.share: Sequence[Task] | None = None
         self.outcome: list[Any] | BaseException = []
-        threading.Thread(target=self._work, daemon=True).start()
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
 
     def start(self, share: Sequence[Task] | None) -> None:
         """Sets the thread to work, or with None to its end."""

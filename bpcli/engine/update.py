@@ -14,6 +14,7 @@ from bpcli.engine.protocols import Moment, Optimizer, Schedule
 from bpcli.engine.state import TrainState
 from bpcli.engine.team import ALONE, Team
 
+PART = 1 << 16  # parameters that are updated together: with the optimizer's vectors they stay in cache
 WORTH_TWO_THREADS = 250_000  # numbers in theta and the optimizer's vectors
 
 
@@ -21,7 +22,7 @@ class Update:
     """An optimizer's step on a network's parameters, on memory made once.
 
     clip_value: each number of the gradient is first cut to -clip_value..clip_value. clip_norm: a longer gradient is
-    then shortened to this Euclidean norm, over all parameters that learn. team: shares the step of a large theta.
+    then shortened to this Euclidean norm, over all parameters that learn. team: shares the parts of a large theta.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class Update:
         self.optimizer, self.schedule = optimizer, schedule
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.iterations_per_epoch, self.epochs = iterations_per_epoch, epochs
-        self.team, half = team, theta.size // 2
-        self.halves = slice(half), slice(half, None)
-        self.is_shared = theta.size * (1 + len(optimizer.vector_names())) >= WORTH_TWO_THREADS
+        count = -(-theta.size // PART)
+        self.parts = [slice(theta.size * k // count, theta.size * (k + 1) // count) for k in range(count)]
+        numbers = theta.size * (1 + len(optimizer.vector_names()))
+        self.team = team if numbers >= WORTH_TWO_THREADS else ALONE
         self.scratch = np.empty_like(theta)
         self.decay = network.decay_mask.astype(theta.dtype)
         mask = network.trainable_mask
@@ -71,8 +73,8 @@ class Update:
         self.learning_rate = rate = self.rate_at(state, state.step)
         state.step += 1
         rates = rate if self.rate_scale is None else np.multiply(self.rate_scale, rate, out=self.rates)
-        if self.is_shared:
-            self.team.run([partial(self._step_part, half, state, grad, rates) for half in self.halves])
+        if len(self.parts) > 1:
+            self.team.run([partial(self._step_part, part, state, grad, rates) for part in self.parts])
         else:
             self.optimizer.step(
                 state.theta, grad, state.vectors, self.scratch, rate=rates, t=state.step, decay=self.decay
