@@ -97,7 +97,7 @@ class Machine:
     """A clock, and a step that takes so many seconds with the helpers and without."""
 
     def __init__(self, helped: float, alone: float) -> None:
-        self.team, self.now, self.helped_seconds = Team(2), 0.0, 0.0
+        self.team, self.now, self.helped_seconds = Team(1), 0.0, 0.0
         self.tempo = Tempo(self.team)
         self.costs = {True: helped, False: alone}
 
