@@ -52,7 +52,11 @@ class LogLikelihood:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoricalLogLikelihood:
-    """L = sum_j y_j (ln(sum_k exp z_k) - z_j) for one sample. output: the logits z (N, M); the y_j sum to 1."""
+    """L = ln S - sum_j y_j x_j for one sample, x = z - max z, S = sum_k exp x_k. output: the logits z (N, M).
+
+    Since the y_j sum to 1, S - 1 = sum_k (exp x_k - y_k), and dL/dz = (exp x - y - y (S - 1)) / S. So a loss keeps its
+    digits however small it is, where ln S is 0 once S is rounded to 1; and neither of its two terms is below 0.
+    """
 
     label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
@@ -61,19 +65,23 @@ class CategoricalLogLikelihood:
         return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
-        z, y, dz, shifted, row = output, target, d_output, scratch.full, scratch.row
-        np.subtract(z, largest_of_rows(z, scratch), out=shifted)  # exp cannot overflow, no value changes
-        np.exp(shifted, out=dz)
-        np.add.reduce(dz, axis=-1, keepdims=True, out=row)
-        np.divide(dz, row, out=dz)
-        np.log(row, out=row)  # -ln a = row - shifted, and neither of the two terms is ever below 0
-        np.multiply(row, scale, out=row)
-        np.multiply(shifted, scale, out=shifted)
+        z, dz, work, row = output, d_output, scratch.full, scratch.row
         s, even = self.label_smoothing, 1.0 / z.shape[-1]
-        value = float(np.add.reduce(row, axis=None)) - (1.0 - s) * float(np.vdot(y, shifted))
+        np.subtract(z, largest_of_rows(z, scratch), out=work)  # x
+        np.exp(work, out=dz)
+        np.multiply(work, scale, out=work)
+        value = -(1.0 - s) * float(np.vdot(target, work))
         if s:
-            value -= s * even * float(np.add.reduce(shifted, axis=None))
-        np.subtract(dz, _smoothed(y, s, even, shifted), out=dz)
+            value -= s * even * float(np.add.reduce(work, axis=None))
+        y = _smoothed(target, s, even, work)
+        np.subtract(dz, y, out=dz)
+        np.add.reduce(dz, axis=-1, keepdims=True, out=row)  # S - 1
+        np.multiply(y, row, out=work)
+        np.subtract(dz, work, out=dz)
+        loss = np.log1p(row, out=work[..., :1])  # ln S
+        value += float(np.add.reduce(np.multiply(loss, scale, out=loss), axis=None))
+        np.add(row, scratch.one, out=row)
+        np.divide(dz, row, out=dz)
         np.multiply(dz, scale, out=dz)
         return value
 
