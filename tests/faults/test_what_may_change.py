@@ -24,6 +24,7 @@ MAY = {
     "training.log_every": 3,
     "training.max_seconds": 100,
     "training.min_change": 1.0e-12,
+    "training.on_divergence": "halve_rate",
 }
 MAY_NOT = {
     "seed": 6,
@@ -33,6 +34,8 @@ MAY_NOT = {
     "data.target": "species",
     "data.features": "[sepal_length, petal_length]",
     "data.header": "true",
+    "data.decimal": "','",
+    "data.missing": "drop",
     "data.class_weights": "balanced",
     "data.task": "classification",
     "data.stratify": "false",
