@@ -73,29 +73,31 @@ def with_all_guards_in() -> tuple[int, str]:
     return code, line
 
 
+def table() -> str:
+    """The list of guards as tests/README.md has it."""
+    rows = [f"| {guard.name} | `{guard.file}` | `{guard.test.removeprefix('tests/')}` |" for guard in GUARDS]
+    return "\n".join(
+        ["| guard | in `bpcli/` | the test in `tests/` that fails without it |", "| --- | --- | --- |", *rows]
+    )
+
+
 def main(words: Sequence[str]) -> int:
-    """Prints the table, a line as soon as it is known; gives the number of guards that nothing misses."""
-    only_list = "--list" in words
-    if not only_list:
-        code, line = with_all_guards_in()
-        print(f"with all guards in: {line}", flush=True)
-        if code:
-            return 1
-    chosen = [guard for guard in GUARDS if only_list or not words or any(word in guard.name for word in words)]
+    """Tells of each guard as soon as it is known; gives the number of guards that nothing misses."""
+    if "--list" in words:
+        print(table())
+        return 0
+    code, line = with_all_guards_in()
+    print(f"with all guards in: {line}", flush=True)
+    if code:
+        return 1
+    chosen = [guard for guard in GUARDS if not words or any(word in guard.name for word in words)]
+    found = 0
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
-        answers = pool.map(is_missed, () if only_list else chosen)
-        print("| guard | in | the test that fails without it |" + ("" if only_list else " it did |"))
-        print("| --- | --- | --- |" + ("" if only_list else " --- |"))
-        found = 0
-        for guard in chosen:
-            row = f"| {guard.name} | `{guard.file}` | `{guard.test.removeprefix('tests/')}` |"
-            if not only_list:
-                missed, line = next(answers)
-                found += missed
-                row += f" {'yes' if missed else f'NO: {line}'} |"
-            print(row, flush=True)
-    print(f"{len(chosen)} guards" if only_list else f"{found} of {len(chosen)} guards were missed by their test")
-    return 0 if only_list else len(chosen) - found
+        for guard, (missed, line) in zip(chosen, pool.map(is_missed, chosen), strict=True):
+            found += missed
+            print(f"{'missed' if missed else 'NOT MISSED'}: {guard.name}: {line}", flush=True)
+    print(f"{found} of {len(chosen)} guards were missed by their test")
+    return len(chosen) - found
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ GUARDS = [
     Guard(
         "a batch is fetched unless it is the very same",
         "engine/gradient.py",
-        "if rows is not self.rows:",
-        "if self.rows is None:",
+        "if rows is not self.rows:  # the full batch",
+        "if self.rows is None:  # the full batch",
         "tests/engine/test_reference.py",
     ),
     Guard(

@@ -30,6 +30,12 @@ def test_no_guard_is_listed_twice() -> None:
     assert len({(guard.file, guard.old, guard.new) for guard in guards.GUARDS}) == len(guards.GUARDS)
 
 
+def test_the_readme_has_the_list() -> None:
+    """After a change of the list: `python tests/faults/guards.py --list`, put between the two marks."""
+    readme = Path(ROOT, "tests", "README.md").read_text(encoding="utf-8")
+    assert readme.split("<!-- guards -->\n")[1].split("\n<!-- /guards -->")[0] == guards.table()
+
+
 @pytest.mark.faults
 def test_the_tests_of_the_guards_pass_while_they_are_in() -> None:
     code, line = guards.with_all_guards_in()
