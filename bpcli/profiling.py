@@ -96,7 +96,7 @@ def profile_config(file: ConfigFile, display: Display, *, threads: int | None = 
         options=session.options,
         schedule=config.schedule,
     )
-    with one_blas_thread():
+    with one_blas_thread(), session.memory_errors():
         plain = PlainRun(training)
         plain.advance(0.0)
         assert plain.report is not None  # it has just given one

@@ -33,6 +33,7 @@ from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, TrainOptions, Validation, train
+from bpcli.memory import LONGEST_VECTOR, beyond_counting, lack_of_memory
 
 Problem: TypeAlias = tuple[KeyPath, str]
 
@@ -93,12 +94,27 @@ class Session:
     options: TrainOptions
 
     def start(self) -> TrainState:
-        """The state before the first iteration."""
+        """The state before the first iteration.
+
+        Raises:
+            ConfigError: there is not enough memory for it.
+        """
         config = self.model.config
         shards = self.options.shards or MOST_SHARDS
-        return TrainState.start(
-            self.model.network, config.optimizer, seed=config.seed, dtype=config.dtype, shards=shards
-        )
+        with self.memory_errors():
+            return TrainState.start(
+                self.model.network, config.optimizer, seed=config.seed, dtype=config.dtype, shards=shards
+            )
+
+    @contextmanager
+    def memory_errors(self) -> Iterator[None]:
+        """Turns a lack of memory into a ConfigError that says how much training takes."""
+        try:
+            yield
+        except MemoryError:
+            n = len(self.datasets.parts["train"])
+            n = min(self.options.batch_size or n, n)
+            raise self.file.error(lack_of_memory(self.model.network, self.model.config, n)) from None
 
     def train(
         self,
@@ -109,7 +125,16 @@ class Session:
         """Trains `state` on; see `bpcli.engine.trainer.train`.
 
         went_back: is told when training has diverged and `state` has gone back, under training.on_divergence.
+
+        Raises:
+            ConfigError: there is not enough memory for it.
         """
+        with self.memory_errors():
+            yield from self._reports(state, should_stop, went_back)
+
+    def _reports(
+        self, state: TrainState, should_stop: Callable[[], bool], went_back: Callable[[str], None]
+    ) -> Iterator[Report]:
         config, model = self.model.config, self.model
         validation = None
         if "val" in self.datasets.parts:
@@ -314,6 +339,10 @@ def _network(config: Config, in_shape: Shape, several_yes_or_no: bool, problems:
     except LayerError as error:
         key: KeyPath = ("network", "layers", error.index + (1 if plain else 0))
         problems.append((key if plain or error.key == "type" else (*key, error.key), str(error)))
+        return None
+    if (index := beyond_counting(network)) is not None:
+        message = f"too many parameters with this layer: an array holds at most {LONGEST_VECTOR:,}"
+        problems.append((("network", "layers", index + plain), message))
         return None
     try:
         config.loss.from_logits(network.output_activation)

@@ -98,13 +98,13 @@ def start_run(
         tell(note)
     for text in warnings(session):
         tell(text)
-    config = file.config
+    config, state = file.config, session.start()
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
         make_ready(folder)
         plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
         _write_config(folder, plain)
-        return _train(folder, session, session.start(), plain, show, tell)
+        return _train(folder, session, state, plain, show, tell)
 
 
 def resume_run(

@@ -22,5 +22,6 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
     session = open_session(load_config(config, set_ or ()))
     for note in session.datasets.notes:
         tell(note)
-    trace = first_step(session)
+    with session.memory_errors():
+        trace = first_step(session)
     say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

@@ -7,6 +7,7 @@ import math
 from bpcli.config.schema import Config
 from bpcli.engine import registry
 from bpcli.engine.network import Network, PlacedLayer
+from bpcli.memory import in_bytes, parameter_bytes
 from bpcli.session import Session
 from bpcli.views.tables import plural, table
 
@@ -23,11 +24,11 @@ def summary_text(network: Network, config: Config) -> str:
         rows.append([name, registry.layers.name_of(entry.spec), activation, _shape(shapes[name]), f"{count:,}"])
     size = network.layout.size
     item = 4 if config.dtype == "float32" else 8
-    vectors = 3 + len(config.optimizer.vector_names())
-    frozen = size - int(network.trainable_mask.sum())
+    all_learn = all(entry.trainable is True for entry in network.entries)
+    frozen = 0 if all_learn else size - int(network.trainable_mask.sum())
     lines = [table(rows, left=4), "", f"{plural(size, 'parameter')}{f', {frozen:,} of them frozen' if frozen else ''}"]
     lines.append(
-        f"{config.dtype}: weights {_bytes(size * item)}; in training {_bytes(size * item * vectors)} "
+        f"{config.dtype}: weights {in_bytes(size * item)}; in training {in_bytes(parameter_bytes(network, config))} "
         f"with the gradient and the optimizer's work"
     )
     return "\n".join(lines)
@@ -66,11 +67,3 @@ def _has_units(placed: PlacedLayer) -> bool:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.4g} {unit}"
-        size /= 1000
-    return f"{size:.4g} GB"

@@ -176,20 +176,26 @@ class Outcome:
     log: list[list[str]]
     last: dict[str, bytes]
     state: Mapping[str, Any] = field(repr=False)
-    best: bytes = field(repr=False)
+    best: Any = field(repr=False)
     summary: Mapping[str, Any] = field(repr=False)
 
 
 def outcome(folder: Path) -> Outcome:
     with (folder / "loss.csv").open(newline="") as file:
         log = [row[:-1] for row in csv.reader(file)]
-    checkpoint = load_checkpoint(folder / "checkpoints" / "last.npz")
-    with np.load(checkpoint.path) as arrays:
-        last = {name: arrays[name].tobytes() for name in arrays.files if name not in ("meta", "sha256")}
-    state = {name: value for name, value in checkpoint.state.items() if name != "seconds"}
+    last, state = contents(folder / "checkpoints" / "last.npz")
+    state.pop("seconds")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     summary.pop("seconds")
-    return Outcome(log, last, state, (folder / "checkpoints" / "best.npz").read_bytes(), summary)
+    return Outcome(log, last, state, contents(folder / "checkpoints" / "best.npz"), summary)
+
+
+def contents(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The arrays and the state of a checkpoint; its config has the data's path as seen from the run's folder."""
+    checkpoint = load_checkpoint(path)
+    with np.load(path) as arrays:
+        members = {name: arrays[name].tobytes() for name in arrays.files if name not in ("meta", "sha256")}
+    return members, dict(checkpoint.state)
 
 
 def saved_epoch(folder: Path) -> int:

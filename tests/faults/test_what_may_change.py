@@ -24,6 +24,7 @@ MAY = {
     "training.log_every": 3,
     "training.max_seconds": 100,
     "training.min_change": 1.0e-12,
+    "training.on_divergence": "halve_rate",
 }
 MAY_NOT = {
     "seed": 6,
@@ -33,6 +34,7 @@ MAY_NOT = {
     "data.target": "species",
     "data.features": "[sepal_length, petal_length]",
     "data.header": "true",
+    "data.missing": "drop",
     "data.class_weights": "balanced",
     "data.task": "classification",
     "data.stratify": "false",
@@ -95,8 +97,15 @@ def test_every_key_of_the_config_is_here(begun: dict[str, Any]) -> None:
         key for section in ("data", "training", "output") for key in (f"{section}.{name}" for name in begun[section])
     }
     keys |= set(begun) - {"data", "training", "output", "network"}
-    about_files = {"data.train", "data.sample_weight"}  # told by the data's hash; needs another column
+    # told by the data's hash; needs another column; the test below
+    about_files = {"data.train", "data.sample_weight", "data.decimal"}
     assert keys - about_files <= set(MAY) | set(MAY_NOT)
+
+
+def test_with_another_decimal_mark_the_data_cannot_be_read(begun: dict[str, Any]) -> None:
+    result = rig.run("resume", "begun", "--set", "data.decimal=','", "--set", "training.epochs=5")
+    assert result.code == 3
+    assert 'data.decimal is ",", but the cells are separated by commas' in result.err
 
 
 def test_other_data_of_the_same_shape(begun: dict[str, Any], figure) -> None:

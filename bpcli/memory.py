@@ -1,0 +1,58 @@
+"""How much memory training takes, and what to say where that is more than there is."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from bpcli.config.schema import Config, PlainNetwork
+from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.engine.network import Network
+
+LONGEST_VECTOR = sys.maxsize // 8  # float64 numbers that an array can count by their bytes
+
+
+def beyond_counting(network: Network) -> int | None:
+    """The index of the first layer with which there are more parameters than one array can hold; None if all fit."""
+    for layout in (network.layout, network.stats_layout):
+        for name, part in layout.slices.items():
+            if part.stop > LONGEST_VECTOR:
+                return network.names.index(name.rpartition(".")[0])
+    return None
+
+
+def parameter_bytes(network: Network, config: Config) -> int:
+    """Of the weights in training: with the gradient, work space, and the optimizer's vectors as long."""
+    vectors = 3 + len(config.optimizer.vector_names())
+    return network.layout.size * vectors * _item(config)
+
+
+def batch_bytes(network: Network, config: Config, n: int) -> int:
+    """Of n samples in every layer, on the way forward and back, at the least."""
+    return 2 * n * sum(math.prod(placed.out_shape) for placed in network.placed) * _item(config)
+
+
+def lack_of_memory(network: Network, config: Config, n: int) -> tuple[KeyPath, str]:
+    """The key that memory runs out for, batches being of n samples, and what to say of it."""
+    weights, batch = parameter_bytes(network, config), batch_bytes(network, config, n)
+    needs = f"not enough memory: training takes about {in_bytes(weights)} for the weights and {in_bytes(batch)} for a "
+    needs += f"batch of {n} samples"
+    if batch > 10 * weights:
+        return ("training", "batch_size"), f"{needs}: take smaller batches"
+    sizes = {name: part.stop - part.start for name, part in network.layout.slices.items()}
+    largest = max(sizes, key=lambda name: sizes[name]).rpartition(".")[0]
+    plain = isinstance(config.network, PlainNetwork)
+    return ("network", "layers", network.names.index(largest) + plain), f"{needs}: take smaller layers"
+
+
+def in_bytes(size: float) -> str:
+    """A size as one reads it: 12.3 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.4g} {unit}"
+        size /= 1000
+    return f"{size:.4g} TB"
+
+
+def _item(config: Config) -> int:
+    return 4 if config.dtype == "float32" else 8

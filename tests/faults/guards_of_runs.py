@@ -1,0 +1,276 @@
+"""Guards of what a run has on the disk: files, folders, checkpoints, the loss log."""
+
+from __future__ import annotations
+
+from guard import Guard
+
+GUARDS = [
+    Guard(
+        "fsync of the file",
+        "runs/files.py",
+        "                os.fsync(file.fileno())\n",
+        "",
+        "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
+    ),
+    Guard(
+        "fsync of the folder after the rename",
+        "runs/files.py",
+        "            sync_folder(path.parent)\n        finally",
+        "        finally",
+        "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
+    ),
+    Guard(
+        "temporary file and rename",
+        "runs/files.py",
+        """            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+""",
+        """            with path.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+""",
+        "tests/runs/test_checkpoint.py::test_a_failed_save_leaves_the_old_file",
+    ),
+    Guard(
+        "a failed save's temporary file is removed",
+        "runs/files.py",
+        "            temporary.unlink(missing_ok=True)\n",
+        "            pass\n",
+        "tests/cli/test_exit_codes.py::test_a_leftover_of_a_failed_save_is_cleared_away",
+    ),
+    Guard(
+        "a failed write is exit code 6",
+        "runs/files.py",
+        'raise DiskError(f"{what}: {error.strerror or error}") from error',
+        "raise",
+        "tests/cli/test_exit_codes.py::test_a_full_disk_at_a_checkpoint_is_exit_code_6",
+    ),
+    Guard(
+        "a new folder's entry is flushed",
+        "runs/files.py",
+        "        path.mkdir(exist_ok=True)\n        sync_folder(path.parent)\n",
+        "        path.mkdir(exist_ok=True)\n",
+        "tests/faults/test_system_calls.py::test_the_order_of_calls_survives_a_power_cut",
+    ),
+    Guard(
+        "a new run's entry in runs/ is flushed",
+        "runs/folder.py",
+        "            sync_folder(parent)\n",
+        "",
+        "tests/runs/test_folder.py::test_the_entry_of_a_new_run_is_flushed_to_the_disk",
+    ),
+    Guard(
+        "the lock",
+        "runs/folder.py",
+        "            if not held:\n",
+        "            if False:\n",
+        "tests/runs/test_folder.py::test_a_folder_is_locked_for_one_at_a_time",
+    ),
+    Guard(
+        "a lock refused is no other process",
+        "runs/folder.py",
+        "except (BlockingIOError, PermissionError):",
+        "except OSError:",
+        "tests/runs/test_folder.py::test_a_lock_that_the_file_system_refuses_is_no_other_process",
+    ),
+    Guard(
+        "a run is never overwritten: --out",
+        "runs/folder.py",
+        "        _refuse_a_run(run)\n        make_folder",
+        "        make_folder",
+        "tests/runs/test_folder.py::test_run_at_refuses_a_folder_with_a_run",
+    ),
+    Guard(
+        "a run is never overwritten: once more under the lock",
+        "runs/folder.py",
+        "        _refuse_a_run(run)\n        _put_aside",
+        "        _put_aside",
+        "tests/runs/test_folder.py::test_a_run_that_another_process_began_before_the_lock_is_refused",
+    ),
+    Guard(
+        "a run is never overwritten: NAME-2",
+        "runs/folder.py",
+        "                folder.mkdir()\n",
+        "                folder.mkdir(exist_ok=True)\n",
+        "tests/runs/test_folder.py::test_new_runs_are_numbered",
+    ),
+    Guard(
+        "an older run's checkpoints are put aside",
+        "runs/folder.py",
+        "        _put_aside(run.checkpoints)\n",
+        "",
+        "tests/cli/test_train.py::test_out_without_config_leaves_no_checkpoint_of_an_older_run",
+    ),
+    Guard(
+        "SHA-256 of the metadata",
+        "runs/checkpoint.py",
+        "if hashlib.sha256(text.encode()).hexdigest() != digest:",
+        "if False:",
+        "tests/runs/test_checkpoint.py::test_members_that_are_not_those_that_were_saved_are_refused",
+    ),
+    Guard(
+        "SHA-256 of every array",
+        "runs/checkpoint.py",
+        'if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:',
+        'if set(members) != set(meta["arrays"]):',
+        "tests/runs/test_checkpoint.py::test_members_that_are_not_those_that_were_saved_are_refused",
+    ),
+    Guard(
+        "exact list of members",
+        "runs/checkpoint.py",
+        'if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:',
+        'if any(_entry(members[name]) != entry for name, entry in meta["arrays"].items()):',
+        "tests/runs/test_checkpoint.py::test_members_that_are_not_those_that_were_saved_are_refused",
+    ),
+    Guard(
+        "no member twice",
+        "runs/checkpoint.py",
+        "if len({member.filename for member in members}) != len(members):",
+        "if False:",
+        "tests/runs/test_checkpoint.py::test_a_member_that_stands_there_twice_is_refused",
+    ),
+    Guard(
+        "no compressed member",
+        "runs/checkpoint.py",
+        "if any(member.compress_type != zipfile.ZIP_STORED for member in members):",
+        "if False:",
+        "tests/runs/test_checkpoint.py::test_a_compressed_member_is_refused_before_it_is_read",
+    ),
+    Guard(
+        "another format is refused",
+        "runs/checkpoint.py",
+        'if meta["format"] != FORMAT:',
+        "if False:",
+        "tests/runs/test_checkpoint.py::test_another_format_says_so",
+    ),
+    Guard(
+        "the shuffling generator's state",
+        "runs/checkpoint.py",
+        'shuffle = generator_at(fields.pop("shuffle"))',
+        'shuffle = (fields.pop("shuffle"), fresh.shuffle)[1]',
+        "tests/cli/test_resume.py::test_gives_the_same_bits_as_an_unbroken_run",
+    ),
+    Guard(
+        "the noise generators' states",
+        "runs/checkpoint.py",
+        'noise = [generator_at(state) for state in fields.pop("noise")]',
+        'noise = (fields.pop("noise"), fresh.noise)[1]',
+        "tests/runs/test_resume_layers.py::test_a_layer_goes_on_bit_for_bit",
+    ),
+    Guard(
+        "the best weights in last.npz",
+        "runs/checkpoint.py",
+        "    if best is not None and not is_best:\n",
+        "    if best is not None and False:\n",
+        "tests/cli/test_resume.py::test_best_stays_best_when_a_worse_model_follows",
+    ),
+    Guard(
+        "metadata of another form",
+        "runs/checkpoint.py",
+        "        check_metadata(meta)\n",
+        "",
+        "tests/runs/test_checkpoint.py -k metadata_of_another_form",
+    ),
+    Guard(
+        "members that share their bytes",
+        "runs/checkpoint.py",
+        "if sum(member.file_size for member in members) > len(blob):",
+        "if False:",
+        "tests/runs/test_checkpoint.py -k share_their_bytes",
+    ),
+    Guard(
+        "the position in the epoch",
+        "runs/metadata.py",
+        '    "position": _whole,\n',
+        "",
+        "tests/cli/test_signals.py::test_a_signal_in_the_middle_of_an_epoch_is_no_loss",
+    ),
+    Guard(
+        "the epoch's loss so far",
+        "runs/metadata.py",
+        '    "loss_sum": _number,\n',
+        "",
+        "tests/cli/test_signals.py::test_a_signal_in_the_middle_of_an_epoch_is_no_loss",
+    ),
+    Guard(
+        "shuffle_before in the checkpoint",
+        "runs/metadata.py",
+        '    "shuffle_before": _or_none(_mapping),\n',
+        "",
+        "tests/cli/test_signals.py::test_a_signal_in_the_middle_of_an_epoch_is_no_loss",
+    ),
+    Guard(
+        "early stopping's memory",
+        "runs/metadata.py",
+        '    "stall_epoch": _whole,\n    "memory"',
+        '    "memory"',
+        "tests/cli/test_resume.py::test_gives_the_same_bits_as_an_unbroken_run",
+    ),
+    Guard(
+        "the schedule's memory",
+        "runs/metadata.py",
+        '    "stall_epoch": _whole,\n    "memory": _numbers_by_name,\n',
+        '    "stall_epoch": _whole,\n',
+        "tests/runs/test_resume_methods.py::test_a_plateau_seen_before_the_stop_is_remembered_after_it",
+    ),
+    Guard(
+        "a full-batch method's numbers",
+        "runs/metadata.py",
+        '    "scalars": _numbers_by_name,\n}\nBEST',
+        "}\nBEST",
+        "tests/runs/test_resume_methods.py::test_every_full_batch_method_goes_on_after_any_iteration",
+    ),
+    Guard(
+        "the older checkpoint in place of a damaged one",
+        "runs/recorder.py",
+        "            notes.append(str(error))\n",
+        "            raise\n",
+        "tests/cli/test_resume.py::test_a_damaged_last_checkpoint_gives_way_to_the_one_before",
+    ),
+    Guard(
+        "nothing but damaged checkpoints is an error",
+        "runs/recorder.py",
+        "    if notes:\n",
+        "    if False:\n",
+        "tests/cli/test_resume.py::test_nothing_but_damaged_checkpoints_is_exit_code_4",
+    ),
+    Guard(
+        "last-10.npz is older than last-9.npz",
+        "runs/recorder.py",
+        "key=lambda path: (len(path.name), path.name)",
+        "key=lambda path: path.name",
+        "tests/runs/test_recorder.py::test_the_newest_whole_checkpoint_is_found_among_ten",
+    ),
+    Guard(
+        "loss.csv is on the disk before the checkpoint",
+        "runs/recorder.py",
+        "        self.log.flush(sync=True)\n",
+        "        self.log.flush()\n",
+        "tests/runs/test_recorder.py::test_log_then_best_then_last_each_safely_on_the_disk",
+    ),
+    Guard(
+        "the checkpoint before the last is kept",
+        "runs/recorder.py",
+        "        self._rotate(folder)\n",
+        "",
+        "tests/runs/test_recorder.py::test_keeps_as_many_as_told",
+    ),
+    Guard(
+        "loss.csv is cut back at a resume",
+        "runs/loss_log.py",
+        "number.isdigit() and int(number) <= epoch and",
+        "number.isdigit() and",
+        "tests/runs/test_loss_log.py::test_a_resume_keeps_the_rows_up_to_its_checkpoint",
+    ),
+    Guard(
+        "half a row of loss.csv is dropped",
+        "runs/loss_log.py",
+        'if line.endswith("\\n") and self._keeps(line, epoch)',
+        "if self._keeps(line, epoch)",
+        "tests/runs/test_loss_log.py::test_a_resume_keeps_the_rows_up_to_its_checkpoint",
+    ),
+]
