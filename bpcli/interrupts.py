@@ -21,6 +21,24 @@ class StopRequest:
         return self.signal_number is not None
 
 
+_early = StopRequest()
+
+
+def note_early_interrupts() -> None:
+    """Has SIGINT noted from now on, beside the KeyboardInterrupt that it raises.
+
+    While libraries are imported, some of their code takes any exception for a sign that something is not there, and
+    swallows it: then training stops at its first step instead.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        _early.signal_number = number
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+
+
 @contextmanager
 def interrupted_as(text: str) -> Iterator[None]:
     """Gives a KeyboardInterrupt that says nothing yet a text for the user."""
@@ -39,7 +57,8 @@ def before_training() -> AbstractContextManager[None]:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Notes the first SIGINT, SIGTERM or SIGHUP instead of dying of it; the second of a kind acts as ever.
 
-    Outside the main thread, where Python lets nobody handle signals, nothing changes.
+    A SIGINT that came before and was swallowed counts, see `note_early_interrupts`. Outside the main thread, where
+    Python lets nobody handle signals, nothing changes.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -54,6 +73,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: so it stays
             signal.signal(number, note)
+    if _early():
+        request.signal_number, _early.signal_number = _early.signal_number, None
     try:
         yield request
     finally:

@@ -42,7 +42,7 @@ ALLOWED = {
         "errors",
     },
     "__init__": {"api"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "interrupts"},
 }
 FORBIDDEN_IN_ENGINE = {"yaml", "pydantic", "typer", "tqdm", "csv", "json"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

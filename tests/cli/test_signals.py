@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,20 @@ import pytest
 import bpcli
 from bpcli.errors import InterruptedRunError
 
+# runs the command line with a library that swallows an interrupt while the data are read
+SWALLOWED = """
+import signal, sys
+import bpcli.__main__, bpcli.data.datasets as datasets
+load = datasets.load_datasets
+def interrupted(*arguments):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        pass
+    return load(*arguments)
+datasets.load_datasets = interrupted
+bpcli.__main__.main()
+"""
 SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
 SETS = [part for text in SETTINGS for part in ("--set", text)]
 EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
@@ -154,3 +170,13 @@ def test_a_signal_after_the_last_epoch_still_leaves_a_summary(configs, ok):
     except InterruptedRunError:
         ok("resume", "runs/xor")
     assert Path("runs/xor/summary.json").is_file()
+
+
+def test_an_interrupt_that_a_library_swallows_stops_at_the_first_step(configs, ok):
+    arguments = ["train", str(configs / "xor.yaml"), "--set", "training.epochs=1000000"]
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 130
+    assert "the state is saved. Go on with: bpcli resume runs/xor" in done.stderr
+    ok("resume", "runs/xor", "--set", "training.epochs=3")
