@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.engine import registry
+from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
-from bpcli.engine.trainer import iterations_per_epoch
 from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss

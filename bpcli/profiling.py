@@ -21,8 +21,9 @@ from bpcli.engine.watched import PlainRun, Training
 from bpcli.runs.folder import make_ready, run_at
 from bpcli.runs.loss_log import FLUSH_SECONDS, LossLog
 from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
-from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
-from bpcli.training import Show, run_contents, usable_cpus
+from bpcli.session import Session, open_session
+from bpcli.threads import one_blas_thread, usable_cpus
+from bpcli.training import Show, run_contents
 
 ROUNDS = 5  # of what is measured beside the step
 ROWS = 200  # of loss.csv
@@ -146,7 +147,7 @@ def _recording(session: Session, state: TrainState, report: Report, epoch: float
         state.stall_value = report.train_loss
         state.keep_as_best(report.train_loss)
     with tempfile.TemporaryDirectory() as folder:
-        contents = run_contents(session, to_plain_with_paths(config, lambda path: path))
+        contents = run_contents(session, config.to_plain())
         run = run_at(Path(folder))
         make_ready(run)
         recorder = Recorder(run, contents, state)

@@ -26,10 +26,12 @@ from bpcli.engine.confusion import confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
+from bpcli.locations import data_plan
+from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run
 from bpcli.runs.recorder import last_checkpoint
-from bpcli.session import Model, boundary_of, build_model, data_plan, metric_name, one_blas_thread
+from bpcli.threads import one_blas_thread
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,49 +11,29 @@ from typing import Any
 import numpy as np
 
 from bpcli.advice import no_descent, warnings
-from bpcli.config.load import ConfigFile, load_config, parse
-from bpcli.config.yaml_tree import YamlTree, dump_yaml
+from bpcli.config.load import ConfigFile, load_config
+from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.optimizers.adamw import AdamW
 from bpcli.engine.penalty import l1_penalty, l2_penalty
 from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
-from bpcli.errors import DivergenceError, InterruptedRunError, RunError
+from bpcli.errors import DivergenceError, InterruptedRunError
+from bpcli.going_on import check_same_run, ended_text, has_ended
 from bpcli.interrupts import interrupted_as, stop_on_signals
+from bpcli.locations import plain_as_seen_from
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, make_folder, write_text
 from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
-from bpcli.session import Session, one_blas_thread, open_session, to_plain_with_paths
+from bpcli.session import Session, open_session
+from bpcli.threads import one_blas_thread, usable_cpus
 
 Show = Callable[[Report], None]
 Tell = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
-
-# What a resumed run may change: everything else would make it another run.
-MAY_CHANGE = (
-    "name",
-    "optimizer.learning_rate",
-    "output",
-    "training.early_stopping",
-    "training.epochs",
-    "training.goal",
-    "training.log_every",
-    "training.max_seconds",
-    "training.min_change",
-    "training.on_divergence",
-)
-# Ends that stay ends, until the key that led to them is changed.
-ENDS = {
-    "epochs": "training.epochs",
-    "goal": "training.goal",
-    "early_stopping": "training.early_stopping",
-    "min_change": "training.min_change",
-    "no_descent": "optimizer",
-    "max_seconds": "training.max_seconds",
-}
 
 
 @dataclass(frozen=True)
@@ -102,7 +81,7 @@ def start_run(
     folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
     with folder.locked():
         make_ready(folder)
-        plain = to_plain_with_paths(config, lambda path: _relative(file.folder / path, folder.path))
+        plain = plain_as_seen_from(folder.path, file)
         _write_config(folder, plain)
         return _train(folder, session, state, plain, show, tell)
 
@@ -136,7 +115,7 @@ def resume_run(
         session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
             tell(note)
-        plain = to_plain_with_paths(file.config, lambda name: _relative(file.folder / name, folder.path))
+        plain = plain_as_seen_from(folder.path, file)
         state, changes = _state_to_resume(path, folder, session, plain, tell)
         if state is None:
             return None
@@ -166,8 +145,8 @@ def _state_to_resume(
         return session.start(), []
     changes = check_same_run(checkpoint, plain, session.datasets.hashes)
     state = checkpoint.restore(session.model.network, session.start())
-    if _has_ended(checkpoint, changes, session.options.epochs):
-        tell(_ended_text(folder, checkpoint))
+    if has_ended(checkpoint, changes, session.options.epochs):
+        tell(ended_text(folder.path, checkpoint))
         for change in changes:
             tell(f"not applied: {change}")
         if _iterations_told(folder.summary) != state.step:
@@ -191,14 +170,6 @@ def _iterations_told(summary: Path) -> int | None:
         return int(json.loads(summary.read_text(encoding="utf-8"))["iterations"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
-    """Whether the run came to an end that the changed config does not move."""
-    stop = checkpoint.info["stop"]
-    if checkpoint.state["epoch"] >= epochs:
-        return True
-    return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
 
 
 def _train(
@@ -325,81 +296,5 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
     }
 
 
-def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
-    """What a resume changes, as text, where it is allowed to.
-
-    Raises:
-        RunError: the data, the network or another setting is not the checkpoint's; names the first difference.
-    """
-    for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
-        if digest != old_digest:
-            changed = f"{name!r} has changed" if name == old_name else f"{name!r} is not {old_name!r}"
-            raise RunError(
-                f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
-            )
-    if len(hashes) != len(checkpoint.info["data"]):
-        raise RunError(
-            f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
-        )
-    before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
-    old, new = _flat(parse(before_defaults).to_plain()), _flat(config)  # keys that are newer than the checkpoint too
-    changes = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        before, now = old.get(key), new.get(key)
-        if before == now or _is_path(key, before, now):
-            continue
-        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
-            raise RunError(
-                f"this run cannot go on with another {key}: it was trained with {before}, now it is {now}. "
-                "Train a new run for that; epochs, stopping, logging and the learning rate may change"
-            )
-        changes.append(f"{key}: {before} -> {now}")
-    return changes
-
-
-def _is_path(key: str, before: Any, now: Any) -> bool:
-    """Whether the values are paths of data files, which may have moved: what they hold is compared by its hash."""
-    location = key.removeprefix("data.").partition(".")[0] in ("train", "val", "test")
-    return key.startswith("data.") and location and isinstance(before, str) and isinstance(now, str)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        return {prefix: values}
-    return {
-        key: item
-        for name, value in values.items()
-        for key, item in _flat(value, f"{prefix}.{name}" if prefix else name).items()
-    }
-
-
-def _ended_text(folder: RunFolder, checkpoint: Checkpoint) -> str:
-    epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
-    if stop == "no_descent":
-        return f"{folder.path}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
-    setting = {
-        "early_stopping": "training.early_stopping.patience=50",
-        "goal": "training.goal=null",
-        "min_change": "training.min_change=null",
-        "max_seconds": "training.max_seconds=null",
-    }.get(stop, f"training.epochs={2 * epoch}")
-    reason = f"{stop}, " if stop in ENDS else ""
-    go_on = f"bpcli resume {folder.path} --set {setting}"
-    return f"{folder.path}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"
-
-
 def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:
     write_text(folder.config, dump_yaml(dict(plain)))
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
-    path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
-    if os.path.commonpath([path, folder]) == path.anchor:
-        return str(path)
-    return os.path.relpath(path, folder)
-
-
-def usable_cpus() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bpcli.config.load import load_config
 from bpcli.engine import registry
-from bpcli.session import one_blas_thread, open_session
+from bpcli.session import open_session
+from bpcli.threads import one_blas_thread
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 # config -> (layer sizes, goal of the training loss)

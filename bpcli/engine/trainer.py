@@ -10,17 +10,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Literal, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, quiet_context
 from bpcli.engine.divergence import first_not_finite, not_finite_state
 from bpcli.engine.evaluation import Evaluator
-from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
 from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
+from bpcli.engine.options import TrainOptions, iterations_per_epoch
 from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Schedule, WatchingSchedule
 from bpcli.engine.registry import optimizers
 from bpcli.engine.samples import EpochOrder, Samples
@@ -34,44 +34,6 @@ StopReason: TypeAlias = Literal[
 ]
 
 REPORT_SECONDS = 0.25  # within a long epoch, a report at least this often
-
-
-@dataclass(frozen=True, kw_only=True)
-class EarlyStopping:
-    """Stops when `monitor` has not got better by more than min_delta for `patience` epochs.
-
-    restore_best: whether the weights of the best epoch are the run's result, or those of the last one. Training itself
-    leaves both in its state, so that it can be gone on with.
-    """
-
-    monitor: str = "val_loss"
-    patience: Annotated[int, AtLeast(1)] = 6
-    min_delta: Annotated[float, AtLeast(0)] = 0.0
-    restore_best: bool = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """How long and in which batches. batch_size None is the full batch; shards None decides by the work in a step."""
-
-    epochs: Annotated[int, AtLeast(1)]
-    batch_size: Annotated[int, AtLeast(1)] | None = 32
-    drop_last: bool = False
-    shuffle: bool = True
-    shards: Annotated[int, AtLeast(1)] | None = None
-    threads: Annotated[int, AtLeast(1)] = 1
-    clip_norm: Annotated[float, MoreThan(0)] | None = None
-    clip_value: Annotated[float, MoreThan(0)] | None = None
-    early_stopping: EarlyStopping | None = None
-    goal: float | None = None
-    min_change: Annotated[float, MoreThan(0)] | None = None
-    max_seconds: Annotated[float, MoreThan(0)] | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -101,11 +63,6 @@ class Report(NamedTuple):
     learning_rate: float
     seconds: float
     stop: StopReason | None
-
-
-def iterations_per_epoch(n: int, batch_size: int, *, drop_last: bool = False) -> int:
-    """ceil(n / batch_size) iterations, or floor with drop_last, when a short last batch is left out."""
-    return n // batch_size if drop_last else -(-n // batch_size)
 
 
 def train(

@@ -15,12 +15,13 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem
 from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
+from bpcli.engine.options import TrainOptions, iterations_per_epoch
 from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Optimizer, Schedule
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.stopwatch import Stopwatch, WatchCost, put_on
 from bpcli.engine.team import Team
-from bpcli.engine.trainer import Report, TrainOptions, iterations_per_epoch, train
+from bpcli.engine.trainer import Report, train
 from bpcli.engine.update import Update
 
 WINDOW_SECONDS = 0.002  # short, so that other programs leave some windows alone

@@ -10,9 +10,9 @@ import numpy as np
 
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array, batch_array
+from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import FullBatchOptimizer, Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
-from bpcli.engine.trainer import iterations_per_epoch
 from bpcli.engine.update import Update
 from bpcli.session import Session
 

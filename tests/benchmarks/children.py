@@ -133,7 +133,8 @@ def _engine_steps(steps: int) -> float:
     from bpcli.config.load import load_config
     from bpcli.engine.gradient import BatchGradient
     from bpcli.engine.update import Update
-    from bpcli.session import one_blas_thread, open_session
+    from bpcli.session import open_session
+    from bpcli.threads import one_blas_thread
 
     session = open_session(load_config(ROOT / "configs" / "xor.yaml"))
     state, config, model = session.start(), session.model.config, session.model

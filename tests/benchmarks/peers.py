@@ -48,11 +48,12 @@ class Bpcli:
 
     def __init__(self, case: StepCase, x: Array, y: Array) -> None:
         from bpcli.config.load import load_config
+        from bpcli.engine.options import TrainOptions
         from bpcli.engine.samples import Samples
         from bpcli.engine.state import TrainState
-        from bpcli.engine.trainer import TrainOptions, train
-        from bpcli.session import check_alone, one_blas_thread
-        from bpcli.training import usable_cpus
+        from bpcli.engine.trainer import train
+        from bpcli.session import check_alone
+        from bpcli.threads import one_blas_thread, usable_cpus
 
         overrides = [f"optimizer={{type: sgd, learning_rate: {case.learning_rate}}}", "dtype=float32"]
         if case.layers:

@@ -8,7 +8,7 @@ import pytest
 
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.errors import ConfigError
-from bpcli.session import data_plan
+from bpcli.locations import data_plan
 
 TEXT = """\
 data:

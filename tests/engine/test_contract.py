@@ -37,10 +37,11 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.objective import Objective
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import Activation, LayerSpec, Loss
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import TrainOptions, train
+from bpcli.engine.trainer import train
 
 LAYERS = registry.layers.names()
 ACTIVATIONS = registry.activations.names()

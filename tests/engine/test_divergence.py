@@ -23,9 +23,10 @@ from bpcli.engine.layers.prelu import PReLU
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.optimizers.sgd import SGD
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import TrainOptions, Validation, train
+from bpcli.engine.trainer import Validation, train
 from bpcli.errors import DivergenceError
 
 FIRST_ORDER = [name for name in registry.optimizers.names() if hasattr(registry.optimizers.get(name), "step")]

@@ -18,10 +18,11 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.line_search import Trial, strong_wolfe
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Report, TrainOptions, train
+from bpcli.engine.trainer import Report, train
 from bpcli.errors import ConfigError
 from bpcli.session import check_alone
 

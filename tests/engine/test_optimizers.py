@@ -16,10 +16,11 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network, Trainable
 from bpcli.engine.optimizers.nadam import _first_products, _momentum, _momentum_product
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import Optimizer
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import TrainOptions, train
+from bpcli.engine.trainer import train
 
 # One weight and one bias, and their gradients: theta = (1, -2), g = (0.5, -0.25), rate = 0.1.
 THETA, GRAD, RATE = (1.0, -2.0), (0.5, -0.25), 0.1

@@ -13,12 +13,13 @@ from bpcli.engine import profiling, registry, watched
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.profiling import StepProfile, multiply_adds, profile_step
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.stopwatch import WatchCost, put_on, watch_cost
 from bpcli.engine.team import ALONE, Team
-from bpcli.engine.trainer import TrainOptions, train
+from bpcli.engine.trainer import train
 from bpcli.engine.watched import PlainRun, Training, WatchedRun
 from bpcli.errors import DivergenceError
 

@@ -14,10 +14,11 @@ from bpcli.engine.layers.gaussian_noise import GaussianNoise
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.optimizers.sgd import SGD
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import LayerSpec
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import TrainOptions, train
+from bpcli.engine.trainer import train
 
 
 def forward(spec: LayerSpec, x: np.ndarray, *, training: bool, seed: int = 0) -> np.ndarray:

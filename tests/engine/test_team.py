@@ -18,11 +18,12 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.options import TrainOptions
 from bpcli.engine.products import WORTH_TWO_THREADS, Products
 from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.team import ALONE, Team, Tempo
-from bpcli.engine.trainer import TrainOptions, Validation, train
+from bpcli.engine.trainer import Validation, train
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -13,8 +13,8 @@ from bpcli.engine.arrays import Scratch
 from bpcli.engine.evaluation import predict
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.trace import StepTrace
-from bpcli.engine.trainer import iterations_per_epoch
 from bpcli.session import open_session
 from bpcli.views.step import first_step
 

@@ -364,7 +364,7 @@ GUARDS = [
     ),
     Guard(
         "more parameters than an array can hold",
-        "session.py",
+        "model.py",
         "if (index := beyond_counting(network)) is not None:",
         "if (index := beyond_counting(network)) is not None and False:",
         "tests/cli/test_memory.py::test_more_parameters_than_an_array_can_hold_are_refused_at_the_layer",

@@ -18,8 +18,9 @@ from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.engine.recovery import MOST_HALVINGS
 from bpcli.errors import ConfigError, DivergenceError
+from bpcli.going_on import check_same_run
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.training import check_same_run, resume_run, start_run
+from bpcli.training import resume_run, start_run
 
 IRIS = Path(__file__).parents[2] / "datasets" / "iris.csv"
 # 8 iterations an epoch. The rate rises over the first ten epochs, so that some go well before it is too high

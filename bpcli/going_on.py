@@ -1,0 +1,107 @@
+"""Whether a run may go on: the same data, network and config as its checkpoint's, and not yet at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bpcli.config.load import parse
+from bpcli.config.yaml_tree import YamlTree
+from bpcli.errors import RunError
+from bpcli.runs.checkpoint import Checkpoint
+
+# What a resumed run may change: everything else would make it another run.
+MAY_CHANGE = (
+    "name",
+    "optimizer.learning_rate",
+    "output",
+    "training.early_stopping",
+    "training.epochs",
+    "training.goal",
+    "training.log_every",
+    "training.max_seconds",
+    "training.min_change",
+    "training.on_divergence",
+)
+# Ends that stay ends, until the key that led to them is changed.
+ENDS = {
+    "epochs": "training.epochs",
+    "goal": "training.goal",
+    "early_stopping": "training.early_stopping",
+    "min_change": "training.min_change",
+    "no_descent": "optimizer",
+    "max_seconds": "training.max_seconds",
+}
+
+
+def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
+    """What a resume changes, as text, where it is allowed to.
+
+    Raises:
+        RunError: the data, the network or another setting is not the checkpoint's; names the first difference.
+    """
+    for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
+        if digest != old_digest:
+            changed = f"{name!r} has changed" if name == old_name else f"{name!r} is not {old_name!r}"
+            raise RunError(
+                f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
+            )
+    if len(hashes) != len(checkpoint.info["data"]):
+        raise RunError(
+            f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
+        )
+    before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
+    old, new = _flat(parse(before_defaults).to_plain()), _flat(config)  # keys that are newer than the checkpoint too
+    changes = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, now = old.get(key), new.get(key)
+        if before == now or _is_path(key, before, now):
+            continue
+        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
+            raise RunError(
+                f"this run cannot go on with another {key}: it was trained with {before}, now it is {now}. "
+                "Train a new run for that; epochs, stopping, logging and the learning rate may change"
+            )
+        changes.append(f"{key}: {before} -> {now}")
+    return changes
+
+
+def _is_path(key: str, before: Any, now: Any) -> bool:
+    """Whether the values are paths of data files, which may have moved: what they hold is compared by its hash."""
+    location = key.removeprefix("data.").partition(".")[0] in ("train", "val", "test")
+    return key.startswith("data.") and location and isinstance(before, str) and isinstance(now, str)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    return {
+        key: item
+        for name, value in values.items()
+        for key, item in _flat(value, f"{prefix}.{name}" if prefix else name).items()
+    }
+
+
+def has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
+    """Whether the run came to an end that the changed config does not move."""
+    stop = checkpoint.info["stop"]
+    if checkpoint.state["epoch"] >= epochs:
+        return True
+    return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
+
+
+def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
+    """That the run in `folder` has ended, why, and the command that would take it further."""
+    epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
+    if stop == "no_descent":
+        return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
+    setting = {
+        "early_stopping": "training.early_stopping.patience=50",
+        "goal": "training.goal=null",
+        "min_change": "training.min_change=null",
+        "max_seconds": "training.max_seconds=null",
+    }.get(stop, f"training.epochs={2 * epoch}")
+    reason = f"{stop}, " if stop in ENDS else ""
+    go_on = f"bpcli resume {folder} --set {setting}"
+    return f"{folder}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"

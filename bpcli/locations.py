@@ -1,0 +1,79 @@
+"""Where a config's data lie: its data section as the readers take it, and its paths as seen from another folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bpcli.config.load import ConfigFile
+from bpcli.config.schema import Pair, Scale
+from bpcli.data.datasets import DataPlan
+from bpcli.data.source import Source
+from bpcli.model import is_for_classes
+
+
+def data_plan(file: ConfigFile) -> DataPlan:
+    """The config's data section with paths resolved."""
+    config, data = file.config, file.config.data
+    scale = data.scale if isinstance(data.scale, Scale) else Scale(x=data.scale, y=data.scale)  # type: ignore[arg-type]
+    return DataPlan(
+        train=source_of(data.train, file.folder),
+        val=_source_or_fraction(data.val, file.folder),
+        test=_source_or_fraction(data.test, file.folder),
+        target=data.target,
+        features=data.features,
+        header=data.header,
+        decimal=data.decimal,
+        missing=data.missing,
+        sample_weight=data.sample_weight,
+        class_weights=data.class_weights,
+        task=data.task,
+        loss_for_classes=is_for_classes(config.loss),
+        stratify=data.stratify,
+        in_order=data.split == "in_order",
+        x_scale=scale.x,
+        y_scale=scale.y,
+        dtype=config.dtype,
+    )
+
+
+def source_of(location: str | Pair, folder: Path) -> Source:
+    """A path or pair of paths, relative ones starting at `folder`."""
+    if isinstance(location, Pair):
+        y = None if location.y is None else _from(folder, location.y)
+        return Source(_from(folder, location.x), y, label=str(_from(folder, location.x)))
+    return Source(_from(folder, location), label=str(_from(folder, location)))
+
+
+def _from(folder: Path, path: str) -> Path:
+    """The path without detours, as one would type it: datasets/xor.csv instead of configs/../datasets/xor.csv."""
+    return Path(os.path.normpath(folder / path))
+
+
+def _source_or_fraction(location: str | Pair | float | None, folder: Path) -> Source | float | None:
+    return location if location is None or isinstance(location, float) else source_of(location, folder)
+
+
+def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
+    """The config as plain values, its data paths as seen from `folder`: what a run's config.yaml holds."""
+
+    def seen(path: str) -> str:
+        return _relative(file.folder / path, folder)
+
+    values = file.config.to_plain()
+    data = values["data"]
+    for name in ("train", "val", "test"):
+        if isinstance(data[name], str):
+            data[name] = seen(data[name])
+        elif isinstance(data[name], dict):
+            data[name] = {key: path and seen(path) for key, path in data[name].items()}
+    return values
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
+    path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    if os.path.commonpath([path, folder]) == path.anchor:
+        return str(path)
+    return os.path.relpath(path, folder)

@@ -1,0 +1,263 @@
+"""A network that knows its data: made from a config and prepared data, or an error at the key that does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from bpcli.config.load import ConfigFile
+from bpcli.config.schema import Config, PlainNetwork
+from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.data.datasets import DataPlan, Part
+from bpcli.data.preparation import Preparation
+from bpcli.data.stored_inputs import StoredInputs
+from bpcli.engine import registry
+from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.full_batch import objections
+from bpcli.engine.network import LayerError, Network
+from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
+from bpcli.engine.samples import Samples
+from bpcli.memory import LONGEST_VECTOR, beyond_counting
+
+Problem: TypeAlias = tuple[KeyPath, str]
+
+DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network that knows its data: what a checkpoint holds beside the weights."""
+
+    config: Config
+    plan: DataPlan
+    network: Network
+    preparation: Preparation
+    metrics: Mapping[str, Metric]
+
+    def samples(self, part: Part) -> Samples:
+        """A split as the engine takes it: class indices are turned into targets for the network's outputs."""
+        if self.preparation.classes is None:
+            return Samples(self._reshaped(part.x), part.y, weights=part.weights)
+        codes = target_codes(len(self.preparation.classes), self.network, self.plan)
+        return Samples(self._reshaped(part.x), part.y, codes, part.weights)
+
+    def _reshaped(self, x: Array | StoredInputs) -> Array | StoredInputs:
+        return x.reshape(len(x), *self.network.in_shape)
+
+    def inputs(self, x: Array | StoredInputs) -> Array | StoredInputs:
+        """Prepared inputs (N, *data shape) in the shape that the network takes."""
+        return self._reshaped(x)
+
+    def metric_functions(
+        self, part: Part, metrics: Mapping[str, Metric] | None = None
+    ) -> dict[str, Callable[[Array], float]]:
+        """Each metric, of the config or those given, as a function of the network's outputs (N, M) on this split."""
+        named = self.metrics if metrics is None else metrics
+        return {name: self._metric_function(metric, part) for name, metric in named.items()}
+
+    def _metric_function(self, metric: Metric, part: Part) -> Callable[[Array], float]:
+        preparation = self.preparation
+        if preparation.several_yes_or_no:
+            target = part.y.ravel().astype(np.int64)
+            return lambda output: metric.value(target, _yes_or_no_columns(output))
+        if preparation.task == "classification":
+            boundary = boundary_of(self.config.loss)
+            return lambda output: metric.value(part.y, preparation.probabilities(output, boundary))
+        raw = part.raw_targets
+        assert raw is not None  # a regression always keeps its targets
+        return lambda output: metric.value(raw, preparation.values(output))
+
+
+def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> Model:
+    """The network for prepared data.
+
+    Raises:
+        ConfigError: the network's inputs or outputs do not fit the data, or a metric does not fit the task.
+    """
+    config, problems = file.config, list[Problem]()
+    in_shape = _in_shape(config, preparation, problems)
+    network = network_of(config, in_shape, preparation.several_yes_or_no, problems)
+    if network is not None:
+        _check_outputs(config, network, preparation, problems)
+        problems += full_batch_problems(config, network)
+        shards = config.training.shards
+        if network.has_trait("whole_batch") and isinstance(shards, int) and shards > 1:
+            problems.append((("training", "shards"), "batch_norm looks at a whole batch: set auto or 1"))
+    classes = ", ".join((preparation.classes or ())[:4])
+    if preparation.classes and is_for_numbers(config.loss):
+        name = registry.losses.name_of(config.loss)
+        message = f"{name} is for numbers, and the target holds text labels ({classes}): take log_likelihood, "
+        problems.append((("loss",), message + "or name a column of numbers in data.target"))
+    metrics = config.metrics or tuple(registry.metrics.get(name)() for name in DEFAULT_METRICS[preparation.task])
+    for index, metric in enumerate(metrics):
+        if metric.task != preparation.task:
+            fitting = [name for name in registry.metrics.names() if registry.metrics.get(name).task == preparation.task]
+            name = registry.metrics.name_of(metric)
+            message = f"{name} is for {metric.task}, the task is {preparation.task}: take {', '.join(fitting)}"
+            or_task = "" if preparation.classes and config.data.task == "auto" else "; or set data.task"
+            problems.append((("metrics", index), message + or_task))
+    named = {metric_name(metric): metric for metric in metrics}
+    stopping = config.training.early_stopping
+    val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
+    if stopping and stopping.monitor not in ("train_loss", *val_names):
+        message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
+        problems.append((("training", "early_stopping", "monitor"), message))
+    if problems or network is None:
+        raise file.error(*problems)
+    return Model(config, plan, network, preparation, named)
+
+
+def metric_name(metric: Metric) -> str:
+    """The name of its column: as registered, then what differs from the defaults: f1, f1_micro, top_k_3."""
+    options = [getattr(metric, field.name) for field in dataclasses.fields(metric) if _differs(metric, field)]  # type: ignore[arg-type]
+    return "_".join([registry.metrics.name_of(metric), *map(str, options)])
+
+
+def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
+    return bool(getattr(metric, field.name) != field.default)
+
+
+def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
+    """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
+    shape, wanted = preparation.in_shape, config.network.input
+    if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4):
+        turned = f"images of {' x '.join(map(str, shape))} look like height x width x channels"
+        problems.append((("data", "train"), f"{turned}: store them channels first, numpy.moveaxis(x, -1, 1)"))
+    if wanted is None:
+        return (1, *shape) if len(shape) == 2 else shape
+    if math.prod(wanted) != math.prod(shape):
+        plain = isinstance(config.network, PlainNetwork)
+        key: KeyPath = ("network", "layers", 0) if plain else ("network", "input")
+        size = str(wanted[0]) if plain else str(list(wanted))
+        problems.append((key, f"the data has {_inputs_text(preparation)}, got {size}"))
+    return wanted
+
+
+def _inputs_text(preparation: Preparation) -> str:
+    names = preparation.feature_names
+    if names:
+        listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        return f"{len(names)} input{'s' if len(names) > 1 else ''} ({listed})"
+    shape = preparation.in_shape
+    return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
+
+
+def _check_outputs(config: Config, network: Network, preparation: Preparation, problems: list[Problem]) -> None:
+    """The number of outputs must fit the classes or the target columns."""
+    last: KeyPath = ("network", "layers", len(config.network.layers) - 1)
+    if len(network.out_shape) != 1:
+        problems.append((last, f"the outputs have the shape {network.out_shape}: end with a dense layer"))
+        return
+    (outputs,) = network.out_shape
+    got = f"got {outputs} output{'' if outputs == 1 else 's'}"
+    if preparation.classes is not None:
+        count = len(preparation.classes)
+        listed = ", ".join(preparation.classes[:8]) + (", ..." if count > 8 else "")
+        if outputs != count and not (count == 2 and outputs == 1):
+            needed = "2 outputs or 1" if count == 2 else f"{count} outputs"
+            problems.append((last, f"the data has {count} classes ({listed}), which takes {needed}, {got}"))
+    elif outputs != preparation.target_width:
+        names, count = preparation.target_names, preparation.target_width
+        listed = f" ({', '.join(names[:8])})" if names else ""
+        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}"))
+
+
+def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:
+    """The network of a config, its output activation settled; None after a problem that leaves none."""
+    plain = isinstance(config.network, PlainNetwork)
+    entries = list(config.network.entries())
+    try:
+        if entries[-1].activation is None:
+            outputs = Network(entries, in_shape).out_shape
+            activation = _auto_activation(config, outputs, several_yes_or_no)
+            entries[-1] = dataclasses.replace(entries[-1], activation=activation)
+        network = Network(entries, in_shape)
+    except LayerError as error:
+        key: KeyPath = ("network", "layers", error.index + (1 if plain else 0))
+        problems.append((key if plain or error.key == "type" else (*key, error.key), str(error)))
+        return None
+    if (index := beyond_counting(network)) is not None:
+        message = f"too many parameters with this layer: an array holds at most {LONGEST_VECTOR:,}"
+        problems.append((("network", "layers", index + plain), message))
+        return None
+    try:
+        config.loss.from_logits(network.output_activation)
+        if isinstance(network.output_activation, Softmax) and network.out_shape == (1,):
+            raise ValueError("softmax over a single output is always 1: take sigmoid, or one output for each class")
+    except ValueError as error:
+        last: KeyPath = ("network", "layers", len(entries) - 1, "activation")
+        problems.append((("network", "output_activation") if plain else last, str(error)))
+    return network
+
+
+def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:
+    """softmax or sigmoid for a loss for classes that goes with them, else identity."""
+    if not is_for_classes(config.loss):
+        return Identity()
+    activation = Sigmoid() if out_shape == (1,) or several_yes_or_no else Softmax()
+    try:
+        config.loss.from_logits(activation)
+    except ValueError:
+        return Identity()
+    return activation
+
+
+def full_batch_problems(config: Config, network: Network | None) -> list[Problem]:
+    """What keeps the config's optimizer from being used, if it is one for the whole training set."""
+    if not isinstance(config.optimizer, FullBatchOptimizer):
+        return []
+    training, plain = config.training, isinstance(config.network, PlainNetwork)
+    found = objections(
+        registry.optimizers.name_of(config.optimizer),
+        network,
+        config.loss,
+        full_batch=training.batch_size == "full",
+        scheduled=config.schedule is not None,
+        clipped=tuple(key for key in ("clip_norm", "clip_value") if getattr(training, key) is not None),
+    )
+    problems = list[Problem]()
+    if training.on_divergence == "halve_rate":
+        name = registry.optimizers.name_of(config.optimizer)
+        message = f"{name} finds the size of its steps by itself and has no learning rate to halve: leave it at stop"
+        problems.append((("training", "on_divergence"), message))
+    for key, layer, message in found:
+        path: KeyPath = (key,) if key in ("loss", "optimizer", "schedule") else ("training", key)
+        if layer >= 0:
+            path = ("network", "layers", layer + 1) if plain else ("network", "layers", layer, key)
+        problems.append((path, message))
+    return problems
+
+
+def is_for_classes(loss: Loss) -> bool:
+    """Whether the loss has no meaning but for a classification."""
+    return bool(getattr(loss, "for_classes", False))
+
+
+def is_for_numbers(loss: Loss) -> bool:
+    """Whether the loss has no meaning but for a regression."""
+    return bool(getattr(loss, "for_numbers", False))
+
+
+def boundary_of(loss: Loss) -> float:
+    """Where a single output turns from the first class to the second."""
+    return float(getattr(loss, "boundary", 0.5))
+
+
+def target_codes(classes: int, network: Network, plan: DataPlan) -> Array:
+    """(classes, outputs): row c is the target for class c: 1 at output c; or 0 and 1 for a single output."""
+    if network.out_shape == (1,):
+        return np.array([[0.0], [1.0]], plan.dtype)
+    return np.eye(classes, dtype=plan.dtype)
+
+
+def _yes_or_no_columns(output: Array) -> Array:
+    p = output.astype(np.float64).ravel()
+    return np.stack([1.0 - p, p], axis=1)
