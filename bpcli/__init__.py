@@ -11,12 +11,14 @@ The engine is a library of its own: see bpcli.engine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as in typing, without the 10 ms to import it
 
 __version__ = "0.1.0"
 __all__ = ["Prediction", "Run", "TrainedModel", "load", "load_config", "train"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from bpcli.api import Prediction, Run, TrainedModel, load, load_config, train
 
 

@@ -8,12 +8,14 @@ import sys
 def main() -> None:
     """Runs the command line."""
     try:
-        from bpcli.interrupts import note_early_interrupts
+        from bpcli.interrupts import quit_on_interrupt
 
-        note_early_interrupts()
-        from bpcli.cli.main import main as run
-    except KeyboardInterrupt:  # Ctrl-C while libraries are still being imported
+        quit_on_interrupt()
+    except KeyboardInterrupt:
+        print("error: interrupted while bpcli was starting", file=sys.stderr)
         sys.exit(130)
+    from bpcli.cli.main import main as run
+
     run()
 
 

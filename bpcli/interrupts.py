@@ -1,7 +1,8 @@
-"""Signals that ask training to stop: noted, so that the step can end and the state be saved."""
+"""Signals: what they end at once, and what they ask to end once the step is done and the state saved."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -24,19 +25,44 @@ class StopRequest:
 _early = StopRequest()
 
 
-def note_early_interrupts() -> None:
-    """Has SIGINT noted from now on, beside the KeyboardInterrupt that it raises.
+def quit_on_interrupt() -> None:
+    """Has SIGINT end the process at once, in a line: for the start, when nothing has been done yet.
 
-    While libraries are imported, some of their code takes any exception for a sign that something is not there, and
-    swallows it: then training stops at its first step instead.
+    A KeyboardInterrupt would come out of the depths of some import with its traceback, or not at all: some code there
+    takes any exception for a sign that something is missing, and Python itself drops those of its callbacks.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else nohup, or whoever calls, has the word
+        signal.signal(signal.SIGINT, _quit)
 
-    def note(number: int, frame: FrameType | None) -> None:
-        _early.signal_number = number
-        raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, note)
+def raise_on_interrupt() -> None:
+    """Has SIGINT raise KeyboardInterrupt again: for the work of a command, which may have something to clear away.
+
+    It still quits at once in the middle of an import. It is noted as well: should some library swallow it all the
+    same, training stops at its first step.
+    """
+    if signal.getsignal(signal.SIGINT) is _quit:
+        signal.signal(signal.SIGINT, _raise)
+
+
+def _quit(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"error: interrupted while bpcli was starting\n")
+    os._exit(128 + number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        _quit(number, frame)
+    _early.signal_number = number
+    raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
@@ -57,7 +83,7 @@ def before_training() -> AbstractContextManager[None]:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Notes the first SIGINT, SIGTERM or SIGHUP instead of dying of it; the second of a kind acts as ever.
 
-    A SIGINT that came before and was swallowed counts, see `note_early_interrupts`. Outside the main thread, where
+    A SIGINT that came before and was swallowed counts, see `raise_on_interrupt`. Outside the main thread, where
     Python lets nobody handle signals, nothing changes.
     """
     request = StopRequest()

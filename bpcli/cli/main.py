@@ -23,6 +23,7 @@ from bpcli.cli.summary import summary
 from bpcli.cli.train import train
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DiskError
+from bpcli.interrupts import raise_on_interrupt
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 
@@ -45,6 +46,7 @@ class Commands(TyperGroup):
         Raises:
             InterruptedCommandError: on Ctrl-C.
         """
+        raise_on_interrupt()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:

@@ -27,6 +27,20 @@ def interrupted(*arguments):
 datasets.load_datasets = interrupted
 bpcli.__main__.main()
 """
+# runs the command line with an interrupt while the module MODULE is looked for, and swallows it
+INTERRUPTED_IMPORT = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "MODULE":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Finder())
+import bpcli.__main__
+bpcli.__main__.main()
+"""
 SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
 SETS = [part for text in SETTINGS for part in ("--set", text)]
 EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
@@ -180,3 +194,22 @@ def test_an_interrupt_that_a_library_swallows_stops_at_the_first_step(configs, o
     assert done.returncode == 130
     assert "the state is saved. Go on with: bpcli resume runs/xor" in done.stderr
     ok("resume", "runs/xor", "--set", "training.epochs=3")
+
+
+@pytest.mark.parametrize("module", ["typer", "pydantic", "numpy"])
+def test_an_interrupt_during_an_import_quits_at_once_in_a_line(configs, module):
+    code = INTERRUPTED_IMPORT.replace("MODULE", module)
+    arguments = [sys.executable, "-c", code, "train", str(configs / "xor.yaml"), "--set", "training.epochs=1000000"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr == "error: interrupted while bpcli was starting\n"
+    assert not Path("runs").exists()
+
+
+def test_an_interrupt_that_the_caller_ignores_is_ignored_from_the_start(configs):
+    """As in a script's background, where a terminal's Ctrl-C is not meant for it."""
+    code = INTERRUPTED_IMPORT.replace("MODULE", "numpy")
+    arguments = [sys.executable, "-c", code, "train", str(configs / "xor.yaml"), "--set", "training.epochs=10"]
+    ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, preexec_fn=ignore)
+    assert done.returncode == 0, done.stderr

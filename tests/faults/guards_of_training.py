@@ -155,9 +155,23 @@ GUARDS = [
     Guard(
         "an interrupt that a library swallows",
         "interrupts.py",
-        "        _early.signal_number = number\n",
-        "",
+        "    _early.signal_number = number\n    raise",
+        "    raise",
         "tests/cli/test_signals.py::test_an_interrupt_that_a_library_swallows_stops_at_the_first_step",
+    ),
+    Guard(
+        "an interrupt while the command line is put together",
+        "interrupts.py",
+        "        signal.signal(signal.SIGINT, _quit)\n",
+        "        pass\n",
+        "tests/cli/test_signals.py::test_an_interrupt_during_an_import_quits_at_once_in_a_line[typer]",
+    ),
+    Guard(
+        "an interrupt while a command imports",
+        "interrupts.py",
+        "    if _is_importing(frame):\n",
+        "    if False:\n",
+        "tests/cli/test_signals.py::test_an_interrupt_during_an_import_quits_at_once_in_a_line[numpy]",
     ),
     Guard(
         "a second signal quits at once",
