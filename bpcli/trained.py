@@ -188,7 +188,7 @@ class TrainedModel:
             UsageError: there is no such split.
         """
         parts = self.parts
-        name = split or next(name for name in ("test", "val", "train") if name in parts)
+        name = next(name for name in ("test", "val", "train") if name in parts) if split is None else split
         if name not in parts:
             raise UsageError(f"--split {name}: this run has {', '.join(parts)}")
         return self._evaluate(name, parts[name])
