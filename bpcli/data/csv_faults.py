@@ -61,9 +61,7 @@ def feature_fault(
     numbers: (D,), how many of them each feature has in the rows before.
     """
     column = next(column for column in x_columns if _is_text(row[column], table.decimal))
-    advice = "leave the column out with data.features"
-    if line == 1:
-        advice += "; or, if line 1 holds the columns' names, set data.header: true"
+    advice = "leave the column out with data.features" + names_advice(line)
     fault = cell_fault(table, line, column, row[column], advice)
     if looks_numeric(row[column]):
         return fault
@@ -85,6 +83,11 @@ def feature_fault(
     return DataError(
         f"{_place(table, line, column)} holds text, such as {shown(row[column])}, expected numbers ({advice})"
     )
+
+
+def names_advice(line: int) -> str:
+    """What else may be wrong with a cell of line 1 that is read as data."""
+    return "; or, if line 1 holds the columns' names, set data.header: true" if line == 1 else ""
 
 
 def label_fault(table: Table, line: int, column: int, cell: str, longest: int) -> DataError:

@@ -29,7 +29,7 @@ from bpcli.data.csv_cells import looks_numeric
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
-from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
+from bpcli.data.source import Missing, Names, RawData, Targets, did_you_mean, listed, shown
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
@@ -47,6 +47,7 @@ def read_csv(
     need_target: bool,
     missing: Missing,
     decimal: str,
+    targets: Targets = "any",
 ) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
 
@@ -58,7 +59,8 @@ def read_csv(
     """
     table = _layout(path, header, decimal)
     x_columns, y_columns = _choose(table, features, target, need_target)
-    x, y = read_fast(table, x_columns, y_columns, missing) or read_exactly(table, x_columns, y_columns, missing)
+    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing)
+    x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
     return RawData(
         label,
         x,

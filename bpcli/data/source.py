@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Kind = Literal["csv", "npz", "npy", "idx"]
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
+Targets = Literal["any", "numbers", "labels"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
@@ -72,6 +73,7 @@ def read(
     need_target: bool = True,
     missing: Missing = "error",
     decimal: str = ".",
+    targets: Targets = "any",
 ) -> RawData:
     """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
 
@@ -82,6 +84,7 @@ def read(
     need_target: if False (prediction), y may be absent and is then None.
     missing: `error` refuses missing values; `drop` reads them all, `mean` and `median` those of x.
     decimal: CSV only; the decimal mark, a point or a comma.
+    targets: CSV only; what a single target column holds. `any`: numbers if all of them are such, else labels.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
@@ -112,6 +115,7 @@ def read(
                     need_target=need_target,
                     missing=missing,
                     decimal=decimal,
+                    targets=targets,
                 )
             case "npz":
                 return npz_file.read_npz(source.x, label, features, target, need_target, missing)
@@ -183,6 +187,8 @@ def _kind_by_content(path: Path) -> Kind | None:
 def _why_no_file(path: Path) -> str:
     if path.exists():
         return f"{path}: not a file; name the data file itself"
+    if path.is_symlink():
+        return f"{path}: a link that leads to no file"
     folder = path.parent
     if not folder.is_dir():
         return f"{path}: no such file: there is no folder {folder}"
