@@ -126,7 +126,7 @@ class TrainedModel:
         Raises:
             DataError: the file cannot be used, or lacks a column.
         """
-        source = Source(path, label=str(path))
+        source = Source(path, label=str(path), is_argument=True)
         return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
@@ -199,7 +199,7 @@ class TrainedModel:
         Raises:
             DataError: the file cannot be used, or has no target.
         """
-        source = Source(path, targets, label=str(path))
+        source = Source(path, targets, label=str(path), is_argument=True)
         return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:

@@ -44,7 +44,10 @@ def is_missing_label(cell: str) -> bool:
 
 
 def looks_numeric(cell: str) -> bool:
-    """Whether a cell is a number, or a way of writing one that may not be taken: `nan`, `inf`, `1_000`, `1,5`, U+2212 for a minus."""
+    """Whether a cell is a number, or a way of writing one that may not be taken.
+
+    Such as `nan`, `inf`, `1_000`, `1,5`, and U+2212 for a minus.
+    """
     cell = cell.replace(_MINUS_SIGN, "-")
     try:
         float(cell)

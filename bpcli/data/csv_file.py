@@ -17,6 +17,7 @@ missing values.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import itertools
 import re
@@ -48,6 +49,7 @@ def read_csv(
     missing: Missing,
     decimal: str,
     targets: Targets = "any",
+    is_argument: bool = False,
 ) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
 
@@ -57,7 +59,7 @@ def read_csv(
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = _layout(path, header, decimal)
+    table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
     x_columns, y_columns = _choose(table, features, target, need_target)
     fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing)
     x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
@@ -147,7 +149,8 @@ def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
     if missing:
         _check_header(table, wanted, missing)
         guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
-        raise DataError(f"{table.path}: no column {guesses}, named in {key}; it has {listed(table.names)}")
+        whose = "which the network was trained on" if table.is_argument else f"named in {key}"
+        raise DataError(f"{table.path}: no column {guesses}, {whose}; it has {listed(table.names)}")
     if not wanted or len(set(wanted)) < len(wanted):
         raise DataError(f"{table.path}: {key} names {'a column twice' if wanted else 'no column'}")
     return [place[name] for name in wanted]

@@ -31,8 +31,8 @@ def read_exactly(
     """x (N, D) float64 and y (N, M): float64, or text labels of dtype `U` if M is 1.
 
     A target column in which every cell is a number, or says that it is missing, is numeric. Otherwise it holds
-    labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error. Where `targets`
-    says numbers, so is a column of fewer labels than numbers; where it says labels, they are such in any case.
+    labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error. Where
+    `targets` says numbers, so is a column of fewer texts than numbers; where it says labels, all cells are such.
 
     missing: `error` refuses missing values. Otherwise a missing input is NaN; so is, with `drop`, a missing target, an
         empty text among labels.

@@ -279,8 +279,8 @@ def _refuse_rounded_labels(y: Labels, source: str) -> None:
     if y.dtype.kind == "f" and (np.abs(y) >= _LEAST_ROUNDED).any():
         row = int((np.abs(y).reshape(len(y)) >= _LEAST_ROUNDED).argmax())
         raise DataError(
-            f"{source}: sample {row + 1} has the class {label_texts(y.reshape(len(y))[row : row + 1])[0]}: numbers from "
-            "2^53 on are rounded, so that classes fall together; write them as text, such as id9007199254740993"
+            f"{source}: sample {row + 1} has the class {label_texts(y.reshape(len(y))[row : row + 1])[0]}: numbers "
+            "from 2^53 on are rounded, so that classes fall together; write them as text, such as id9007199254740993"
         )
 
 

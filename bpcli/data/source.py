@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,6 +38,7 @@ class Source:
     x: Path
     y: Path | None = None
     label: str = ""  # how the user wrote it, for messages
+    is_argument: bool = False  # of eval or predict, where messages may name no key of a config
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def read(
         kind = _kind_of(paths, label)
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
+        elif source.is_argument and not isinstance(features, (str, NoneType)):
+            raise DataError(f"{label}: has no names of columns; the network was trained on {listed(features)}")
         else:
             _refuse_names(features, target, label)
             _ask_for_y(source, label, kind, need_target)
@@ -116,6 +120,7 @@ def read(
                     missing=missing,
                     decimal=decimal,
                     targets=targets,
+                    is_argument=source.is_argument,
                 )
             case "npz":
                 return npz_file.read_npz(source.x, label, features, target, need_target, missing)
@@ -197,6 +202,8 @@ def _why_no_file(path: Path) -> str:
 
 
 def _refuse_a_pair(source: Source, label: str) -> None:
+    if source.y is not None and source.is_argument:
+        raise DataError(f"{label}: a csv or npz file holds x and y together; give --data once")
     if source.y is not None:
         raise DataError(f"{label}: a csv or npz file holds x and y together; give one path, not {{x: ..., y: ...}}")
 
@@ -209,4 +216,6 @@ def _refuse_names(features: Names, target: Names, label: str) -> None:
 def _ask_for_y(source: Source, label: str, kind: Kind, need_target: bool) -> None:
     if source.y is None and need_target:
         ending = ".npy" if kind == "npy" else "-idx-ubyte.gz"
+        if source.is_argument:
+            raise DataError(f"{label}: holds one array; give the labels too: --data {source.x} --data LABELS{ending}")
         raise DataError(f"{label}: holds one array; give a pair, {{x: {source.x.name}, y: LABELS{ending}}}")
