@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,8 +13,10 @@ import numpy as np
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.data.csv_cells import number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
+from bpcli.data.source import shown
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations.identity import Identity
@@ -163,11 +165,20 @@ def _check_outputs(config: Config, network: Network, preparation: Preparation, p
         listed = ", ".join(preparation.classes[:8]) + (", ..." if count > 8 else "")
         if outputs != count and not (count == 2 and outputs == 1):
             needed = "2 outputs or 1" if count == 2 else f"{count} outputs"
-            problems.append((last, f"the data has {count} classes ({listed}), which takes {needed}, {got}"))
+            hint = "" if is_for_classes(config.loss) else _text_among_numbers(preparation.classes)
+            problems.append((last, f"the data has {count} classes ({listed}), which takes {needed}, {got}{hint}"))
     elif outputs != preparation.target_width:
         names, count = preparation.target_names, preparation.target_width
         listed = f" ({', '.join(names[:8])})" if names else ""
         problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}"))
+
+
+def _text_among_numbers(classes: Sequence[str]) -> str:
+    """What to do where a few of the classes are no numbers, which may be mistakes; empty if there is nothing to say."""
+    texts = [name for name in classes if number(name) is None]
+    if not 0 < len(texts) < len(classes) / 2:
+        return ""
+    return f"; if the target holds numbers and {shown(texts[0])} is a mistake, data.task: regression shows its line"
 
 
 def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:

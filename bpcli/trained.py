@@ -126,7 +126,7 @@ class TrainedModel:
         Raises:
             DataError: the file cannot be used, or lacks a column.
         """
-        source = Source(path, label=str(path))
+        source = Source(path, label=str(path), is_argument=True)
         return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
@@ -188,7 +188,7 @@ class TrainedModel:
             UsageError: there is no such split.
         """
         parts = self.parts
-        name = split or next(name for name in ("test", "val", "train") if name in parts)
+        name = next(name for name in ("test", "val", "train") if name in parts) if split is None else split
         if name not in parts:
             raise UsageError(f"--split {name}: this run has {', '.join(parts)}")
         return self._evaluate(name, parts[name])
@@ -199,7 +199,7 @@ class TrainedModel:
         Raises:
             DataError: the file cannot be used, or has no target.
         """
-        source = Source(path, targets, label=str(path))
+        source = Source(path, targets, label=str(path), is_argument=True)
         return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:

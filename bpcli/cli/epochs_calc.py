@@ -8,11 +8,13 @@ import typer
 
 from bpcli.cli.output import say
 
+MOST = 10**18
+
 
 def epochs_calc(
-    n: Annotated[int, typer.Option("--n", min=1, help="Samples in the training set.", show_default=False)],
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in a batch.", show_default=False)],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, to count all iterations.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST, help="Samples in the training set.", show_default=False)],
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST, help="Samples in a batch.", show_default=False)],
+    epochs: Annotated[int | None, typer.Option(min=1, max=MOST, help="Epochs, to count all iterations.")] = None,
     drop_last: Annotated[bool, typer.Option("--drop-last", help="Leave a short last batch out.")] = False,
 ) -> None:
     """Counts the iterations (updates) of an epoch.

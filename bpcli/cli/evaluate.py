@@ -49,7 +49,7 @@ def evaluate(
 
     if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
-    if data and split:
+    if data and split is not None:
         raise typer.BadParameter("a file given with --data has no splits", param_hint="--split")
     if data and len(data) > 2:
         raise typer.BadParameter("takes one file, or two: inputs and labels", param_hint="--data")

@@ -20,7 +20,9 @@ Set: TypeAlias = Annotated[
 ]
 Threads: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads to work with; results do not depend on it. Default: one for each processor."),
+    typer.Option(
+        min=1, max=1024, help="Threads to work with; results do not depend on it. Default: one for each processor."
+    ),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

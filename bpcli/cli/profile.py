@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -27,6 +28,8 @@ def profile(
     from bpcli.profiling import profile_config
     from bpcli.views.profile import profile_json, profile_text, unseen_display
 
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"expected a finite number, got {seconds}", param_hint="--seconds")
     file = load_config(config, set_ or ())
     with unseen_display(file.config.training.epochs) as display:
         found = profile_config(file, display, threads=threads, seconds=seconds)

@@ -59,9 +59,12 @@ class YamlTree:
             prefix = path[:length]
             if prefix in self.overrides:
                 return f"--set {dotted(prefix)}"
-            if prefix in self.lines:
+            if length and prefix in self.lines:
                 return f"{self.source}:{self.lines[prefix]}"
-        return self.source
+        makers = [override for override in self.overrides if path and override[: len(path)] == path]
+        if len(makers) == 1:  # a mapping that only this override has brought in
+            return f"--set {dotted(makers[0])}"
+        return f"{self.source}:{self.lines[()]}" if () in self.lines else self.source
 
     def line(self, path: Path) -> int | None:
         """The 1-based line of the deepest known thing that holds `path`; None if that was set from outside."""
@@ -149,7 +152,7 @@ def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
     """A new tree with `value` at `path`; `tree` stays as it was.
 
     Mappings that are missing on the way are made, and a plain text on the way becomes {"type": text}, as for
-    `optimizer: adam` and the path optimizer.learning_rate.
+    `optimizer: adam` and the path optimizer.learning_rate; but not under `data`, where texts are no types.
 
     Raises:
         ConfigError: the path is empty, names an item beyond a list's end, or leads into a number or boolean.
@@ -177,7 +180,7 @@ def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
 def _entered(value: Any, path: Path, depth: int) -> Any:
     """A copy of the mapping or list at path[:depth], after checking that path[depth] can be set in it."""
     step, name = path[depth], dotted(path[:depth]) or "the config"
-    if value is None or isinstance(value, str):
+    if value is None or (isinstance(value, str) and path[0] != "data"):
         value = {} if value is None else {"type": value}
     if isinstance(value, dict) and isinstance(step, str):
         return dict(value)

@@ -14,6 +14,7 @@ import math
 import re
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none", "missing", "?", "-", "."})
+_MINUS_SIGN = "\u2212"  # of typesetting; not the hyphen that programs write
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan"})
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}([.,' \u00a0\u202f\u2019])\d{3}(\1\d{3})*((?!\1)[.,]\d*)?\s*")
@@ -43,7 +44,11 @@ def is_missing_label(cell: str) -> bool:
 
 
 def looks_numeric(cell: str) -> bool:
-    """Whether a cell is a number, or a way of writing one that may not be taken: `nan`, `inf`, `1_000`, `1,5`."""
+    """Whether a cell is a number, or a way of writing one that may not be taken.
+
+    Such as `nan`, `inf`, `1_000`, `1,5`, and U+2212 for a minus.
+    """
+    cell = cell.replace(_MINUS_SIGN, "-")
     try:
         float(cell)
     except ValueError:
@@ -56,7 +61,11 @@ def how_to_write(cell: str, decimal: str, *, comma_is_free: bool) -> str:
 
     comma_is_free: commas do not separate the cells.
     """
-    plain, advice = cell.strip(), []
+    advice = []
+    if _MINUS_SIGN in cell and looks_numeric(cell):
+        cell = cell.replace(_MINUS_SIGN, "-")
+        advice.append(f"the minus sign U+2212 is not read, write {cell.strip()}")
+    plain = cell.strip()
     if "_" in cell and looks_numeric(cell):
         advice.append(f"write {plain.replace('_', '')}")
     elif decimal == "." and _DECIMAL_COMMA.fullmatch(cell):

@@ -85,26 +85,25 @@ def _numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> n
     every = columns == list(range(width))
     if not every and not _is_even(lines, table):  # with usecols, loadtxt does not mind ragged rows
         return None
-    if table.decimal == ",":
-        if b"." in lines:
-            return None
-        lines = lines.replace(b",", b".")
+    if table.decimal == "," and b"." in lines:
+        return None
     try:
         text = lines.decode()
     except UnicodeDecodeError:
         return None
     used = None if every else columns
-    block = _loaded(text.split("\n"), table, used)
+    block = _loaded(text, table, used)
     if block is None and gaps and len(table.names) > 1:  # in a single column a gap looks like a blank line
         text = _gap_pattern(table.separator).sub(r"\1nan", "\n" + text)[1:]
-        block = _loaded(text.split("\n"), table, used)
+        block = _loaded(text, table, used)
     if block is None:
         return None
     return None if (np.isinf(block) if gaps else ~np.isfinite(block)).any() else block
 
 
-def _loaded(lines: list[str], table: Table, used: list[int] | None) -> np.ndarray[Any, Any] | None:
+def _loaded(text: str, table: Table, used: list[int] | None) -> np.ndarray[Any, Any] | None:
     """A row for each line; None if a cell is no number."""
+    lines = (text.replace(",", ".") if table.decimal == "," else text).split("\n")
     try:
         block = np.loadtxt(lines, delimiter=table.separator, comments=None, usecols=used, ndmin=2)
     except ValueError:

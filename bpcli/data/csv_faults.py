@@ -25,7 +25,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 
 def cell_fault(table: Table, line: int, column: int, cell: str, advice: str = "") -> DataError:
     """The error for a cell that should hold a number."""
-    advice = how_to_write(cell, table.decimal, comma_is_free=table.separator != ",") or advice
+    comma_is_free = table.separator != "," and not table.is_argument
+    advice = how_to_write(cell, table.decimal, comma_is_free=comma_is_free) or advice
     if looks_numeric(cell):
         advice = advice or "fill it or drop the row"
     shown_advice = f" ({advice})" if advice else ""
@@ -38,10 +39,9 @@ def missing_fault(
     """The error for the first missing value that is not allowed. counts: of missing values, by column."""
     line, column, cell = gap
     what = f"got {shown(cell)}, expected a number" if cell.strip() else "missing value"
+    fix = "fill it or drop the row" if table.is_argument else remedy(missing, is_target=is_target)
     named = {shown(table.names[column]): count for column, count in counts.items()}
-    return DataError(
-        f"{_place(table, line, column)}: {what}; {remedy(missing, is_target=is_target)} ({counted(named, rows)})"
-    )
+    return DataError(f"{_place(table, line, column)}: {what}; {fix} ({counted(named, rows)})")
 
 
 def _place(table: Table, line: int, column: int) -> str:
@@ -61,9 +61,9 @@ def feature_fault(
     numbers: (D,), how many of them each feature has in the rows before.
     """
     column = next(column for column in x_columns if _is_text(row[column], table.decimal))
-    advice = "leave the column out with data.features"
-    if line == 1:
-        advice += "; or, if line 1 holds the columns' names, set data.header: true"
+    advice = "leave the column out with data.features" + names_advice(line)
+    if table.is_argument:
+        advice = "the network was trained on numbers there"
     fault = cell_fault(table, line, column, row[column], advice)
     if looks_numeric(row[column]):
         return fault
@@ -81,10 +81,15 @@ def feature_fault(
         return fault
     numeric = [table.names[column] for column, is_text in zip(x_columns, of_text, strict=True) if not is_text]
     if 0 < len(numeric) <= _MOST_LISTED:
-        advice = advice.replace("data.features", f"data.features, as in `features: {_yaml_list(numeric)}`")
+        advice = advice.replace("with data.features", f"with data.features, as in `features: {_yaml_list(numeric)}`")
     return DataError(
         f"{_place(table, line, column)} holds text, such as {shown(row[column])}, expected numbers ({advice})"
     )
+
+
+def names_advice(line: int) -> str:
+    """What else may be wrong with a cell of line 1 that is read as data."""
+    return "; or, if line 1 holds the columns' names, set data.header: true" if line == 1 else ""
 
 
 def label_fault(table: Table, line: int, column: int, cell: str, longest: int) -> DataError:

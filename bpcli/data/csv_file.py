@@ -17,6 +17,7 @@ missing values.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import itertools
 import re
@@ -29,7 +30,7 @@ from bpcli.data.csv_cells import looks_numeric
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
-from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
+from bpcli.data.source import Missing, Names, RawData, Targets, did_you_mean, listed, shown
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
@@ -47,6 +48,8 @@ def read_csv(
     need_target: bool,
     missing: Missing,
     decimal: str,
+    targets: Targets = "any",
+    is_argument: bool = False,
 ) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
 
@@ -56,9 +59,10 @@ def read_csv(
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = _layout(path, header, decimal)
+    table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
     x_columns, y_columns = _choose(table, features, target, need_target)
-    x, y = read_fast(table, x_columns, y_columns, missing) or read_exactly(table, x_columns, y_columns, missing)
+    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing)
+    x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
     return RawData(
         label,
         x,
@@ -145,7 +149,8 @@ def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
     if missing:
         _check_header(table, wanted, missing)
         guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
-        raise DataError(f"{table.path}: no column {guesses}, named in {key}; it has {listed(table.names)}")
+        whose = "which the network was trained on" if table.is_argument else f"named in {key}"
+        raise DataError(f"{table.path}: no column {guesses}, {whose}; it has {listed(table.names)}")
     if not wanted or len(set(wanted)) < len(wanted):
         raise DataError(f"{table.path}: {key} names {'a column twice' if wanted else 'no column'}")
     return [place[name] for name in wanted]

@@ -28,6 +28,7 @@ class Table:
     names: tuple[str, ...]  # one for each column
     has_header: bool  # line 1 holds the names
     decimal: str = "."  # or a comma
+    is_argument: bool = False  # of eval or predict, where messages may name no key of a config
 
 
 def rows(path: Path, separator: str, width: int = 0) -> Iterator[tuple[int, list[str]]]:

@@ -13,21 +13,26 @@ from typing import Any
 import numpy as np
 
 from bpcli.data.csv_cells import is_missing, is_missing_label, looks_numeric, number
-from bpcli.data.csv_faults import Gap, cell_fault, feature_fault, label_fault, missing_fault
+from bpcli.data.csv_faults import Gap, cell_fault, feature_fault, label_fault, missing_fault, names_advice
 from bpcli.data.csv_lines import Table, rows
-from bpcli.data.source import Missing
+from bpcli.data.source import Missing, Targets
 from bpcli.errors import DataError
 
 _LONGEST_LABEL = 200  # each label takes the longest one's room in the array of labels
 
 
 def read_exactly(
-    table: Table, x_columns: Sequence[int], y_columns: Sequence[int], missing: Missing = "error"
+    table: Table,
+    x_columns: Sequence[int],
+    y_columns: Sequence[int],
+    missing: Missing = "error",
+    targets: Targets = "any",
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """x (N, D) float64 and y (N, M): float64, or text labels of dtype `U` if M is 1.
 
     A target column in which every cell is a number, or says that it is missing, is numeric. Otherwise it holds
-    labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error.
+    labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error. Where
+    `targets` says numbers, so is a column of fewer texts than numbers; where it says labels, all cells are such.
 
     missing: `error` refuses missing values. Otherwise a missing input is NaN; so is, with `drop`, a missing target, an
         empty text among labels.
@@ -37,7 +42,7 @@ def read_exactly(
             allowed; a label longer than 200 characters; text in one of several targets.
     """
     values = array("d")
-    targets: list[list[str]] = [[] for _ in y_columns]
+    y_cells: list[list[str]] = [[] for _ in y_columns]
     lines = array("q")
     known: dict[str, str] = {}  # equal labels share one string
     gap: Gap | None = None
@@ -56,12 +61,12 @@ def read_exactly(
                 gap = (line, x_columns[empty[0]], cells[empty[0]])
         values.extend(found)
         lines.append(line)
-        for column, labels in zip(y_columns, targets, strict=True):
+        for column, labels in zip(y_columns, y_cells, strict=True):
             labels.append(known.setdefault(row[column], row[column]))
     if not lines:
         raise DataError(f"{table.path}: no rows of data{' under the header' if table.has_header else ''}")
     x = np.frombuffer(values).reshape(len(lines), len(x_columns))
-    y, y_gaps = _targets(table, y_columns, targets, lines, missing)
+    y, y_gaps = _targets(table, y_columns, y_cells, lines, missing, targets)
     if missing == "error":
         y_gaps = ([gap] if gap else []) + y_gaps
     if y_gaps and missing != "drop":
@@ -100,19 +105,29 @@ def _numbers_and_gaps(cells: list[str], decimal: str) -> tuple[list[float] | Non
 
 
 def _targets(
-    table: Table, columns: Sequence[int], targets: list[list[str]], lines: array[int], missing: Missing
+    table: Table,
+    columns: Sequence[int],
+    y_cells: list[list[str]],
+    lines: array[int],
+    missing: Missing,
+    targets: Targets,
 ) -> tuple[np.ndarray[Any, Any], list[Gap]]:
     """y (N, M), and the first missing value of each column."""
     y = np.empty((len(lines), len(columns)))
     gaps: list[Gap] = []
-    for position, (column, cells) in enumerate(zip(columns, targets, strict=True)):
+    for position, (column, cells) in enumerate(zip(columns, y_cells, strict=True)):
+        if targets == "labels" and len(columns) == 1:
+            return _labels(table, column, cells, lines, missing)
         of_cell = {cell: number(cell, table.decimal) for cell in dict.fromkeys(cells)}
         wrong = [cell for cell, value in of_cell.items() if value is None and not is_missing(cell)]
-        if wrong and len(columns) == 1 and not all(map(looks_numeric, wrong)):
+        most_are_text = sum(map(set(wrong).__contains__, cells)) > len(cells) / 2
+        may_be_labels = len(columns) == 1 and (targets == "any" or most_are_text)
+        if wrong and may_be_labels and not all(map(looks_numeric, wrong)):
             return _labels(table, column, cells, lines, missing)
         if wrong:
             line = lines[cells.index(wrong[0])]
-            raise cell_fault(table, line, column, wrong[0], "several targets must all be numbers")
+            whose = "several targets" if len(columns) > 1 else "a regression's targets"
+            raise cell_fault(table, line, column, wrong[0], f"{whose} must all be numbers{names_advice(line)}")
         empty = next((cell for cell, value in of_cell.items() if value is None), None)
         if empty is not None:
             gaps.append((lines[cells.index(empty)], column, empty))

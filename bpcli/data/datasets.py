@@ -113,6 +113,7 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
             header=plan.header,
             missing=plan.missing,
             decimal=plan.decimal,
+            targets="numbers" if plan.task == "regression" else "any",
         ),
         plan,
     )
@@ -195,6 +196,7 @@ def read_like(
         need_target=need_target,
         missing=plan.missing,
         decimal=plan.decimal,
+        targets=preparation.target_kind,
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data import missing, scaling
+from bpcli.data.csv_cells import number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData
+from bpcli.data.source import RawData, Targets
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.samples import BYTE_SCALE
@@ -20,6 +21,7 @@ from bpcli.errors import DataError
 
 Task: TypeAlias = Literal["classification", "regression"]
 Labels: TypeAlias = npt.NDArray[Any]
+_LEAST_ROUNDED = 2.0**53  # it may have been 2^53 + 1 in the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,16 @@ class Preparation:
     def several_yes_or_no(self) -> bool:
         """Whether each output is a yes-or-no of its own."""
         return self.task == "classification" and self.classes is None
+
+    @property
+    def target_kind(self) -> Targets:
+        """What the targets of a further file are, where it would not be plain from that file alone.
+
+        Among the labels 01, 1 and x the first two are not the same, and neither are they in a file that lacks the x.
+        """
+        if self.task == "regression":
+            return "numbers"
+        return "labels" if any(not _is_written_number(name) for name in self.classes or ()) else "any"
 
     def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array | StoredInputs:
         """Network inputs (N, *in_shape): bytes as they are, or floats, scaled. Rows in a file stay there.
@@ -144,6 +156,7 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         )
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
+        _refuse_rounded_labels(raw.y, raw.source)
         classes = tuple(label_texts(distinct(raw.y)[0]))
         if len(classes) < 2:
             raise DataError(
@@ -228,6 +241,12 @@ def label_texts(labels: Labels) -> list[str]:
     return [str(int(label)) if float(label).is_integer() else repr(float(label)) for label in labels.ravel()]
 
 
+def _is_written_number(name: str) -> bool:
+    """Whether a class's name is what `label_texts` makes of a number."""
+    value = number(name)
+    return value is not None and label_texts(np.array([value])) == [name]
+
+
 def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array | None = None) -> npt.NDArray[np.int64]:
     """The index of each label in `classes`, (N,).
 
@@ -253,6 +272,16 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array 
 def _are_labels(y: Labels) -> bool:
     """Whether numbers can stand for classes: whole ones, or few different ones."""
     return bool((y == np.floor(y)).all()) or len(distinct(y)[0]) <= 20
+
+
+def _refuse_rounded_labels(y: Labels, source: str) -> None:
+    """DataError if a label is a float so large that several whole numbers are read as the same one."""
+    if y.dtype.kind == "f" and (np.abs(y) >= _LEAST_ROUNDED).any():
+        row = int((np.abs(y).reshape(len(y)) >= _LEAST_ROUNDED).argmax())
+        raise DataError(
+            f"{source}: sample {row + 1} has the class {label_texts(y.reshape(len(y))[row : row + 1])[0]}: numbers "
+            "from 2^53 on are rounded, so that classes fall together; write them as text, such as id9007199254740993"
+        )
 
 
 def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:

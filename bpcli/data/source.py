@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["csv", "npz", "npy", "idx"]
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
+Targets = Literal["any", "numbers", "labels"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
@@ -36,6 +38,7 @@ class Source:
     x: Path
     y: Path | None = None
     label: str = ""  # how the user wrote it, for messages
+    is_argument: bool = False  # of eval or predict, where messages may name no key of a config
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ def read(
     need_target: bool = True,
     missing: Missing = "error",
     decimal: str = ".",
+    targets: Targets = "any",
 ) -> RawData:
     """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
 
@@ -82,6 +86,7 @@ def read(
     need_target: if False (prediction), y may be absent and is then None.
     missing: `error` refuses missing values; `drop` reads them all, `mean` and `median` those of x.
     decimal: CSV only; the decimal mark, a point or a comma.
+    targets: CSV only; what a single target column holds. `any`: numbers if all of them are such, else labels.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
@@ -98,6 +103,8 @@ def read(
         kind = _kind_of(paths, label)
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
+        elif source.is_argument and not isinstance(features, (str, NoneType)):
+            raise DataError(f"{label}: has no names of columns; the network was trained on {listed(features)}")
         else:
             _refuse_names(features, target, label)
             _ask_for_y(source, label, kind, need_target)
@@ -112,6 +119,8 @@ def read(
                     need_target=need_target,
                     missing=missing,
                     decimal=decimal,
+                    targets=targets,
+                    is_argument=source.is_argument,
                 )
             case "npz":
                 return npz_file.read_npz(source.x, label, features, target, need_target, missing)
@@ -183,6 +192,8 @@ def _kind_by_content(path: Path) -> Kind | None:
 def _why_no_file(path: Path) -> str:
     if path.exists():
         return f"{path}: not a file; name the data file itself"
+    if path.is_symlink():
+        return f"{path}: a link that leads to no file"
     folder = path.parent
     if not folder.is_dir():
         return f"{path}: no such file: there is no folder {folder}"
@@ -191,6 +202,8 @@ def _why_no_file(path: Path) -> str:
 
 
 def _refuse_a_pair(source: Source, label: str) -> None:
+    if source.y is not None and source.is_argument:
+        raise DataError(f"{label}: a csv or npz file holds x and y together; give --data once")
     if source.y is not None:
         raise DataError(f"{label}: a csv or npz file holds x and y together; give one path, not {{x: ..., y: ...}}")
 
@@ -203,4 +216,6 @@ def _refuse_names(features: Names, target: Names, label: str) -> None:
 def _ask_for_y(source: Source, label: str, kind: Kind, need_target: bool) -> None:
     if source.y is None and need_target:
         ending = ".npy" if kind == "npy" else "-idx-ubyte.gz"
+        if source.is_argument:
+            raise DataError(f"{label}: holds one array; give the labels too: --data {source.x} --data LABELS{ending}")
         raise DataError(f"{label}: holds one array; give a pair, {{x: {source.x.name}, y: LABELS{ending}}}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,13 +18,16 @@ Task: TypeAlias = Callable[[], Any]
 
 
 class Team:
-    """The caller's thread and `threads - 1` others. NumPy's warnings are off in the others.
+    """The caller's thread and at most `threads - 1` others. NumPy's warnings are off in the others.
 
     is_helped: whether the others take part. Results are the same: the tasks are, and so is their order.
     """
 
     def __init__(self, threads: int) -> None:
-        self.helpers = [_Helper() for _ in range(threads - 1)]
+        self.helpers: list[_Helper] = []
+        with suppress(RuntimeError):  # the system has no more threads to give: those that there are do all the work
+            for _ in range(threads - 1):
+                self.helpers.append(_Helper())
         self.is_helped = True
 
     @property

@@ -68,7 +68,7 @@ class Update:
         if self.clip_value is not None:
             np.clip(grad, -self.clip_value, self.clip_value, out=grad)
             square = float(np.vdot(grad, grad))
-        if self.clip_norm is not None and square > self.clip_norm**2:
+        if self.clip_norm is not None and math.sqrt(square) > self.clip_norm:
             np.multiply(grad, self.clip_norm / math.sqrt(square), out=grad)
         self.learning_rate = rate = self.rate_at(state, state.step)
         state.step += 1

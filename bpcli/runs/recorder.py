@@ -105,8 +105,9 @@ class Recorder:
 
     def _rotate(self, folder: Path) -> None:
         """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`; a new last.npz comes after."""
-        names = ["last.npz", *(f"last-{number}.npz" for number in range(2, self.contents.keep + 1))]
         with disk_errors(f"cannot rename a checkpoint in {folder}"):
+            kept = min(self.contents.keep, 1 + len(list(folder.glob("last*.npz"))))
+            names = ["last.npz", *(f"last-{number}.npz" for number in range(2, kept + 1))]
             for older, newer in reversed(list(zip(names[1:], names, strict=False))):
                 if (folder / newer).exists():
                     (folder / newer).replace(folder / older)

@@ -54,6 +54,7 @@ def test_drop_last_is_counted_as_training_does_it(ok, run_files, write_config, n
         (["--n", "10"], "--batch"),
         (["--batch", "10"], "--n"),
         (["--n", "10", "--batch", "3", "--epochs", "0"], "--epochs"),
+        (["--n", "9" * 4000, "--batch", "3", "--epochs", "9" * 4000], "--n"),
     ],
 )
 def test_a_bad_number_is_exit_code_2(cli, arguments, named):

@@ -171,6 +171,8 @@ def test_a_split_that_is_not_there_is_exit_code_2(ok, configs, cli):
     result = cli("eval", "--split", "test")
     assert result.code == 2
     assert "--split test: this run has train" in result.err
+    assert cli("eval", "--split", "").code == 2
+    assert cli("eval", "--split", "", "--data", "some.csv").code == 2
 
 
 def test_changed_data_are_exit_code_4(ok, cli, configs, datasets):

@@ -67,6 +67,14 @@ def test_wrong_data_is_exit_code_3(cli, configs, content, named):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "resume", "profile"])
+@pytest.mark.parametrize("threads", ["0", "-1", "1025", str(10**9)])
+def test_a_number_of_threads_out_of_range_is_exit_code_2(cli, configs, command, threads):
+    result = cli(command, configs / "xor.yaml", "--threads", threads)
+    assert (result.code, result.out) == (2, "")
+    assert f"{threads} is not in the range 1<=x<=1024" in result.err
+
+
 @pytest.mark.parametrize("command", ["train", "validate", "step"])
 def test_a_data_file_that_is_not_there_is_exit_code_3(cli, configs, command):
     result = cli(command, configs / "xor.yaml", "--set", "data.train=nothing.csv")

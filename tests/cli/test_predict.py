@@ -206,3 +206,57 @@ def test_regression_gives_the_datas_own_units(ok, write_config, scale):
     rows = parsed(ok("predict", "line.csv").out)
     assert list(rows[0]) == ["y"]
     np.testing.assert_allclose([float(row["y"]) for row in rows], factor * (2 * x + 5), rtol=0.05)
+
+
+@pytest.mark.parametrize("command", ["predict", "eval"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b,y\n1,2\n", 'd.csv: no column "a", which the network was trained on; it has "b", "y"'),
+        (
+            "a,b,y\n1,2,3\nx,4,5\n",
+            'd.csv:3: column "a": got "x", expected a number (the network was trained on numbers',
+        ),
+        ("a,b,y\nu,2,3\nx,4,5\n", 'd.csv:2: column "a" holds text, such as "u", expected numbers (the network was'),
+        ("a,b,y\n1,,3\n", 'd.csv:2: column "b": missing value; fill it or drop the row (missing in 1 rows: 1 in "b")'),
+        ("a;b;y\n1;2,5;3\n", 'd.csv:2: column "b": got "2,5", expected a number (decimal comma? write 2.5)'),
+    ],
+)
+def test_a_file_that_does_not_fit_is_not_answered_with_keys_of_a_config(sums, cli, command, text, message):
+    Path("d.csv").write_text(text)
+    result = cli("predict", sums, "d.csv") if command == "predict" else cli("eval", sums, "--data", "d.csv")
+    assert (result.code, result.out) == (3, "")
+    assert message in result.err
+    assert "data." not in result.err
+
+
+def test_arrays_for_a_network_of_named_columns_are_told_of_them(sums, cli):
+    np.save("x.npy", np.ones((3, 2)))
+    np.save("y.npy", np.ones(3))
+    for arguments in (["predict", sums, "x.npy"], ["eval", sums, "--data", "x.npy", "--data", "y.npy"]):
+        result = cli(*arguments)
+        assert result.code == 3
+        assert 'x.npy: has no names of columns; the network was trained on "a", "b"' in result.err
+    result = cli("eval", sums, "--data", "sums.csv", "--data", "sums.csv")
+    assert (result.code, "holds x and y together; give --data once" in result.err) == (3, True)
+
+
+def test_labels_are_asked_for_with_the_option_that_takes_them(ok, cli, write_config):
+    np.save("x.npy", np.ones((3, 2)))
+    np.save("y.npy", np.ones(3))
+    data = {"train": {"x": "x.npy", "y": "y.npy"}, "task": "regression"}
+    config = {"name": "n", "data": data, "network": {"layers": [2, 1]}, "training": {"epochs": 1}}
+    ok("train", write_config(config))
+    result = cli("eval", "runs/n", "--data", "x.npy")
+    assert result.code == 3
+    assert "x.npy: holds one array; give the labels too: --data x.npy --data LABELS.npy" in result.err
+
+
+@pytest.fixture
+def sums(ok, write_config):
+    """The run of a network that was trained on the columns a and b."""
+    Path("sums.csv").write_text("a,b,y\n1,2,3\n2,3,5\n")
+    data = {"train": "sums.csv", "task": "regression"}
+    config = {"name": "sums", "data": data, "network": {"layers": [2, 1]}, "training": {"epochs": 1}}
+    ok("train", write_config(config, "sums.yaml"))
+    return Path("runs/sums")

@@ -108,7 +108,8 @@ def test_a_wrong_config_ends_with_2(cli, configs):
     assert result.code == 2
     assert "none_such" in result.err
     assert cli("profile", "nowhere.yaml").code == 2
-    assert cli("profile", configs / "xor.yaml", "--seconds", "-1").code == 2
+    for seconds in ("-1", "nan", "inf"):
+        assert cli("profile", configs / "xor.yaml", "--seconds", seconds).code == 2
 
 
 def test_missing_data_ends_with_3_and_divergence_with_5(cli, configs):

@@ -167,3 +167,27 @@ def test_what_is_no_config(cli, content, named):
     assert result.code == 2
     assert named in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(("line", "text"), [("2,4x", "4x"), ("2,5\n3,four", "four")])
+def test_a_text_among_numbers_is_no_reason_to_take_more_outputs(cli, write_config, line, text):
+    """Text in the target makes a classification of it: the message must not lead to a network of as many outputs."""
+    Path("d.csv").write_text(f"a,y\n1,3\n{line}\n9,7\n")
+    config = {"data": {"train": "d.csv"}, "network": {"layers": [1, 1]}, "loss": "mse", "training": {"epochs": 1}}
+    result = cli("validate", write_config(config))
+    assert result.code == 2
+    assert f'if the target holds numbers and "{text}" is a mistake, data.task: regression shows its line' in result.err
+    result = cli("validate", write_config(config), "--set", "data.task=regression")
+    assert result.code == 3
+    assert f'd.csv:{1 + len(line.splitlines()) + 1}: column "y": got "{text}", expected a number' in result.err
+
+
+def test_a_header_with_years_in_it_is_asked_for(cli, write_config):
+    Path("d.csv").write_text("2019,y\n1,3\n2,4\n")
+    data = {"train": "d.csv", "task": "regression"}
+    config = {"data": data, "network": {"layers": [1, 1]}, "training": {"epochs": 1}}
+    result = cli("validate", write_config(config))
+    assert result.code == 3
+    assert 'd.csv:1: column "c2": got "y"' in result.err
+    assert "if line 1 holds the columns' names, set data.header: true" in result.err
+    assert cli("validate", write_config(config), "--set", "data.header=true").code == 0

@@ -217,3 +217,18 @@ def test_a_problem_is_located_at_the_line_of_its_key(write):
 def test_a_problem_at_a_key_that_is_not_written_is_located_at_what_would_hold_it(write):
     file = load_config(write())
     assert str(file.error((("training", "goal"), "no"))) == "folder/c.yaml:6 training.goal: no"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("networks.layers=[1]", '--set networks.layers networks: unknown key "networks", did you mean "network"?'),
+        ("data.train.x=a", "--set data.train.x: data.train is 'd.csv' and holds no keys"),
+    ],
+)
+def test_a_mistake_in_an_override_is_not_looked_for_in_the_file(tmp_path, override, message):
+    path = tmp_path / "c.yaml"
+    path.write_text("data: {train: d.csv}\nnetwork: {layers: [2, 1]}\ntraining: {epochs: 1}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, [override])
+    assert str(caught.value) == message

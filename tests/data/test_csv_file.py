@@ -103,6 +103,11 @@ def test_header_is_found(write, content, header, names):
         assert read(write(content), header=header).feature_names == names
 
 
+def test_row_of_other_minus_signs_is_not_taken_for_a_header(write):
+    with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "\u22121", expected a number \(the minus sign'):
+        read(write("\u22121,\u22122\n3,4\n".encode()))
+
+
 def test_row_of_nan_is_not_taken_for_a_header(write):
     with pytest.raises(DataError, match=r'data.csv:1: column "c1": got "nan"'):
         read(write(b"nan,nan\n1,2\n"))
@@ -178,6 +183,9 @@ def test_without_a_header_decimal_commas_separate_nothing(write):
         ("1,234.5", ".", "thousands separators are not read"),
         ("1,234", ".", 'decimal comma? set data.decimal: ",", or write 1.234; thousands separators are not read'),
         ("1'234.5", ".", "thousands separators are not read"),
+        ("\u22121.5", ".", "the minus sign U+2212 is not read, write -1.5)"),
+        ("\u22121,5", ",", "the minus sign U+2212 is not read, write -1,5)"),
+        ("\u22121,5", ".", "the minus sign U+2212 is not read, write -1,5; decimal comma?"),
     ],
 )
 @pytest.mark.parametrize("column", ["a", "y"])
@@ -344,6 +352,21 @@ def test_columns_that_cannot_be_chosen_are_named(write, wanted, message):
 def test_text_in_one_of_several_targets_is_refused(write):
     with pytest.raises(DataError, match=r'data.csv:2: column "c": got "red".*several targets must all be numbers'):
         read(write(b"a,b,c\n1,2,red\n"), target=["b", "c"])
+
+
+@pytest.mark.parametrize("x", [b"1", b'"1"'])
+def test_labels_stay_as_written_where_they_are_told_to_be_labels(write, x):
+    source = write(b"a,y\n%s,01\n2,1\n3,none\n" % x)
+    assert read(source, targets="labels").y.tolist() == ["01", "1", "none"]
+
+
+@pytest.mark.parametrize("cell", ["4x", "setosa"])
+def test_text_among_the_targets_of_a_regression_is_named_with_its_line(write, cell):
+    with pytest.raises(DataError) as caught:
+        read(write(f"a,y\n1,3\n2,{cell}\n".encode()), targets="numbers")
+    assert read(write(f"a,y\n1,3\n2,{cell}\n3,u\n".encode()), targets="numbers").y.tolist() == ["3", cell, "u"]
+    place = f'data.csv:3: column "y": got "{cell}", expected a number'
+    assert str(caught.value) == f"{place} (a regression's targets must all be numbers)"
 
 
 @pytest.mark.parametrize("content", [b"+,1\n-,2\n+,3\n", b"?,1\nx,2\n1,3\n"])

@@ -229,6 +229,26 @@ def test_a_class_unseen_in_training_is_an_error_that_names_file_and_row():
         load(val="v.csv")
 
 
+def test_labels_of_a_further_file_are_told_apart_as_in_training():
+    """01 and 1 are two classes beside x, and stay so in a file without an x; `none` is a class there too."""
+    csv("d.csv", "a,y", "1,01", "2,1", "3,x", "4,none")
+    csv("e.csv", "a,y", "1,1", "2,01")
+    csv("f.csv", "a,y", "1,none")
+    data = load()
+    assert data.preparation.classes == ("01", "1", "none", "x")
+    assert load_part(data.preparation, Source(Path("e.csv")), PLAN).y.tolist() == [1, 0]
+    assert load_part(data.preparation, Source(Path("f.csv")), PLAN).y.tolist() == [2]
+
+
+def test_text_in_the_target_of_a_regression_is_reported_with_its_line():
+    csv("d.csv", "a,y", "1,3", "2,4x", "3,5")
+    with pytest.raises(DataError, match=r'd\.csv:3: column "y": got "4x", expected a number'):
+        load(task="regression")
+    csv("e.csv", "a,y", "1,3", "2,4", "3,5")
+    with pytest.raises(DataError, match=r'd\.csv:3: column "y": got "4x", expected a number'):
+        load_part(load(train="e.csv").preparation, Source(Path("d.csv")), PLAN)
+
+
 def test_labels_of_a_further_file_that_all_look_like_numbers_are_the_same_labels():
     csv("d.csv", "a,kind", "1,1", "2,2", "3,many")
     csv("v.csv", "a,kind", "1,2", "2,1")

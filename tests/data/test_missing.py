@@ -122,6 +122,13 @@ def test_the_fast_way_reads_gaps_as_the_exact_one(tmp_path_factory, table, separ
         assert exact[1].dtype.kind == "U"  # a table of numbers and gaps is taken
 
 
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+def test_a_lone_decimal_comma_is_no_missing_value(missing):
+    source = csv("d.csv", "a;b;y", "1,5;,;2", "2,5;3;4")
+    with pytest.raises(DataError, match=r'd.csv:2: column "b": got ",", expected a number'):
+        read(source, decimal=",", missing=missing)
+
+
 @pytest.mark.parametrize("decimal", [".", ","])
 def test_the_fast_way_takes_gaps(decimal):
     source = csv("d.csv", f"1{decimal}5;;3", "NA;2;-")

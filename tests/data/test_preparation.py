@@ -165,6 +165,15 @@ def test_another_number_of_yes_or_no_columns_than_in_training_is_an_error():
         prepared(data, loss_for_classes=True).targets(raw(X, np.zeros((3, 3))), "float64")
 
 
+@pytest.mark.parametrize("large", [2.0**53, -(2.0**53), 1e300])
+def test_labels_that_floats_round_are_an_error(large):
+    """In a CSV file 9007199254740993 and 9007199254740992 are two classes, but one float64."""
+    with pytest.raises(DataError, match=r"d\.csv: sample 2 has the class -?\d+: numbers from 2\^53 on are rounded"):
+        prepared(raw(X, [1.0, large, 2.0]), loss_for_classes=True)
+    whole = prepared(raw(X, np.array([2**53, 2**53 + 1, 2**63], np.uint64)), loss_for_classes=True)
+    assert whole.classes == ("9007199254740992", "9007199254740993", "9223372036854775808")
+
+
 def test_text_in_the_targets_of_a_regression_is_an_error():
     preparation = prepared(raw(X, [1.5, 2.5, 3.5]))
     with pytest.raises(DataError, match=r"d\.csv: the target holds text such as [\"']a[\"'], a number is expected"):

@@ -146,3 +146,11 @@ def test_names_for_files_without_names_are_refused(write, names):
     path = write("d.npy", NPY)
     with pytest.raises(DataError, match="have no names"):
         read(Source(path, path), **names)
+
+
+@pytest.mark.parametrize("goal", ["gone.csv", "d.csv"])
+def test_a_link_that_leads_nowhere_is_called_one(tmp_path, monkeypatch, goal):
+    monkeypatch.chdir(tmp_path)
+    Path("d.csv").symlink_to(goal)
+    with pytest.raises(DataError, match=r"^d\.csv: a link that leads to no file$"):
+        read(Source(Path("d.csv")))

@@ -188,3 +188,14 @@ def test_nothing_is_said_of_numbers_that_are_large_and_finite():
     samples = Samples(np.full((4, 2), 1e20), np.ones((4, 1)))
     options = TrainOptions(epochs=2, batch_size=4, clip_norm=1.0)
     assert [report.stop for report in train(network, MSE(), SGD(), samples, state, options)] == [None, "epochs"]
+
+
+@pytest.mark.parametrize("clip_norm", [1e-308, 1e308])
+def test_a_clip_norm_whose_square_is_no_float_is_a_norm_like_any_other(clip_norm):
+    network = stack(Dense(units=1))
+    state = TrainState.start(network, SGD(), seed=0, dtype="float64")
+    before = state.theta.copy()
+    samples = Samples(np.ones((4, 2)), np.ones((4, 1)))
+    options = TrainOptions(epochs=1, batch_size=4, clip_norm=clip_norm)
+    assert [report.stop for report in train(network, MSE(), SGD(), samples, state, options)] == ["epochs"]
+    assert np.allclose(state.theta, before, atol=1e-300) == (clip_norm < 1)

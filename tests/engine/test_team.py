@@ -69,6 +69,21 @@ def test_threads_end_with_the_team() -> None:
     assert threading.active_count() == before
 
 
+def test_fewer_threads_than_asked_for_do_where_the_system_has_no_more(monkeypatch) -> None:
+    start, left = threading.Thread.start, [None]
+
+    def start_while_there_are(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_while_there_are)
+    with Team(4) as team:
+        assert team.size == 2
+        assert team.run([partial(abs, -k) for k in range(5)]) == [0, 1, 2, 3, 4]
+
+
 def test_numpy_does_not_warn_in_the_other_threads() -> None:
     with Team(2) as team:
         first, second = team.run([int, partial(np.exp, np.float32(1000.0))])

@@ -251,6 +251,20 @@ GUARDS = [
         "tests/data/test_missing.py::test_nothing_left_is_an_error",
     ),
     Guard(
+        "labels that floats round",
+        "data/preparation.py",
+        "        _refuse_rounded_labels(raw.y, raw.source)\n",
+        "",
+        "tests/data/test_preparation.py::test_labels_that_floats_round_are_an_error",
+    ),
+    Guard(
+        "labels of a further file are read as in training",
+        "data/datasets.py",
+        "targets=preparation.target_kind,",
+        'targets="any",',
+        "tests/data/test_datasets.py::test_labels_of_a_further_file_are_told_apart_as_in_training",
+    ),
+    Guard(
         "a gzip bomb of rows",
         "data/stored.py",
         "refuse_bomb(str(self._path), self._count, self._packed)",

@@ -59,6 +59,12 @@ def test_keeps_as_many_as_told(keep, names):
     assert {path.stem for path in (folder / "checkpoints").glob("last*.npz")} == names
 
 
+def test_any_number_of_checkpoints_can_be_asked_for():
+    overrides = ["training.epochs=3", f"output={{checkpoint_every: 1, keep: {10**30}}}"]
+    folder = bpcli.train(CONFIG, overrides).folder
+    assert {path.stem for path in (folder / "checkpoints").glob("last*.npz")} == {"last", "last-2", "last-3"}
+
+
 def test_older_checkpoints_are_of_the_epochs_before():
     overrides = ["training.epochs=5", "output={checkpoint_every: 2, keep: 3}"]
     folder = bpcli.train(CONFIG, overrides).folder
