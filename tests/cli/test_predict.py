@@ -206,3 +206,21 @@ def test_regression_gives_the_datas_own_units(ok, write_config, scale):
     rows = parsed(ok("predict", "line.csv").out)
     assert list(rows[0]) == ["y"]
     np.testing.assert_allclose([float(row["y"]) for row in rows], factor * (2 * x + 5), rtol=0.05)
+
+
+@pytest.mark.parametrize("name", ["fruit.csv", "link.csv", "./fruit.csv"])
+def test_the_data_file_is_never_overwritten(run, cli, name):
+    Path("link.csv").symlink_to("fruit.csv")
+    before = Path("fruit.csv").read_bytes()
+    result = cli("predict", run, "fruit.csv", "-o", name)
+    assert result.code == 2
+    assert "is the data file itself" in result.err
+    assert Path("fruit.csv").read_bytes() == before
+
+
+def test_data_that_are_missing_are_told_beside_an_output_that_is_there(run, cli):
+    Path("out.csv").write_text("before")
+    result = cli("predict", run, "nothing.csv", "-o", "out.csv")
+    assert result.code == 3
+    assert "nothing.csv" in result.err
+    assert Path("out.csv").read_text() == "before"
