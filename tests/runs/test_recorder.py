@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_keeps_as_many_as_told(keep, names):
     overrides = ["training.epochs=5", f"output={{checkpoint_every: 1, keep: {keep}}}"]
     folder = bpcli.train(CONFIG, overrides).folder
     assert {path.stem for path in (folder / "checkpoints").glob("last*.npz")} == names
+
+
+def test_all_can_be_kept_without_counting_to_what_is_meant_by_all():
+    begun = time.monotonic()
+    test_keeps_as_many_as_told(10**7, {"last", "last-2", "last-3", "last-4", "last-5"})
+    assert time.monotonic() - begun < 10
 
 
 def test_older_checkpoints_are_of_the_epochs_before():
