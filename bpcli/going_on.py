@@ -52,7 +52,8 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
             f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
         )
     before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
-    old, new = _flat(parse(before_defaults).to_plain()), _flat(config)  # keys that are newer than the checkpoint too
+    old_config = parse(before_defaults).to_plain()
+    old, new = _flat(old_config), _flat(config)  # keys that are newer than the checkpoint too
     changes = []
     for key in [*old, *(key for key in new if key not in old)]:
         before, now = old.get(key), new.get(key)
@@ -64,7 +65,18 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
                 "Train a new run for that; epochs, stopping, logging and the learning rate may change"
             )
         changes.append(f"{key}: {before} -> {now}")
+    if (before := _monitored(old_config)) != (now := _monitored(config)):
+        raise RunError(
+            f"this run cannot go on with another training.early_stopping.monitor: its best epoch is the best by "
+            f"{before}, now it would be by {now}. Keep the monitor, and raise training.early_stopping.patience to go on"
+        )
     return changes
+
+
+def _monitored(config: Mapping[str, Any]) -> str:
+    """What the best epoch is told by: the monitor of early stopping, else the loss of validation, or of training."""
+    stopping = config["training"]["early_stopping"]
+    return str(stopping["monitor"]) if stopping else "train_loss" if config["data"]["val"] is None else "val_loss"
 
 
 def _is_path(key: str, before: Any, now: Any) -> bool:
@@ -96,6 +108,8 @@ def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
     epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
     if stop == "no_descent":
         return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
+    if stop not in ENDS and epoch < checkpoint.config["training"]["epochs"]:
+        return f"{folder}: epoch {epoch} is over already. To go on as before: bpcli resume {folder}"
     setting = {
         "early_stopping": "training.early_stopping.patience=50",
         "goal": "training.goal=null",

@@ -10,6 +10,7 @@ from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Pair, Scale
 from bpcli.data.datasets import DataPlan
 from bpcli.data.source import Source
+from bpcli.errors import UsageError
 from bpcli.model import is_for_classes
 
 
@@ -74,6 +75,10 @@ def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
 def _relative(path: Path, folder: Path) -> str:
     """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
     path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
-    if os.path.commonpath([path, folder]) == path.anchor:
-        return str(path)
-    return os.path.relpath(path, folder)
+    alone = os.path.commonpath([path, folder]) == path.anchor
+    text = str(path) if alone else os.path.relpath(path, folder)
+    if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(
+            f"{ascii(text)[1:-1]}: config.yaml, UTF-8 text, cannot name this file: rename what is not UTF-8"
+        )
+    return text

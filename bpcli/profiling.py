@@ -151,6 +151,7 @@ def _recording(session: Session, state: TrainState, report: Report, epoch: float
         run = run_at(Path(folder))
         make_ready(run)
         recorder = Recorder(run, contents, state)
+        recorder.begin()
         row = report._replace(complete=True, stop=None, epoch=log_every)
         added, written = _log_costs(recorder.log, row)
         saved = _seconds(lambda: _save(recorder))

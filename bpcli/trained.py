@@ -29,7 +29,7 @@ from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
-from bpcli.runs.folder import RunFolder, find_run
+from bpcli.runs.folder import RunFolder, find_run, folder_of
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
 
@@ -95,7 +95,7 @@ class TrainedModel:
         """
         path = Path(path)
         if path.is_file():
-            folder = path.parent.parent
+            folder = folder_of(path)
             return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
         run = find_run(path)
         checkpoint, notes = _checkpoint_of(run, which)
@@ -244,13 +244,23 @@ def _spread(prediction: Prediction, missing: Array) -> Prediction:
 
 
 def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[str]]:
-    best = run.checkpoints / "best.npz"
+    best, notes = run.checkpoints / "best.npz", list[str]()
     if which != "last" and best.exists():
-        checkpoint = load_checkpoint(best)
+        try:
+            checkpoint = load_checkpoint(best)
+        except RunError as error:
+            raise RunError(
+                f"{error}. last.npz holds the best weights too: bpcli resume {run.path} writes it anew"
+            ) from error
         stopping = checkpoint.config["training"]["early_stopping"]
         if which == "best" or stopping is None or stopping["restore_best"]:
             return checkpoint, []
     last, damaged = last_checkpoint(run)
     if last is None:
         raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {run.path}")
-    return last, [f"{note}; taking {last.path} instead" for note in damaged]
+    if which != "last" and last.state["best"] is not None and not best.exists():
+        missing = f"{best}: is missing; bpcli resume {run.path} writes it anew"
+        if which == "best":
+            raise RunError(f"{missing}; or take the last weights: --checkpoint last")
+        notes.append(f"{missing}; taking {last.path} instead")
+    return last, [*notes, *(f"{note}; taking {last.path} instead" for note in damaged)]

@@ -19,15 +19,15 @@ from bpcli.engine.penalty import l1_penalty, l2_penalty
 from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
-from bpcli.errors import DivergenceError, InterruptedRunError
-from bpcli.going_on import check_same_run, ended_text, has_ended
+from bpcli.errors import DivergenceError, InterruptedRunError, RunError
+from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import interrupted_as, stop_on_signals
 from bpcli.locations import plain_as_seen_from
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, make_folder, write_text
 from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at, run_of
-from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint
+from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint, put_damaged_aside
 from bpcli.session import Session, open_session
 from bpcli.threads import one_blas_thread, usable_cpus
 
@@ -122,7 +122,7 @@ def resume_run(
         for text in (*changes, *(warnings(session) if changes else ())):
             tell(text)
         _write_config(folder, plain)
-        return _train(folder, session, state, plain, show, tell)
+        return _train(folder, session, state, plain, show, tell, earlier=path != folder.path)
 
 
 def _state_to_resume(
@@ -133,13 +133,15 @@ def _state_to_resume(
     Raises:
         RunError: no checkpoint can be used, or it is another run's.
     """
-    named = path != folder.path  # a checkpoint, not the run
+    named, damaged = path != folder.path, list[str]()  # a checkpoint, not the run
     if named:
         checkpoint: Checkpoint | None = load_checkpoint(path)
     else:
         checkpoint, damaged = last_checkpoint(folder)
         for note in damaged:
             tell(f"{note}; going on from the checkpoint before it")
+        if checkpoint is None and (checkpoint := _best_alone(folder, session.options.epochs)):
+            tell("there is no last.npz: going on from best.npz")
     if checkpoint is None:
         tell("there is no checkpoint yet: starting from the beginning")
         return session.start(), []
@@ -149,19 +151,49 @@ def _state_to_resume(
         tell(ended_text(folder.path, checkpoint))
         for change in changes:
             tell(f"not applied: {change}")
-        if _iterations_told(folder.summary) != state.step:
+        if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
             run = _finish(folder, session, state, checkpoint.info["stop"])
             write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
+        _mend_best(folder, session, state, checkpoint.config, tell)
         return None, []
     if changed := differences(checkpoint.info["environment"], environment()):
         tell(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
     if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
         forget_halvings(state)
         tell("the learning rate was halved after divergence; the new one is taken as it is")
+    for note in put_damaged_aside(folder) if named or damaged else ():
+        tell(note)
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if named:
-        tell(f"what the run has from later epochs, in loss.csv and last.npz, is made anew from {path.name}")
+        tell(f"what the run has from later epochs, in loss.csv and its checkpoints, is made anew from {path.name}")
     return state, changes
+
+
+def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
+    """best.npz of a run that has lost all others, so that it is not started over; None without one.
+
+    None too where it is of the last epoch and there is no summary: then the only save, at the end of a short run, was
+    cut off after best.npz, and the whole run gives all of it again.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    best = folder.checkpoints / "best.npz"
+    checkpoint = load_checkpoint(best) if best.exists() else None
+    cut_off = checkpoint is not None and checkpoint.state["epoch"] >= epochs and not folder.summary.exists()
+    return None if cut_off else checkpoint
+
+
+def _mend_best(folder: RunFolder, session: Session, state: TrainState, config: Mapping[str, Any], tell: Tell) -> None:
+    """Writes best.npz of a run that has ended anew where it is missing or damaged: `state` holds it too."""
+    best = folder.checkpoints / "best.npz"
+    if state.best is None:
+        return
+    try:
+        load_checkpoint(best)
+    except RunError as error:
+        Recorder(folder, run_contents(session, config), state).save_best()
+        tell(f"{error}; written anew")
 
 
 def _iterations_told(summary: Path) -> int | None:
@@ -173,9 +205,18 @@ def _iterations_told(summary: Path) -> int | None:
 
 
 def _train(
-    folder: RunFolder, session: Session, state: TrainState, plain: Mapping[str, Any], show: Show, tell: Tell
+    folder: RunFolder,
+    session: Session,
+    state: TrainState,
+    plain: Mapping[str, Any],
+    show: Show,
+    tell: Tell,
+    *,
+    earlier: bool = False,
 ) -> Run:
     recorder = Recorder(folder, run_contents(session, plain), state)
+    if note := recorder.begin(earlier=earlier):
+        tell(note)
     report: Report | None = None
 
     def went_back(text: str) -> None:

@@ -20,7 +20,7 @@ ALLOWED = {
     "memory": {"config", "engine"},
     "threads": set(),
     "model": {"memory", "config", "data", "engine"},
-    "locations": {"model", "config", "data"},
+    "locations": {"model", "config", "data", "errors"},
     "session": {"locations", "model", "memory", "config", "data", "engine", "errors"},
     "advice": {"session", "config", "engine"},
     "going_on": {"runs", "config", "errors"},

@@ -40,6 +40,8 @@ def predict(
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
     if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
         raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
+    if output is not None and _same_file(output, paths[-1]):
+        raise typer.BadParameter(f"{output} is the data file itself; name another", param_hint="-o")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     for note in model.notes:
         tell(note)
@@ -52,3 +54,11 @@ def predict(
     else:
         write_output(output, text)
         tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether both are there and the same, also by way of links."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,8 +106,8 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     Raises:
         DataError: a file cannot be used, or the splits do not fit together.
     """
-    content = _content(
-        read(
+    with _unchanged(plan.train):
+        raw = read(
             plan.train,
             features=_with_weights(plan.features, plan),
             target=plan.target,
@@ -114,9 +115,9 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
             missing=plan.missing,
             decimal=plan.decimal,
             targets="numbers" if plan.task == "regression" else "any",
-        ),
-        plan,
-    )
+        )
+        hashes = file_hashes("train", raw.files)
+    content = _content(raw, plan)
     raw = content.raw
     preparation = prepare(raw, task=plan.task, loss_for_classes=plan.loss_for_classes)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
@@ -134,12 +135,12 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
 
     parts = {"train": _part(preparation, content.part(rows.train), plan, "train")}
-    hashes = file_hashes("train", raw.files)
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         if isinstance(source, Source):
-            other = _content(read_like(preparation, source, plan, weighted=True), plan)
-            parts[name] = _part(preparation, other, plan, name)
-            hashes |= file_hashes(name, other.raw.files)
+            with _unchanged(source):
+                other = read_like(preparation, source, plan, weighted=True)
+                hashes |= file_hashes(name, other.files)
+            parts[name] = _part(preparation, _content(other, plan), plan, name)
         elif source is not None:
             parts[name] = _part(preparation, content.part(own_rows), plan, name)
     return Datasets(parts, preparation, hashes)
@@ -198,6 +199,29 @@ def read_like(
         decimal=plan.decimal,
         targets=preparation.target_kind,
     )
+
+
+@contextmanager
+def _unchanged(source: Source) -> Iterator[None]:
+    """What is read of the files and what is hashed of them has to be the same.
+
+    Raises:
+        DataError: a file was changed in between.
+    """
+    paths = [path for path in (source.x, source.y) if path is not None]
+    before = [_stamp(path) for path in paths]
+    yield
+    if [_stamp(path) for path in paths] != before:
+        raise DataError(f"{source.label}: the file was changed while it was read; start again once it is whole")
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for what cannot be read, which the reader will say."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:

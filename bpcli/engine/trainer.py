@@ -295,10 +295,11 @@ class _Trainer:
         state, options = self.state, self.options
         train_loss = self._mean_loss()
         self._check_state()
-        self._check_loss("training", train_loss)
+        self._check_finite("the training loss of the epoch", train_loss)
         val_loss, metrics = self._validate()
-        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
         value = self._monitored(train_loss, val_loss, metrics)
+        self._check_finite(f"{self.monitor}, which is monitored,", value)
+        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
         if self.watching is not None:
             self.watching.after_epoch(self.sign * value, state.memory)
         self._keep_best(value)
@@ -327,7 +328,7 @@ class _Trainer:
         if self.evaluator is None or self.validation is None:
             return None, {}
         evaluation = self.evaluator()
-        self._check_loss("validation", evaluation.loss)
+        self._check_finite("the validation loss of the epoch", evaluation.loss)
         return evaluation.loss, {name: f(evaluation.output) for name, f in self.validation.metrics.items()}
 
     def _keep_best(self, value: float) -> None:
@@ -369,11 +370,9 @@ class _Trainer:
         if what := not_finite_state(self.network, self.state):
             self._raise_divergence(self.state.epoch + bool(self.state.position), self.state.step, what)
 
-    def _check_loss(self, which: str, value: float) -> None:
+    def _check_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):
-            self._raise_divergence(
-                self.state.epoch + 1, self.state.step, f"the {which} loss of the epoch is not finite"
-            )
+            self._raise_divergence(self.state.epoch + 1, self.state.step, f"{what} is not finite")
 
     def _diverged(self, n: int, loss: float) -> NoReturn:
         iteration, what = first_not_finite(self.network, self.state, self.gradients[n], loss=loss)

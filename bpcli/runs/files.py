@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -45,6 +46,17 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
+
+
+def put_aside(path: Path, name: str) -> Path:
+    """Renames a file or folder to the first free `name` beside it, whose {} is 1, 2, ...; gives its new path."""
+    for number in count(1):
+        aside = path.with_name(name.format(number))
+        if not aside.exists():
+            path.rename(aside)
+            sync_folder(path.parent)
+            return aside
+    raise AssertionError("count() never ends")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
-from bpcli.runs.files import disk_errors, make_folder, sync_folder
+from bpcli.runs.files import disk_errors, make_folder, put_aside, sync_folder
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def make_ready(run: RunFolder) -> None:
     """
     with disk_errors(f"cannot make the run folder {run.path}"):
         _refuse_a_run(run)
-        _put_aside(run.checkpoints)
+        _put_aside(run)
         make_folder(run.checkpoints)
 
 
@@ -129,14 +130,13 @@ def _refuse_a_run(run: RunFolder) -> None:
         )
 
 
-def _put_aside(checkpoints: Path) -> None:
-    """Renames a folder of checkpoints that an older run has left, so that none is taken for the new run's."""
-    if checkpoints.is_dir() and any(checkpoints.iterdir()):
-        for number in count(1):
-            aside = checkpoints.with_name(f"checkpoints-old-{number}")
-            if not aside.exists():
-                checkpoints.rename(aside)
-                return
+def _put_aside(run: RunFolder) -> None:
+    """Renames what an older run, or somebody else, has left under the names that a new run writes to."""
+    if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
+        put_aside(run.checkpoints, "checkpoints-old-{}")
+    for file in (run.loss_log, run.summary):
+        if file.exists():
+            put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")
 
 
 def find_run(folder: Path) -> RunFolder:
@@ -165,7 +165,12 @@ def run_of(path: Path) -> RunFolder:
         is_file = path.is_file()
     if is_file and path.suffix != ".npz":
         raise RunError(f"{path}: is no run: name a run folder, such as runs/{path.stem}, or a checkpoint (.npz) in one")
-    return find_run(path.parent.parent if is_file else path)
+    return find_run(folder_of(path) if is_file else path)
+
+
+def folder_of(checkpoint: Path) -> Path:
+    """The run folder that a checkpoint file lies in, also for a path that starts inside of it, as last.npz."""
+    return Path(os.path.normpath(checkpoint / ".." / ".."))
 
 
 def newest_run(parent: Path) -> RunFolder:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bpcli.engine.trainer import Report
-from bpcli.runs.files import disk_errors, write_text
+from bpcli.runs.files import disk_errors, put_aside, write_text
 
 FLUSH_SECONDS = 1.0
 
@@ -16,8 +16,8 @@ FLUSH_SECONDS = 1.0
 class LossLog:
     """Appends rows to loss.csv.
 
-    A resumed run starts from the rows up to its checkpoint: those after it will be made again, and so will the row of
-    a former last epoch that `log_every` would not have logged.
+    A resumed run starts from the rows up to its checkpoint: those after it will be made again, and the checkpoint's own
+    row goes if it is there for a former last epoch alone, and `log_every` would not have logged it.
     """
 
     def __init__(self, path: Path, metrics: Sequence[str], *, log_every: int) -> None:
@@ -26,21 +26,30 @@ class LossLog:
         self.rows: list[Report] = []
         self.flushed = time.monotonic()
 
-    def start(self, *, epoch: int) -> None:
+    def start(self, *, epoch: int) -> str | None:
         """Makes the file, with the rows that there already are up to that epoch.
+
+        Gives a note for the user where rows ought to be there, and there is no file, or one of another form, as a
+        spreadsheet program may leave it: that one is put aside.
 
         Raises:
             DiskError: it cannot be written.
         """
-        kept = [",".join(self.columns)]
-        if epoch:
+        kept, note = [",".join(self.columns)], None
+        if epoch and not self.path.exists():
+            note = f"{self.path}: is missing; begun anew, without the rows of former epochs"
+        elif epoch:
             with disk_errors(f"cannot read {self.path}"):
-                lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
-            kept += [line.rstrip("\n") for line in lines[1:] if line.endswith("\n") and self._keeps(line, epoch)]
+                lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[1:]
+                if lines and not any(_epoch_of(line) for line in lines):
+                    aside = put_aside(self.path, "loss-old-{}.csv")
+                    note = f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
+            kept += [line.rstrip("\n") for line in lines if line.endswith("\n") and self._keeps(line, epoch)]
         write_text(self.path, "\n".join(kept) + "\n")
+        return note
 
     def row_after(self, share: float) -> tuple[int, float] | None:
-        """(epoch, training loss) of the first row that begins after that share of the file; None if there is none.
+        """(epoch, training loss) of the first row that begins after that share of the file; None if it has none.
 
         Raises:
             DiskError: the file cannot be read.
@@ -49,11 +58,14 @@ class LossLog:
             file.seek(int(share * self.path.stat().st_size))
             file.readline()
             cells = file.readline().split(b",")
-        return (int(cells[0]), float(cells[2])) if len(cells) > 2 else None
+        try:
+            return int(cells[0]), float(cells[2])
+        except (IndexError, ValueError):  # the end of the file, or a damaged row
+            return None
 
     def _keeps(self, line: str, epoch: int) -> bool:
-        number = line.partition(",")[0]
-        return number.isdigit() and int(number) <= epoch and int(number) % self.log_every == 0
+        number = _epoch_of(line)
+        return 0 < number < epoch or (number == epoch and epoch % self.log_every == 0)
 
     def add(self, report: Report) -> None:
         """Takes the report of a whole epoch; writes by the clock."""
@@ -83,3 +95,9 @@ class LossLog:
             f"{report.epoch},{report.step},{report.train_loss!r},{val_loss},{metrics}"
             f"{report.learning_rate!r},{report.seconds:.3f}\n"
         )
+
+
+def _epoch_of(line: str) -> int:
+    """The epoch that a row is of, 0 for a line that is none or damaged."""
+    number = line.partition(",")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 20 else 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bpcli.runs.files import disk_errors
+from bpcli.runs.files import disk_errors, put_aside
 from bpcli.runs.folder import RunFolder
 from bpcli.runs.loss_log import LossLog
 
@@ -45,9 +47,22 @@ class Recorder:
     def __init__(self, folder: RunFolder, contents: RunContents, state: TrainState) -> None:
         self.folder, self.contents, self.state = folder, contents, state
         self.log = LossLog(folder.loss_log, contents.metrics, log_every=contents.log_every)
-        self.log.start(epoch=state.epoch)
         self.saved_at = time.monotonic()
         self.saved_best = -1
+
+    def begin(self, *, earlier: bool = False) -> str | None:
+        """Makes loss.csv ready, with the rows up to the state; gives a note where it is not as it was left.
+
+        earlier: the run had come further than the state. Then the state is saved first, and later checkpoints are
+        removed, so that a run killed in between, or with a damaged checkpoint, never goes on from what was given up.
+
+        Raises:
+            DiskError: something could not be written.
+        """
+        if earlier:
+            self.save()
+            self._remove_later(self.folder.checkpoints)
+        return self.log.start(epoch=self.state.epoch)
 
     def take(self, report: Report) -> None:
         """Notes a report; saves if a checkpoint is due, or training has come to its end.
@@ -75,11 +90,19 @@ class Recorder:
         self.log.flush(sync=True)
         best, folder = self.state.best, self.folder.checkpoints
         if best is not None and best.epoch != self.saved_best:
-            self._save(folder / "best.npz", self.state.at_best(), None)
+            self.save_best()
             self.saved_best = best.epoch
         self._rotate(folder)
         self._save(folder / "last.npz", self.state, stop)
         self.saved_at = time.monotonic()
+
+    def save_best(self) -> None:
+        """Writes best.npz.
+
+        Raises:
+            DiskError: it could not be written; what was there before still is.
+        """
+        self._save(self.folder.checkpoints / "best.npz", self.state.at_best(), None)
 
     def go_back(self) -> None:
         """The state has gone back to an earlier epoch: saves it, then drops what loss.csv has from later ones.
@@ -105,12 +128,19 @@ class Recorder:
 
     def _rotate(self, folder: Path) -> None:
         """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`; a new last.npz comes after."""
+        names = ["last.npz"]
         with disk_errors(f"cannot rename a checkpoint in {folder}"):
-            kept = min(self.contents.keep, 1 + len(list(folder.glob("last*.npz"))))
-            names = ["last.npz", *(f"last-{number}.npz" for number in range(2, kept + 1))]
-            for older, newer in reversed(list(zip(names[1:], names, strict=False))):
-                if (folder / newer).exists():
-                    (folder / newer).replace(folder / older)
+            while len(names) < self.contents.keep and (folder / names[-1]).exists():
+                names.append(f"last-{len(names) + 1}.npz")
+            for newer, older in reversed(list(pairwise(names))):
+                (folder / newer).replace(folder / older)
+
+    def _remove_later(self, folder: Path) -> None:
+        with disk_errors(f"cannot remove a later checkpoint in {folder}"):
+            for path in _last_files(self.folder):
+                with suppress(RunError):  # one that is damaged leads nobody on
+                    if load_checkpoint(path).state["step"] > self.state.step:
+                        path.unlink()
 
 
 def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
@@ -119,15 +149,42 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
     Raises:
         RunError: there are checkpoints, but none is whole.
     """
-    with disk_errors(f"cannot read {folder.checkpoints}"):
-        numbered = sorted(folder.checkpoints.glob("last-*.npz"), key=lambda path: (len(path.name), path.name))
-        found = [path for path in (folder.checkpoints / "last.npz", *numbered) if path.exists()]
     notes: list[str] = []
-    for path in found:
+    for path in _last_files(folder):
         try:
             return load_checkpoint(path), notes
         except RunError as error:
             notes.append(str(error))
     if notes:
-        raise RunError("no checkpoint of this run can be used:\n" + "\n".join(notes))
+        best = folder.checkpoints / "best.npz"
+        fix = f"\nTo go on from the best epoch: bpcli resume {best}" if best.exists() else ""
+        raise RunError("no checkpoint of this run can be used:\n" + "\n".join(notes) + fix)
     return None, notes
+
+
+def put_damaged_aside(folder: RunFolder) -> list[str]:
+    """Renames checkpoints newer than the newest whole one, which the next save would rename over that one.
+
+    Gives a note for each.
+
+    Raises:
+        DiskError: one cannot be renamed.
+    """
+    notes: list[str] = []
+    for path in _last_files(folder):
+        try:
+            load_checkpoint(path)
+        except RunError:
+            with disk_errors(f"cannot rename {path}"):
+                aside = put_aside(path, "damaged-{}.npz")
+            notes.append(f"{path}: put aside as {aside.name}")
+        else:
+            break
+    return notes
+
+
+def _last_files(folder: RunFolder) -> list[Path]:
+    """last.npz, last-2.npz, ..., those that are there."""
+    with disk_errors(f"cannot read {folder.checkpoints}"):
+        numbered = sorted(folder.checkpoints.glob("last-*.npz"), key=lambda path: (len(path.name), path.name))
+        return [path for path in (folder.checkpoints / "last.npz", *numbered) if path.exists()]

@@ -28,6 +28,17 @@ def lines(write_config):
     return write_config(RELU, "lines.yaml")
 
 
+def test_a_monitored_metric_beyond_all_numbers_is_exit_code_5(write_config, cli):
+    """Targets are scaled for training, and squared in their own units for the metric."""
+    Path("far.csv").write_text("x,y\n" + "".join(f"{x},{x % 7}e200\n" for x in range(20)))
+    data = {"train": "far.csv", "val": 0.2, "scale": "standard", "task": "regression"}
+    training = {"epochs": 3, "early_stopping": {"monitor": "val_rmse"}}
+    config = {"dtype": "float64", "data": data, "network": {"layers": [1, 4, 1]}, "training": training}
+    result = cli("train", write_config(config, "far.yaml"), "--quiet")
+    assert_one_clean_message(result, 5)
+    assert "in epoch 1, iteration 1: val_rmse, which is monitored, is not finite" in result.err
+
+
 def assert_one_clean_message(result, code):
     assert result.code == code
     assert result.err.startswith("error: ")

@@ -260,3 +260,21 @@ def sums(ok, write_config):
     config = {"name": "sums", "data": data, "network": {"layers": [2, 1]}, "training": {"epochs": 1}}
     ok("train", write_config(config, "sums.yaml"))
     return Path("runs/sums")
+
+
+@pytest.mark.parametrize("name", ["fruit.csv", "link.csv", "./fruit.csv"])
+def test_the_data_file_is_never_overwritten(run, cli, name):
+    Path("link.csv").symlink_to("fruit.csv")
+    before = Path("fruit.csv").read_bytes()
+    result = cli("predict", run, "fruit.csv", "-o", name)
+    assert result.code == 2
+    assert "is the data file itself" in result.err
+    assert Path("fruit.csv").read_bytes() == before
+
+
+def test_data_that_are_missing_are_told_beside_an_output_that_is_there(run, cli):
+    Path("out.csv").write_text("before")
+    result = cli("predict", run, "nothing.csv", "-o", "out.csv")
+    assert result.code == 3
+    assert "nothing.csv" in result.err
+    assert Path("out.csv").read_text() == "before"

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import sys
 import termios
@@ -111,6 +112,26 @@ def test_out_without_config_leaves_no_checkpoint_of_an_older_run(train, run_file
     assert {name for name in new.names() if "old" not in name} == CONTENTS
     assert "checkpoints-old-1/last.npz" in new.names()  # put aside, not thrown away
     assert new.path == old.path
+
+
+def test_out_overwrites_no_file_that_is_there(train):
+    Path("out").mkdir()
+    for name in ("loss.csv", "summary.json"):
+        Path("out", name).write_text("mine")
+    train("xor", "--out", "out")
+    for name in ("loss-old-1.csv", "summary-old-1.json"):
+        assert Path("out", name).read_text() == "mine"
+
+
+def test_a_path_that_is_not_utf_8_is_refused(cli, configs, datasets):
+    folder = Path(os.fsdecode(b"odd\xff"))
+    (folder / "configs").mkdir(parents=True)
+    (folder / "datasets").mkdir()
+    shutil.copy(configs / "xor.yaml", folder / "configs")
+    shutil.copy(datasets / "xor.csv", folder / "datasets")
+    result = cli("train", folder / "configs" / "xor.yaml")
+    assert result.code == 2
+    assert "rename what is not UTF-8" in result.err
 
 
 # its files

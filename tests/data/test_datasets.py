@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bpcli.config.load import load_config
+from bpcli.data import datasets
 from bpcli.data.datasets import DataPlan, Datasets, load_datasets, load_part
 from bpcli.data.source import Source
 from bpcli.engine.state import random_streams
@@ -342,3 +343,20 @@ def test_files_of_one_name_in_two_folders_are_both_hashed():
     before = load(train="train/data.csv", val="val/data.csv").hashes
     csv("train/data.csv", "a,y", *(f"{i},{i + 1}" for i in range(5)))
     assert load(train="train/data.csv", val="val/data.csv").hashes != before
+
+
+@pytest.mark.parametrize("changes", [{}, {"train": "whole.csv", "val": "d.csv"}], ids=["train", "val"])
+def test_a_file_that_is_changed_while_it_is_read(monkeypatch, changes):
+    """Else the run would be known by the hash of data that it was not trained on."""
+    numbers()
+    Path("whole.csv").write_bytes(Path("d.csv").read_bytes())
+    hashes = datasets.file_hashes
+
+    def change_then_hash(split, files):
+        if files == (Path("d.csv"),):
+            numbers(21)
+        return hashes(split, files)
+
+    monkeypatch.setattr(datasets, "file_hashes", change_then_hash)
+    with pytest.raises(DataError, match="changed while it was read"):
+        load(**changes)

@@ -22,9 +22,16 @@ GUARDS = [
     Guard(
         "a validation loss that is not finite",
         "engine/trainer.py",
-        '        self._check_loss("validation", evaluation.loss)\n',
+        '        self._check_finite("the validation loss of the epoch", evaluation.loss)\n',
         "",
         "tests/engine/test_divergence.py::test_a_validation_loss_that_is_not_finite_is_divergence_too",
+    ),
+    Guard(
+        "a monitored metric that is not finite",
+        "engine/trainer.py",
+        '        self._check_finite(f"{self.monitor}, which is monitored,", value)\n',
+        "",
+        "tests/cli/test_exit_codes.py::test_a_monitored_metric_beyond_all_numbers_is_exit_code_5",
     ),
     Guard(
         "a gradient that is not finite",
@@ -125,10 +132,24 @@ GUARDS = [
         "tests/cli/test_resume.py::test_another_config_is_refused_by_its_first_difference",
     ),
     Guard(
+        "another monitor is refused",
+        "going_on.py",
+        "    if (before := _monitored(old_config)) != (now := _monitored(config)):",
+        "    if (before := _monitored(old_config)) != (now := before):",
+        "tests/cli/test_resume_anew.py::test_another_monitor_is_refused",
+    ),
+    Guard(
+        "a best.npz that is damaged is written anew",
+        "training.py",
+        "        Recorder(folder, run_contents(session, config), state).save_best()\n",
+        "",
+        "tests/cli/test_resume_anew.py::test_a_finished_run_gets_back_its_best",
+    ),
+    Guard(
         "a summary of an earlier end is written anew",
         "training.py",
-        "if _iterations_told(folder.summary) != state.step:",
-        "if not folder.summary.exists():",
+        "and _iterations_told(folder.summary) != state.step:",
+        "and not folder.summary.exists():",
         "tests/cli/test_resume.py::test_a_finished_run_gets_its_own_summary_in_place_of_another",
     ),
     Guard(
@@ -228,5 +249,12 @@ GUARDS = [
         "            except OSError:\n",
         "            except ZeroDivisionError:\n",
         "tests/cli/test_main.py::test_training_goes_on_when_nobody_reads_its_lines",
+    ),
+    Guard(
+        "predictions never go over their own data",
+        "cli/predict.py",
+        "return path.samefile(other)",
+        "return False",
+        "tests/cli/test_predict.py::test_the_data_file_is_never_overwritten",
     ),
 ]

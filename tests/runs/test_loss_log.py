@@ -93,6 +93,15 @@ def test_a_resume_keeps_the_rows_up_to_its_checkpoint(log, rest, kept):
     assert "".join(line.split(",")[0] for line in PATH.read_text().splitlines()[1:]) == kept
 
 
+def test_rows_stay_when_log_every_is_raised(log):
+    rows = log()
+    for epoch in range(1, 5):
+        rows.add(report(epoch))
+    rows.flush()
+    log(epoch=5, log_every=10)
+    assert [line.split(",")[0] for line in PATH.read_text().splitlines()[1:]] == ["1", "2", "3", "4"]
+
+
 def test_a_resume_without_a_log_starts_one(log):
     log(epoch=3)
     assert PATH.read_text() == HEADER

@@ -1,0 +1,207 @@
+"""A resume from another checkpoint than the newest, or of a run that has lost some of its files: no more is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpcli.errors import DiskError
+from bpcli.runs import recorder
+from bpcli.runs.checkpoint import load_checkpoint
+
+EPOCHS = 8
+
+
+@pytest.fixture
+def run(ok: Callable[..., Any], configs: Path, run_files: Any) -> Any:
+    """Eight epochs, each saved; the best is an earlier one than the last."""
+    changes = [f"training.epochs={EPOCHS}", "training.early_stopping=null", "output.checkpoint_every=1"]
+    changes += ["optimizer.learning_rate=0.2"]
+    ok("train", configs / "iris.yaml", "--out", "run", *(part for text in changes for part in ("--set", text)))
+    files = run_files(Path("run"))
+    assert epoch(files.best) < EPOCHS - 1
+    return files
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`full_disk("last")`: from now on that checkpoint cannot be written; with "" all can."""
+    save = recorder.save_checkpoint
+
+    def call(name: str) -> None:
+        def fail(path: Path, *arguments: Any, **options: Any) -> None:
+            if path.stem == name:
+                raise DiskError(f"cannot write {path}: No space left on device")
+            save(path, *arguments, **options)
+
+        monkeypatch.setattr(recorder, "save_checkpoint", fail)
+
+    return call
+
+
+def epoch(checkpoint: Path) -> int:
+    return int(load_checkpoint(checkpoint).state["epoch"])
+
+
+def on(*changes: str) -> list[str]:
+    return [part for text in ("training.epochs=10", *changes) for part in ("--set", text)]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["the run", "the whole one by name"])
+def test_a_save_that_fails_beside_a_damaged_checkpoint_leaves_the_whole_one(run, cli, ok, full_disk, named):
+    run.last.write_bytes(b"junk")
+    full_disk("last")
+    older = run.last.with_name("last-2.npz")
+    assert cli("resume", older if named else run.path, *on()).code == 6
+    full_disk("")
+    ok("resume", run.path, *on())
+    assert run.epochs() == list(range(1, 11))
+
+
+def test_a_damaged_checkpoint_is_put_aside_and_the_user_told(run, ok):
+    run.last.write_bytes(b"junk")
+    assert "last.npz: put aside as damaged-1.npz" in ok("resume", run.path, *on()).err
+    assert run.last.with_name("damaged-1.npz").read_bytes() == b"junk"
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_named_checkpoint_that_cannot_be_saved_changes_nothing(run, cli, full_disk, name):
+    """loss.csv keeps its rows: the newest checkpoint there is still needs them."""
+    before = run.log()
+    full_disk(name)
+    assert cli("resume", run.best, *on("optimizer.learning_rate=0.01")).code == 6
+    assert run.log() == before
+
+
+def test_after_a_named_checkpoint_nothing_leads_back_to_what_was_given_up(run, cli, monkeypatch):
+    best = epoch(run.best)
+
+    def fail(*arguments: Any) -> None:
+        raise DiskError("the power is gone")
+
+    monkeypatch.setattr(recorder.Recorder, "take", fail)
+    assert cli("resume", run.best, *on("optimizer.learning_rate=0.01")).code == 6
+    found = [epoch(path) for path in run.path.glob("checkpoints/*.npz")]
+    assert max(found) == best
+    assert run.epochs() == list(range(1, best + 1))
+
+
+def test_goes_on_from_the_best_where_it_is_all_there_is(run, ok):
+    best, weights = epoch(run.best), run.weights("last")
+    for path in run.path.glob("checkpoints/last*.npz"):
+        path.unlink()
+    said = ok("resume", run.path).err
+    assert "there is no last.npz: going on from best.npz" in said
+    assert f"going on from epoch {best}" in said
+    assert run.epochs() == list(range(1, EPOCHS + 1))
+    assert run.weights("last") == weights
+
+
+def test_a_best_of_the_last_epoch_that_is_all_there_is_has_ended(ok, configs):
+    ok("train", configs / "xor.yaml", "--out", "run", "--set", "training.epochs=3")
+    Path("run/checkpoints/last.npz").unlink()
+    assert epoch(Path("run/checkpoints/best.npz")) == 3
+    said = ok("resume", "run").err
+    assert "the run has ended (epoch 3). To go on: bpcli resume run --set training.epochs=6" in said
+    ok("resume", "run", "--set", "training.epochs=6")
+
+
+def test_nothing_but_a_whole_best_says_how_to_go_on_from_it(run, cli, ok):
+    for path in run.path.glob("checkpoints/last*.npz"):
+        path.write_bytes(b"junk")
+    said = cli("resume", run.path)
+    assert said.code == 4
+    advice = said.err.split("bpcli ")[-1].split()
+    weights = run.weights("best")
+    ok(*advice)
+    assert run.weights("best") == weights
+
+
+@pytest.mark.parametrize("harm", ["junk", "missing"])
+def test_a_finished_run_gets_back_its_best(run, ok, cli, harm):
+    before = run.sha256()
+    run.best.unlink()
+    if harm == "junk":
+        run.best.write_bytes(b"junk")
+    said = cli("eval", run.path, "--checkpoint", "best")
+    assert said.code == 4
+    assert "bpcli resume run writes it anew" in said.err
+    ok("resume", run.path, "--set", "name=other")  # which is not applied
+    assert run.sha256() == before
+
+
+def test_a_missing_best_is_told_where_the_last_takes_its_place(run, ok):
+    run.best.unlink()
+    assert "best.npz: is missing" in ok("eval", run.path).err
+    assert ok("eval", run.path, "--checkpoint", "last").err == ""
+
+
+@pytest.mark.parametrize("stopping", ["{monitor: val_accuracy, patience: 50}", "{monitor: train_loss, patience: 50}"])
+def test_another_monitor_is_refused(run, cli, stopping):
+    """The best so far is a loss, which no accuracy can be compared with."""
+    result = cli("resume", run.path, *on(f"training.early_stopping={stopping}"))
+    assert result.code == 4
+    assert "its best epoch is the best by val_loss" in result.err
+
+
+def test_a_monitor_cannot_be_taken_away_either(ok, cli, configs):
+    stopping = "training.early_stopping={monitor: val_accuracy, patience: 2}"
+    ok("train", configs / "iris.yaml", "--out", "run", "--set", stopping)
+    result = cli("resume", "run", "--set", "training.early_stopping=null")
+    assert result.code == 4
+    assert "raise training.early_stopping.patience" in result.err
+    ok("resume", "run", "--set", "training.early_stopping.patience=4")
+
+
+@pytest.mark.parametrize("junk", [b"\xb0,1,2\n", "\u00b2,1,2\n".encode()], ids=["no UTF-8", "a superscript"])
+def test_a_damaged_row_of_the_log_is_dropped(run, ok, junk):
+    with (run.path / "loss.csv").open("ab") as file:
+        file.write(junk)
+    ok("resume", run.path, *on())
+    assert run.epochs() == list(range(1, 11))
+
+
+def test_a_log_in_another_form_is_put_aside(run, ok):
+    log = run.path / "loss.csv"
+    log.write_text(text := log.read_text().replace(",", ";"))
+    assert "loss.csv: none of its rows can be read; put aside as loss-old-1.csv" in ok("resume", run.path, *on()).err
+    assert log.with_name("loss-old-1.csv").read_text() == text
+    assert run.epochs() == [9, 10]
+
+
+def test_a_log_that_is_missing_is_told(run, ok):
+    (run.path / "loss.csv").unlink()
+    assert "loss.csv: is missing; begun anew" in ok("resume", run.path, *on()).err
+    assert run.epochs() == [9, 10]
+
+
+def test_a_row_without_numbers_is_no_traceback_at_the_end(run, ok):
+    log = run.path / "loss.csv"
+    header, *rows = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([header, *(row.replace("0.", "?.") for row in rows)]))
+    ok("resume", run.path, *on())
+    assert run.epochs() == list(range(1, 11))
+
+
+@pytest.mark.parametrize("place", [".", "..", "../other"])
+def test_a_checkpoint_is_found_from_wherever_it_is_named(run, ok, monkeypatch, place):
+    folder = run.path.absolute()
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "checkpoints" / place)
+    name = {".": "last.npz", "..": "checkpoints/last.npz", "../other": "../checkpoints/last.npz"}[place]
+    assert "the run has ended" in ok("resume", name).err
+    assert "30 samples" in ok("eval", name).out
+
+
+def test_fewer_epochs_than_there_are_do_not_end_a_run_that_was_killed(run, ok):
+    run.last.unlink()  # the one before is of the middle of the run, as a killed process leaves it
+    (run.path / "summary.json").unlink()
+    said = ok("resume", run.path, "--set", "training.epochs=3").err
+    assert f"epoch {EPOCHS - 1} is over already. To go on as before: bpcli resume run" in said
+    assert "not applied: training.epochs: 8 -> 3" in said
+    assert not (run.path / "summary.json").exists()
+    ok("resume", run.path)
+    assert run.epochs() == list(range(1, EPOCHS + 1))
