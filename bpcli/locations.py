@@ -49,7 +49,7 @@ def source_of(location: str | Pair, folder: Path) -> Source:
 
 def _from(folder: Path, path: str) -> Path:
     """The path without detours, as one would type it: datasets/xor.csv instead of configs/../datasets/xor.csv."""
-    return Path(os.path.normpath(folder / path))
+    return Path(os.path.normpath(folder / os.path.expanduser(path)))
 
 
 def _source_or_fraction(location: str | Pair | float | None, folder: Path) -> Source | float | None:
@@ -60,7 +60,7 @@ def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
     """The config as plain values, its data paths as seen from `folder`: what a run's config.yaml holds."""
 
     def seen(path: str) -> str:
-        return _relative(file.folder / path, folder)
+        return _relative(file.folder / os.path.expanduser(path), folder)
 
     values = file.config.to_plain()
     data = values["data"]

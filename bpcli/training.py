@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ def start_run(
     for text in warnings(session):
         tell(text)
     config, state = file.config, session.start()
-    folder = run_at(out) if out is not None else new_run(Path(config.output.dir), config.name or "run")
+    runs = Path(os.path.expanduser(config.output.dir))
+    folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
     with folder.locked():
         make_ready(folder)
         plain = plain_as_seen_from(folder.path, file)

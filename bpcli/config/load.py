@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def _from_here(key: KeyPath, value: Any) -> Any:
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
+    return os.path.abspath(os.path.expanduser(value)) if isinstance(value, str) else value
 
 
 def _plain_name(path: Path) -> str:

@@ -74,6 +74,18 @@ def test_output_dir_is_relative_to_the_current_folder(train):
     assert str(train("xor", "--set", "output.dir=elsewhere/deep").path) == "elsewhere/deep/xor"
 
 
+def test_a_tilde_in_paths_of_the_config_is_the_home_folder(configs, ok, monkeypatch):
+    home = Path("home").absolute()
+    monkeypatch.setenv("HOME", str(home))
+    home.mkdir()
+    text = (configs / "xor.yaml").read_text().replace("../datasets/xor.csv", "~/xor.csv")
+    (home / "xor.csv").write_bytes((configs.parent / "datasets" / "xor.csv").read_bytes())
+    Path("c.yaml").write_text(text)
+    ok("train", "c.yaml", *SHORT, "--set", "output.dir=~/results", "--set", "name=xor")
+    assert sorted(path.name for path in Path().iterdir()) == ["c.yaml", "home"]
+    ok("resume", home / "results" / "xor", "--set", "training.epochs=5")
+
+
 def test_out_is_the_run_folder_itself(train):
     assert train("xor", "--out", "here/and there").names() == CONTENTS
     assert not Path("runs").exists()

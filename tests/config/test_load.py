@@ -139,6 +139,17 @@ def test_an_absolute_path_stays_as_it_is(write, tmp_path):
     assert train_of(load_config(write(TEXT.replace("data.csv", f"{tmp_path}/a.csv")))) == tmp_path / "a.csv"
 
 
+@pytest.mark.parametrize("override", [False, True])
+@pytest.mark.parametrize(("path", "meant"), [("~/a.csv", "home/a.csv"), ("~nobody-here/a.csv", "~nobody-here/a.csv")])
+def test_a_tilde_is_the_home_folder_where_there_is_one(write, monkeypatch, path, meant, override):
+    monkeypatch.setenv("HOME", str(Path("home").absolute()))
+    file = (
+        load_config(write(), [f"data.train={path}"]) if override else load_config(write(TEXT.replace("data.csv", path)))
+    )
+    folder = Path() if override or meant.startswith("home") else Path("folder")
+    assert train_of(file).absolute() == (folder / meant).absolute()
+
+
 @pytest.mark.parametrize("name", ["train", "val", "test"])
 def test_a_path_in_an_override_starts_at_the_current_folder(write, name):
     plan = data_plan(load_config(write(), [f"data.{name}=other.csv"]))
