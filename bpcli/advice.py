@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.data.source import shown
 from bpcli.engine import registry
+from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
 from bpcli.session import Session
@@ -33,6 +37,7 @@ def warnings(session: Session) -> list[str]:
         idle_early_stopping,
         idle_drop_last,
         targets_out_of_reach,
+        rounded_numbers,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -107,6 +112,35 @@ def targets_out_of_reach(session: Session) -> Iterator[tuple[KeyPath, str]]:
             f"the output activation {name} reaches {reach}, the targets{scaled} are {y.min():.4g} to {y.max():.4g}: "
             "take identity" + ("" if high == math.inf else ", or data.scale: {y: minmax} for 0 to 1"),
         )
+
+
+def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Inputs and targets so far from 0 that float32 takes much of what tells them apart, such as times in seconds."""
+    model, part = session.model, session.datasets.parts["train"]
+    preparation, x = model.preparation, part.x
+    if model.config.dtype != "float32":
+        return
+    found = []
+    if preparation.x_scaler is None and isinstance(x, np.ndarray) and x.dtype == np.float32:
+        found += _rounded(x.reshape(len(x), -1), preparation.feature_names, "input")
+    if preparation.task == "regression" and preparation.y_scaler is None:
+        found += _rounded(part.y.reshape(len(x), -1), preparation.target_names, "target")
+    if found:
+        more = f" ({len(found)} such columns)" if len(found) > 1 else ""
+        yield ("dtype",), f"{found[0]}{more}: take data.scale: standard, which is fitted before, or dtype: float64"
+
+
+def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str]:
+    """What to say of each of the columns (N, D) that spans fewer than 100 float32 steps, of 1 and more."""
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    step = np.spacing(np.maximum(np.abs(low), np.abs(high)))
+    told = []
+    for k in np.flatnonzero((step >= 1) & (high - low < 100 * step)).tolist():
+        name = shown(names[k]) if names else f"{k + 1}"
+        told.append(
+            f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
+        )
+    return told
 
 
 def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:

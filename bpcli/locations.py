@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Pair, Scale
 from bpcli.data.datasets import DataPlan
 from bpcli.data.source import Source
-from bpcli.errors import UsageError
+from bpcli.errors import DataError, UsageError
 from bpcli.model import is_for_classes
 
 
@@ -54,6 +56,22 @@ def _from(folder: Path, path: str) -> Path:
 
 def _source_or_fraction(location: str | Pair | float | None, folder: Path) -> Source | float | None:
     return location if location is None or isinstance(location, float) else source_of(location, folder)
+
+
+@contextmanager
+def of_a_run(plan: DataPlan, fix: str) -> Iterator[None]:
+    """For reading a run's data: adds `fix` to the error where a file is gone, or the run was moved away from it.
+
+    fix: {key} in it stands for the file's key in the config.
+    """
+    try:
+        yield
+    except DataError as error:
+        sources = {"data.train": plan.train, "data.val": plan.val, "data.test": plan.test}
+        for key, source in sources.items():
+            if isinstance(source, Source) and not source.x.exists():
+                raise DataError(f"{error}; {fix.format(key=key)}") from None
+        raise
 
 
 def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:

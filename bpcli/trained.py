@@ -26,7 +26,7 @@ from bpcli.engine.confusion import confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
-from bpcli.locations import data_plan
+from bpcli.locations import data_plan, of_a_run
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of
@@ -173,7 +173,8 @@ class TrainedModel:
         """
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
-        datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
+        with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
+            datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
                 f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "

@@ -23,7 +23,7 @@ from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import interrupted_as, stop_on_signals
-from bpcli.locations import plain_as_seen_from
+from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, make_folder, write_text
@@ -114,7 +114,8 @@ def resume_run(
         with disk_errors(f"cannot write in {folder.path}"):
             make_folder(folder.checkpoints)
         file = load_config(folder.config, overrides)
-        session = open_session(file, threads=threads or usable_cpus())
+        with of_a_run(data_plan(file), "where it lies now is said by --set {key}=FILE"):
+            session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
             tell(note)
         plain = plain_as_seen_from(folder.path, file)

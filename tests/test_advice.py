@@ -156,3 +156,29 @@ def test_a_loss_that_falls_is_no_matter(ok, configs):
 def test_a_loss_that_stays_is_told():
     assert "did not fall: 0.5 in epoch 1, 0.5 in epoch 9" in no_descent((1, 0.5), (5, 0.1), (9, 0.5), 0.1)
     assert "was 0.2 in epoch 5 and is still so in epoch 9" in no_descent((1, 0.5), (5, 0.2), (9, 0.2), 0.1)
+
+
+TIMES = [1_700_000_000 + 50 * k for k in range(20)]
+
+
+@pytest.fixture
+def timed(write_config):
+    """The warnings for inputs that are times in seconds, and for targets that are, with these overrides."""
+    Path("lines.csv").write_text("t,y\n" + "".join(f"{t},{k}\n" for k, t in enumerate(TIMES)))
+    Path("targets.csv").write_text("k,t\n" + "".join(f"{k},{t}\n" for k, t in enumerate(TIMES)))
+    path = write_config(CONFIG, "lines.yaml")
+    return lambda *overrides: warnings(open_session(load_config(path, overrides)))
+
+
+def test_times_that_float32_rounds_are_named(timed):
+    (text,) = timed()
+    assert 'input "t" is rounded to steps of 128 in float32, from 1700000000 to 1700000896' in text
+    assert text.endswith("take data.scale: standard, which is fitted before, or dtype: float64")
+    (text,) = timed("data.train=targets.csv")
+    assert 'target "t" is rounded to steps of 128 in float32' in text
+
+
+@pytest.mark.parametrize("override", ["dtype=float64", "data.scale=standard", "data.scale=minmax"])
+def test_times_that_are_not_rounded_are_passed_over(timed, override):
+    assert timed(override) == []
+    assert timed("data.train=targets.csv", override) == []

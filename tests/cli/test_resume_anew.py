@@ -205,3 +205,18 @@ def test_fewer_epochs_than_there_are_do_not_end_a_run_that_was_killed(run, ok):
     assert not (run.path / "summary.json").exists()
     ok("resume", run.path)
     assert run.epochs() == list(range(1, EPOCHS + 1))
+
+
+def test_a_run_that_was_moved_away_from_its_data_says_how_to_name_them(cli, ok, configs):
+    Path("iris.csv").write_bytes((configs.parent / "datasets" / "iris.csv").read_bytes())
+    ok("train", configs / "iris.yaml", "--out", "run", "--set", "training.epochs=3", "--set", "data.train=iris.csv")
+    Path("deep").mkdir()
+    Path("run").rename("deep/run")
+    result = cli("resume", "deep/run", *on())
+    assert result.code == 3
+    assert result.err.endswith("; where it lies now is said by --set data.train=FILE\n")
+    result = cli("eval", "deep/run")
+    assert result.code == 3
+    assert result.err.endswith("; name the file to evaluate on: --data FILE\n")
+    ok("resume", "deep/run", *on("data.train=iris.csv"))
+    ok("eval", "deep/run")
