@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.trained import Prediction, TrainedModel
-from bpcli.training import Run, Show, start_run
+from bpcli.training import Run, Show, Tell, start_run
 
 __all__ = ["Prediction", "Run", "TrainedModel", "load", "load_config", "train"]
 
@@ -19,6 +19,7 @@ def train(
     out: str | Path | None = None,
     threads: int | None = None,
     show: Show = lambda report: None,
+    tell: Tell = lambda text: None,
 ) -> Run:
     """Trains a config, as `bpcli train` does, and returns how it went.
 
@@ -27,6 +28,7 @@ def train(
         overrides: KEY=VALUE, as after `--set`.
         out: the run folder; default: the next free one under the config's output.dir.
         show: is given a report after each epoch.
+        tell: is given the warnings and notes that the command prints on stderr, such as `print`.
 
     Raises:
         BpcliError: ConfigError, DataError, ... as the exit codes of the command.
@@ -35,7 +37,7 @@ def train(
     if isinstance(config, ConfigFile) and overrides:
         raise ValueError("a loaded config has its overrides already: give them to load_config")
     file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
-    return start_run(file, out=None if out is None else Path(out), threads=threads, show=show)
+    return start_run(file, out=None if out is None else Path(out), threads=threads, show=show, tell=tell)
 
 
 def load(path: str | Path, *, which: str | None = None) -> TrainedModel:

@@ -59,6 +59,12 @@ def test_show_is_given_each_epoch(configs):
     assert seen == [1, 2, 3]
 
 
+def test_tells_what_the_command_warns_of(configs):
+    told = []
+    bpcli.train(configs / "xor.yaml", ["training.epochs=3", "schedule={type: step, every: 9}"], tell=told.append)
+    assert [text for text in told if "step never changes the learning rate" in text]
+
+
 @pytest.mark.parametrize("which", ["best", "last"])
 def test_load_takes_a_folder_or_a_checkpoint(run, which):
     x = [[6.0, 3.0, 4.5, 1.5], [7.0, 3.0, 6.0, 2.2]]
