@@ -14,14 +14,15 @@ from small_run import EPOCHS
 
 @pytest.mark.parametrize("kills", [8, pytest.param(500, marks=pytest.mark.faults)])
 def test_a_kill_at_a_random_moment_costs_nothing(kills: int, config: Path, whole: rig.Outcome, figure) -> None:
-    """Every second kill hits a run that goes on from its third epoch."""
+    """Every second run goes on from its third epoch. One that had ended before does not count, but must be whole."""
     rig.run_ok("train", config, "--out", "begun", "--set", "training.epochs=3")
-    seconds = _seconds_of_a_run(config)
-    rng = random.Random(kills)
-    wrong, hit = [], 0
-    for number in range(kills):
+    rng, wrong = random.Random(kills), list[str]()
+    tries, hit = 0, 0
+    while hit < kills:
+        if tries % 20 == 0:  # the machine may be slower or faster by now
+            seconds = _seconds_of_a_run(config)
         folder = Path("run").absolute()
-        if number % 2:
+        if tries % 2:
             shutil.copytree("begun", folder)
             settings = ("--set", f"training.epochs={EPOCHS}")
             child = rig.start("resume", folder, *settings, held=True)
@@ -31,13 +32,13 @@ def test_a_kill_at_a_random_moment_costs_nothing(kills: int, config: Path, whole
         child.go()
         time.sleep(rng.uniform(0, seconds))
         code = child.kill()
+        tries += 1
         hit += code == -9
         stopped = rig.Ended(code, child.out, child.err, child.acknowledged())
         wrong += rig.faults_of(folder, config, whole, stopped, *settings)
         shutil.rmtree(folder)
-    figure("1", "SIGKILL at a random moment of training", f"{kills} kills, {kills - len(wrong)} identical")
+    figure("1", "SIGKILL at a random moment of training", f"{hit} kills, {hit - len(wrong)} identical")
     assert wrong == []
-    assert hit > kills / 2  # the others had ended by then
 
 
 def _seconds_of_a_run(config: Path) -> float:
@@ -45,7 +46,9 @@ def _seconds_of_a_run(config: Path) -> float:
     before = time.monotonic()
     child.go()
     child.wait()
-    return time.monotonic() - before
+    seconds = time.monotonic() - before
+    shutil.rmtree("timed")
+    return seconds
 
 
 @pytest.mark.parametrize("runs", [1, pytest.param(10, marks=pytest.mark.faults)])
