@@ -106,7 +106,7 @@ def main() -> None:
         raise
     except OSError as error:
         if error.filename is not None:  # else it is typer's own writing that failed, of help or of wrong usage
-            raise
+            leave([f"{error.filename}: {error.strerror}"], DiskError.exit_code)
         let_go_of_stdout()
         if usage := getattr(error.__context__, "exit_code", None):
             sys.exit(usage)

@@ -35,18 +35,23 @@ class LossLog:
         Raises:
             DiskError: it cannot be written.
         """
-        kept, note = [",".join(self.columns)], None
-        if epoch and not self.path.exists():
-            note = f"{self.path}: is missing; begun anew, without the rows of former epochs"
-        elif epoch:
+        rows, note = list[str](), None
+        if epoch:
             with disk_errors(f"cannot read {self.path}"):
-                lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[1:]
-                if lines and not any(_epoch_of(line) for line in lines):
-                    aside = put_aside(self.path, "loss-old-{}.csv")
-                    note = f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
-            kept += [line.rstrip("\n") for line in lines if line.endswith("\n") and self._keeps(line, epoch)]
-        write_text(self.path, "\n".join(kept) + "\n")
+                rows, note = self._former_rows()
+        kept = [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)]
+        write_text(self.path, "\n".join([",".join(self.columns), *kept]) + "\n")
         return note
+
+    def _former_rows(self) -> tuple[list[str], str | None]:
+        """The file's rows; or none, and a note."""
+        if not self.path.exists():
+            return [], f"{self.path}: is missing; begun anew, without the rows of former epochs"
+        rows = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[1:]
+        if rows and not any(_epoch_of(row) for row in rows):
+            aside = put_aside(self.path, "loss-old-{}.csv")
+            return [], f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
+        return rows, None
 
     def row_after(self, share: float) -> tuple[int, float] | None:
         """(epoch, training loss) of the first row that begins after that share of the file; None if it has none.

@@ -92,6 +92,12 @@ def test_an_unforeseen_error_keeps_its_traceback():
     assert "ZeroDivisionError: unforeseen" in done.stderr
 
 
+def test_a_file_that_fails_unforeseen_is_named_without_a_traceback():
+    broken = BROKEN.replace('ZeroDivisionError("unforeseen")', 'OSError(5, "Input/output error", "some.yaml")')
+    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (6, "error: some.yaml: Input/output error\n")
+
+
 def test_a_reader_that_leaves_early_is_no_error(process, configs, ok, datasets):
     ok("train", configs / "iris.yaml", "--set", "training.epochs=1")
     read, write = os.pipe()

@@ -311,15 +311,15 @@ GUARDS = [
     Guard(
         "a loss.csv of another form is put aside",
         "runs/loss_log.py",
-        '                    aside = put_aside(self.path, "loss-old-{}.csv")\n',
-        "                    aside = self.path\n",
+        '            aside = put_aside(self.path, "loss-old-{}.csv")\n',
+        "            aside = self.path\n",
         "tests/cli/test_resume_anew.py::test_a_log_in_another_form_is_put_aside",
     ),
     Guard(
         "half a row of loss.csv is dropped",
         "runs/loss_log.py",
-        'if line.endswith("\\n") and self._keeps(line, epoch)',
-        "if self._keeps(line, epoch)",
+        'if row.endswith("\\n") and self._keeps(row, epoch)',
+        "if self._keeps(row, epoch)",
         "tests/runs/test_loss_log.py::test_a_resume_keeps_the_rows_up_to_its_checkpoint",
     ),
 ]

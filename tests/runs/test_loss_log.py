@@ -114,3 +114,12 @@ def test_what_cannot_be_written_is_a_disk_error(log):
     rows.add(report(1))
     with pytest.raises(DiskError, match=r"cannot write loss\.csv"):
         rows.flush()
+
+
+def test_a_disk_that_fails_to_say_whether_it_is_there_is_an_error(monkeypatch):
+    def fail(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "exists", fail)
+    with pytest.raises(DiskError, match=r"cannot read loss\.csv: Input/output error"):
+        LossLog(PATH, ["val_accuracy"], log_every=1).start(epoch=3)
