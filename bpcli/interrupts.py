@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
@@ -46,7 +47,13 @@ def raise_on_interrupt() -> None:
 
 
 def _quit(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"error: interrupted while bpcli was starting\n")
+    _leave("interrupted while bpcli was starting", number, frame)
+
+
+def _leave(text: str, number: int, frame: FrameType | None) -> None:
+    """Ends the process with a line on stderr, below a progress bar that may be there."""
+    with suppress(OSError):
+        os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {text}\n".encode())
     os._exit(128 + number)
 
 
@@ -80,8 +87,11 @@ def before_training() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
     """Notes the first SIGINT, SIGTERM or SIGHUP instead of dying of it; the second of a kind acts as ever.
+
+    But the command then leaves at once, with the line `at_once`: a KeyboardInterrupt in the middle of a save becomes
+    whatever error the library there makes of it. It is raised, with this text, where bpcli is used as a library.
 
     A SIGINT that came before and was swallowed counts, see `raise_on_interrupt`. Outside the main thread, where
     Python lets nobody handle signals, nothing changes.
@@ -94,7 +104,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def note(number: int, frame: FrameType | None) -> None:
         request.signal_number = number
-        signal.signal(number, before[signal.Signals(number)])
+        second = before[signal.Signals(number)]
+        signal.signal(number, partial(_leave, at_once) if second is _raise else second)
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: so it stays
@@ -102,7 +113,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     if _early():
         request.signal_number, _early.signal_number = _early.signal_number, None
     try:
-        yield request
+        with interrupted_as(at_once):
+            yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -22,7 +22,7 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
-from bpcli.interrupts import interrupted_as, stop_on_signals
+from bpcli.interrupts import stop_on_signals
 from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
@@ -228,7 +228,7 @@ def _train(
 
     # what overflows is found by the trainer, which says more of it than NumPy's warning
     quiet = np.errstate(all="ignore")
-    with interrupted_as(_at_once_text(folder)), stop_on_signals() as stopped, one_blas_thread(), quiet:
+    with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
             for report in session.train(state, stopped, went_back):
                 recorder.take(report)

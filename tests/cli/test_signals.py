@@ -41,6 +41,18 @@ sys.meta_path.insert(0, Finder())
 import bpcli.__main__
 bpcli.__main__.main()
 """
+# runs the command line with two interrupts in the middle of writing an array of the first checkpoint
+INTERRUPTED_SAVE = """
+import signal, zipfile
+import bpcli.__main__
+write = zipfile._ZipWriteFile.write
+def interrupted(self, data):
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    return write(self, data)
+zipfile._ZipWriteFile.write = interrupted
+bpcli.__main__.main()
+"""
 SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
 SETS = [part for text in SETTINGS for part in ("--set", text)]
 EVERY = [*SETS, "--set", "output.checkpoint_every=100"]
@@ -144,6 +156,19 @@ def test_the_library_raises_an_error_with_the_exit_code(configs, number, code):
 def test_a_second_interrupt_quits_at_once(configs):
     with pytest.raises(KeyboardInterrupt):
         bpcli.train(configs / "xor.yaml", show=raise_at(3, signal.SIGINT, signal.SIGINT))
+
+
+def test_a_second_interrupt_in_the_middle_of_a_save_leaves_with_a_line(configs, ok):
+    arguments = ["train", str(configs / "xor.yaml"), "--quiet", "--set", "training.epochs=3"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_SAVE, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 130
+    told = "error: stopped at once by a second signal; what the last checkpoint holds is kept: bpcli resume runs/xor\n"
+    assert done.stderr == told
+    assert not Path("runs/xor/checkpoints/last.npz").exists()
+    ok("resume", "runs/xor")
+    assert {path.name for path in Path("runs/xor/checkpoints").iterdir()} == {"best.npz", "last.npz"}
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored(configs):

@@ -19,7 +19,7 @@ def bpcli_main(arguments: list[str], out: Path, err: Path, gate: Connection | No
     if cpus:
         os.sched_setaffinity(0, cpus)
     sys.argv = ["bpcli", *arguments]
-    from bpcli.cli.main import main
+    from bpcli.__main__ import main
 
     if gate is not None:
         gate.send("ready")

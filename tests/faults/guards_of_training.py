@@ -197,9 +197,16 @@ GUARDS = [
     Guard(
         "a second signal quits at once",
         "interrupts.py",
-        "        signal.signal(number, before[signal.Signals(number)])\n",
+        "        signal.signal(number, partial(_leave, at_once) if second is _raise else second)\n",
         "",
         "tests/cli/test_signals.py::test_a_second_interrupt_quits_at_once",
+    ),
+    Guard(
+        "a second signal in the middle of a save",
+        "interrupts.py",
+        "partial(_leave, at_once) if second is _raise else second",
+        "second",
+        "tests/cli/test_signals.py::test_a_second_interrupt_in_the_middle_of_a_save_leaves_with_a_line",
     ),
     Guard(
         "what nohup ignores stays ignored",

@@ -81,7 +81,7 @@ def run(config: Path, run_files: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
     def call(overrides: list[str], stops: list[int], name: str) -> Any:
         folder, done, said = Path(name), itertools.count(1), []
         for turn, after in enumerate([*stops, None]):
-            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda a=after: stop_at(done, a))
+            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, a=after: stop_at(done, a))
             if turn:
                 resume_run(folder, threads=1, tell=said.append)
             else:

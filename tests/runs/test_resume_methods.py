@@ -91,7 +91,7 @@ def run(run_files: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kept]:
         folder = Path(name)
         for turn, after in enumerate([*stops, None]):
             done = [stops[turn - 1] if turn else 0]
-            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda d=done, a=after: stop_at(d, a))
+            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, d=done, a=after: stop_at(d, a))
             if turn:
                 resume_run(folder, threads=1)
             else:
