@@ -37,6 +37,7 @@ def warnings(session: Session) -> list[str]:
         idle_early_stopping,
         idle_drop_last,
         targets_out_of_reach,
+        weights_of_nothing,
         rounded_numbers,
     )
     found = (item for check in checks for item in check(session))
@@ -112,6 +113,15 @@ def targets_out_of_reach(session: Session) -> Iterator[tuple[KeyPath, str]]:
             f"the output activation {name} reaches {reach}, the targets{scaled} are {y.min():.4g} to {y.max():.4g}: "
             "take identity" + ("" if high == math.inf else ", or data.scale: {y: minmax} for 0 to 1"),
         )
+
+
+def weights_of_nothing(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Weights that leave nothing of a split's loss."""
+    key = "class_weights" if session.model.config.data.sample_weight is None else "sample_weight"
+    for name, part in session.datasets.parts.items():
+        if part.weights is not None and not part.weights.any():
+            what = "nothing is learnt" if name == "train" else f"its loss is 0 whatever the network says of {name}"
+            yield ("data", key), f"every weight of the {name} part is 0: {what}"
 
 
 def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:

@@ -24,6 +24,7 @@ from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.full_batch import objections
+from bpcli.engine.losses.hinge import Hinge
 from bpcli.engine.network import LayerError, Network
 from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
 from bpcli.engine.samples import Samples
@@ -50,6 +51,22 @@ class Model:
             return Samples(self._reshaped(part.x), part.y, weights=part.weights)
         codes = target_codes(len(self.preparation.classes), self.network, self.plan)
         return Samples(self._reshaped(part.x), part.y, codes, part.weights)
+
+    def objection_to(self, part: Part) -> Problem | None:
+        """What the loss has against a split's targets, and the key to blame; None if nothing.
+
+        A softmax tells one class from all others: of several target columns exactly one must be 1.
+        """
+        if not self.preparation.several_yes_or_no or not isinstance(self.network.output_activation, Softmax):
+            return None
+        if not is_for_classes(self.config.loss) or bool((part.y.sum(axis=1) == 1).all()):
+            return None
+        count = int(next(ones for ones in part.y.sum(axis=1) if ones != 1))
+        message = (
+            f"with softmax {registry.losses.name_of(self.config.loss)} takes target columns of which exactly one is 1 "
+            f"in each row, here is one with {count}: take sigmoid, each column a yes or no"
+        )
+        return output_activation_key(self.config), message
 
     def _reshaped(self, x: Array | StoredInputs) -> Array | StoredInputs:
         return x.reshape(len(x), *self.network.in_shape)
@@ -204,9 +221,18 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
         if isinstance(network.output_activation, Softmax) and network.out_shape == (1,):
             raise ValueError("softmax over a single output is always 1: take sigmoid, or one output for each class")
     except ValueError as error:
-        last: KeyPath = ("network", "layers", len(entries) - 1, "activation")
-        problems.append((("network", "output_activation") if plain else last, str(error)))
+        problems.append((output_activation_key(config), str(error)))
+    if several_yes_or_no and isinstance(config.loss, Hinge):
+        message = "hinge has one right class for each sample, not several yes-or-no targets: take log_likelihood"
+        problems.append((("loss",), message + ", or name one column of classes in data.target"))
     return network
+
+
+def output_activation_key(config: Config) -> KeyPath:
+    """Where a config says the output activation."""
+    if isinstance(config.network, PlainNetwork):
+        return "network", "output_activation"
+    return "network", "layers", len(config.network.layers) - 1, "activation"
 
 
 def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:

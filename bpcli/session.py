@@ -109,6 +109,9 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     plan = data_plan(file)
     datasets = load_datasets(plan, random_streams(config.seed)["split"])
     model = build_model(file, plan, datasets.preparation)
+    objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
+    if objections:
+        raise file.error(objections[0])
     return Session(file, model, datasets, config.training.options(threads=threads))
 
 

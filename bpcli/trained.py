@@ -205,6 +205,8 @@ class TrainedModel:
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
+        if objection := model.objection_to(part):
+            raise DataError(f"{name}: {objection[1]}")
         with one_blas_thread():
             evaluation = Evaluator(
                 model.network, model.config.loss, self.theta, model.samples(part), stats=self.stats
@@ -212,7 +214,8 @@ class TrainedModel:
         known = (registry.metrics.get(key)() for key in registry.metrics.names())
         others = {metric_name(metric): metric for metric in known if metric.task == self.preparation.task}
         functions = model.metric_functions(part, {**model.metrics, **others})
-        values = {key: metric(evaluation.output) for key, metric in functions.items()}
+        with np.errstate(all="ignore"):  # what overflows is shown as it is, inf or nan
+            values = {key: metric(evaluation.output) for key, metric in functions.items()}
         metrics = {key: values[key] for key in model.metrics}
         confusion = None
         if self.preparation.classes is not None:

@@ -23,6 +23,7 @@ from bpcli.engine.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import stop_on_signals
+from bpcli.json_text import json_text
 from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
@@ -156,7 +157,7 @@ def _state_to_resume(
             tell(f"not applied: {change}")
         if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
             run = _finish(folder, session, state, checkpoint.info["stop"])
-            write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
+            write_text(folder.summary, json_text(_summary(run, session)) + "\n")
         _mend_best(folder, session, state, checkpoint.config, tell)
         return None, []
     if changed := differences(checkpoint.info["environment"], environment()):
@@ -251,7 +252,7 @@ def _train(
             log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
         ):
             tell(text)
-        write_text(folder.summary, json.dumps(_summary(run, session), indent=2) + "\n")
+        write_text(folder.summary, json_text(_summary(run, session)) + "\n")
     return run
 
 

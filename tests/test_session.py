@@ -511,3 +511,26 @@ def test_sessions_of_two_seeds_start_with_different_weights():
 def test_the_start_does_not_depend_on_the_split():
     one, other = (opened(plain("[2, 3, 1]", data=data), d=NUMBERS).start().theta for data in ("", ", val: 0.5"))
     np.testing.assert_array_equal(one, other)
+
+
+ONE_OR_BOTH = "a,b,t1,t2\n" + "".join(f"{i},{i % 5},{i % 2},1\n" for i in range(12))
+
+
+@pytest.mark.parametrize("loss", ["log_likelihood", "focal"])
+def test_a_softmax_over_target_columns_of_which_several_are_1_is_refused(loss):
+    config = plain("[2, 2]", f"loss: {loss}\n", network="output_activation: softmax", data=", target: [t1, t2]")
+    (problem,) = refused(config, d=ONE_OR_BOTH)
+    assert problem.startswith("c.yaml:5 network.output_activation: with softmax ")
+    assert "exactly one is 1 in each row, here is one with 2: take sigmoid" in problem
+    opened(config, d=TWO_TARGETS)  # exactly one in each row
+
+
+def test_a_softmax_over_target_columns_looks_at_validation_too():
+    config = plain("[2, 2]", LOG, network="output_activation: softmax", data=", target: [t1, t2], val: v.csv")
+    (problem,) = refused(config, d=TWO_TARGETS, v=ONE_OR_BOTH)
+    assert "here is one with 2" in problem
+
+
+def test_hinge_is_not_for_several_yes_or_no_columns():
+    (problem,) = refused(plain("[2, 2]", "loss: hinge\n", data=", target: [t1, t2]"), d=TWO_TARGETS)
+    assert problem.startswith("c.yaml:7 loss: hinge has one right class for each sample")

@@ -341,9 +341,28 @@ def _part(preparation: Preparation, content: _Content, plan: DataPlan, name: str
         preparation.inputs(raw, plan.dtype, rows),
         y,
         raw_targets,
-        None if weights is None else weights.astype(plan.dtype),
+        None if weights is None else _cast_weights(weights, plan, content),
         content.notes + fill_notes(preparation, raw, plan.missing, name),
     )
+
+
+def _cast_weights(weights: Array, plan: DataPlan, content: _Content) -> Array:
+    """Weights (N, 1) in the network's dtype.
+
+    Raises:
+        DataError: one is too large for it.
+    """
+    with np.errstate(over="ignore"):
+        cast = weights.astype(plan.dtype)
+    if not np.isfinite(cast).all():
+        row = int((~np.isfinite(cast[:, 0])).argmax())
+        sample = row + 1 if content.rows is None else int(content.rows[row]) + 1
+        by_class = "" if plan.class_weights is None else ", data.class_weights included"
+        raise DataError(
+            f"{content.raw.source}: sample {sample} has the weight {weights[row, 0]:g}{by_class}, "
+            f"too large for {plan.dtype}: weigh all samples by smaller numbers"
+        )
+    return cast
 
 
 def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: str = "") -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.confusion import AverageScores, average_scores, class_scores
+from bpcli.json_text import json_text
 from bpcli.trained import EvaluationResult, TrainedModel
 from bpcli.views.tables import number, plural, table
 
@@ -55,7 +55,7 @@ def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
 
 
 def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
-    """The same as JSON, with nothing rounded, and every metric that there is for the task."""
+    """The same as JSON, with nothing rounded, and every metric for the task; null for what is not finite."""
     values: dict[str, Any] = {
         "checkpoint": str(model.checkpoint.path),
         "epoch": model.checkpoint.state["epoch"],
@@ -80,4 +80,4 @@ def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
         values["averages"] = {name: dataclasses.asdict(average) for name, average in averages.items()}
         values["macro_f1"] = averages["macro"].f1
         values["confusion_matrix"] = result.confusion.tolist()
-    return json.dumps(values, indent=2)
+    return json_text(values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from bpcli.engine import registry
 from bpcli.engine.product_speed import SIZE
 from bpcli.engine.profiling import LayerCost, StepProfile
 from bpcli.engine.protocols import FullBatchOptimizer
+from bpcli.json_text import json_text
 from bpcli.profiling import Display, Profile
 from bpcli.views.advice import advice
 from bpcli.views.progress import BAR_SECONDS, progress
@@ -204,7 +204,7 @@ def profile_json(profile: Profile) -> str:
         "memory": {**profile.memory, "made anew in a step": step.made_anew, "peak resident": profile.peak_resident},
         "advice": advice(profile),
     }
-    return json.dumps(values, indent=2)
+    return json_text(values)
 
 
 def _layer_json(layer: LayerCost) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -14,6 +13,7 @@ from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import FullBatchOptimizer, Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
 from bpcli.engine.update import Update
+from bpcli.json_text import json_text
 from bpcli.session import Session
 
 
@@ -70,7 +70,7 @@ def _row(name: str, value: Array) -> str:
 
 
 def step_json(trace: StepTrace) -> str:
-    """Every number of the step, none rounded."""
+    """Every number of the step, none rounded; null for what is not finite."""
     layers: list[dict[str, Any]] = [
         {
             "name": layer.name,
@@ -84,4 +84,4 @@ def step_json(trace: StepTrace) -> str:
         for layer in trace.layers
     ]
     values = {"x": trace.x.tolist(), "y": trace.y.tolist(), "loss": trace.loss, "layers": layers}
-    return json.dumps({**values, "loss_after": trace.loss_after}, indent=2)
+    return json_text({**values, "loss_after": trace.loss_after})

@@ -211,3 +211,56 @@ def test_leaves_the_run_as_it_was(iris, ok):
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in iris.rglob("*") if path.is_file()}
     ok("eval", iris)
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+
+
+def strict_json(text: str) -> dict:
+    """As other programs read JSON: NaN and Infinity are not in it."""
+
+    def refuse(word: str) -> float:
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_has_null_for_what_is_not_finite(ok, write_config):
+    Path("d.csv").write_text("x,y\n" + "".join(f"{x},{2 * x}\n" for x in range(8)))
+    Path("far.csv").write_text("x,y\n" + "".join(f"{x},{x}e200\n" for x in range(8)))  # squares beyond float64
+    config = write_config(
+        {
+            "name": "far",
+            "dtype": "float64",
+            "data": {"train": "d.csv", "test": "far.csv"},
+            "network": {"layers": [1, 1]},
+            "optimizer": {"type": "sgd", "learning_rate": 0.001},
+            "training": {"epochs": 2},
+        },
+        "far.yaml",
+    )
+    ok("train", config)
+    assert strict_json(Path("runs/far/summary.json").read_text())["last"]["test"]["loss"] is None
+    result = ok("eval", "runs/far", "--json")
+    values = strict_json(result.out)
+    assert values["loss"] is None
+    assert values["metrics"] == {"rmse": None, "r2": None}
+    assert values["all_metrics"]["mae"] == pytest.approx(3.5e200)
+    assert result.err == ""
+
+
+def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_config):
+    rows = "".join(f"{x},{x % 2},{1 - x % 2}\n" for x in range(8))
+    Path("d.csv").write_text("x,t1,t2\n" + rows)
+    Path("both.csv").write_text("x,t1,t2\n" + rows + "9,1,1\n")
+    config = write_config(
+        {
+            "name": "both",
+            "data": {"train": "d.csv", "target": ["t1", "t2"]},
+            "network": {"layers": [1, 2], "output_activation": "softmax"},
+            "loss": "log_likelihood",
+            "training": {"epochs": 1},
+        },
+        "both.yaml",
+    )
+    ok("train", config)
+    result = cli("eval", "runs/both", "--data", "both.csv")
+    assert result.code == 3
+    assert "both.csv: with softmax log_likelihood takes target columns of which exactly one is 1" in result.err

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.advice import warnings
 from bpcli.config.load import load_config
 from bpcli.errors import ConfigError, DataError
 from bpcli.session import Session, open_session
@@ -102,3 +103,23 @@ def test_class_weights_for_a_regression_are_an_error() -> None:
 def test_a_class_weight_out_of_range_is_an_error_of_the_config(wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"c\.yaml:2 data\.class_weights"):
         session(ROWS, f", class_weights: {wrong}")
+
+
+def test_a_weight_too_large_for_the_dtype_names_its_row() -> None:
+    rows = ["0,1,1,no", "1,0,1e300,yes", "1,1,1,no"]
+    session(rows, ", sample_weight: w", header="a,b,w,y")  # float64 holds it
+    with pytest.raises(DataError, match=r"d\.csv: sample 2 has the weight 1e\+300, too large for float32"):
+        open_session(load_config("c.yaml", ["dtype=float32"]))
+
+
+def test_a_class_weight_too_large_for_the_dtype_names_a_row_of_the_class() -> None:
+    session(ROWS, ", class_weights: {no: 1, yes: 1e300}")
+    with pytest.raises(DataError, match=r"sample 2 has the weight 1e\+300, data\.class_weights included, too large"):
+        open_session(load_config("c.yaml", ["dtype=float32"]))
+
+
+def test_weights_that_are_all_0_are_warned_of() -> None:
+    opened = session(["0,1,0,no", "1,0,0,yes", "1,1,0,no"], ", sample_weight: w", header="a,b,w,y")
+    assert warnings(opened) == [
+        "warning: c.yaml:2 data.sample_weight: every weight of the train part is 0: nothing is learnt"
+    ]

@@ -109,3 +109,13 @@ def test_a_metric_of_probabilities_of_0_and_1_is_finite(metric: LogLoss | Brier,
     right = metric.value(np.array([0, 1, 0]), certain)
     assert np.isfinite([wrong, right]).all()
     assert right < 1e-6 < 0.5 < wrong
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shares", [(0.25, 0.0, 0.0), (0.0, -0.25, -0.25), (0.25, -0.25, 0.1)])
+def test_hinge_sees_a_margin_however_large(shares, dtype):
+    outputs = np.multiply(shares, np.finfo(dtype).max)
+    objective = Objective(registry.losses.get("hinge")(), registry.activations.get("identity")(), 1, (3,), dtype)
+    value, delta = objective.value_and_delta(np.array([outputs], dtype), np.array([[1, 0, 0]], dtype), 1.0)
+    assert value == 0.0
+    np.testing.assert_array_equal(delta, np.zeros((1, 3)))

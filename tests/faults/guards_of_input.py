@@ -397,4 +397,32 @@ GUARDS = [
         "    if False:",
         "tests/data/test_datasets.py::test_a_file_that_is_changed_while_it_is_read",
     ),
+    Guard(
+        "a weight too large for the dtype",
+        "data/datasets.py",
+        "if not np.isfinite(cast).all():",
+        "if False:",
+        "tests/data/test_weights.py -k too_large",
+    ),
+    Guard(
+        "several classes at once for a softmax",
+        "session.py",
+        "    if objections:\n        raise file.error(objections[0])\n",
+        "",
+        "tests/test_session.py -k a_softmax_over_target_columns",
+    ),
+    Guard(
+        "several classes at once for a softmax, in further data",
+        "trained.py",
+        "if objection := model.objection_to(part):",
+        "if (objection := model.objection_to(part)) and False:",
+        "tests/cli/test_evaluate.py::test_further_data_that_a_softmax_cannot_take_is_refused",
+    ),
+    Guard(
+        "hinge with several yes-or-no targets",
+        "model.py",
+        "if several_yes_or_no and isinstance(config.loss, Hinge):",
+        "if False:",
+        "tests/test_session.py::test_hinge_is_not_for_several_yes_or_no_columns",
+    ),
 ]

@@ -264,4 +264,11 @@ GUARDS = [
         "return False",
         "tests/cli/test_predict.py::test_the_data_file_is_never_overwritten",
     ),
+    Guard(
+        "no NaN or infinity in JSON",
+        "json_text.py",
+        "return None if isinstance(values, float) and not math.isfinite(values) else values",
+        "return values",
+        "tests/cli/test_evaluate.py::test_json_has_null_for_what_is_not_finite",
+    ),
 ]

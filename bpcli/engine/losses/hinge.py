@@ -14,8 +14,6 @@ from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
-FAR = -1e30  # taken off the right class, so that it is not its own rival
-
 
 @losses.register("hinge")
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ def _binary(a: Array, y: Array, da: Array, excess: Array) -> None:
 
 def _categorical(a: Array, y: Array, da: Array, excess: Array, work: Array) -> None:
     """1 - margin, (N, 1), and its derivative, (N, M). Overwrites work (N, M)."""
-    np.multiply(y, FAR, out=work)
+    np.multiply(y, 0.5 * np.finfo(a.dtype).min, out=work)  # so far down is the right class no rival of its own
     np.add(work, a, out=work)
     np.maximum.reduce(work, axis=-1, keepdims=True, out=excess)  # the highest of the others
     np.equal(work, excess, out=da)
