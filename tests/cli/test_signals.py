@@ -41,16 +41,16 @@ sys.meta_path.insert(0, Finder())
 import bpcli.__main__
 bpcli.__main__.main()
 """
-# runs the command line with two interrupts in the middle of writing an array of the first checkpoint
+# runs the command line with two interrupts where zipfile makes another error of the second: as a member is closed
 INTERRUPTED_SAVE = """
 import signal, zipfile
 import bpcli.__main__
-write = zipfile._ZipWriteFile.write
-def interrupted(self, data):
+close = zipfile._ZipWriteFile.close
+def interrupted(self):
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)
-    return write(self, data)
-zipfile._ZipWriteFile.write = interrupted
+    close(self)
+zipfile._ZipWriteFile.close = interrupted
 bpcli.__main__.main()
 """
 SETTINGS = ["training.early_stopping=null", "training.epochs=3000"]
