@@ -14,6 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
+
+# what is found must not hang on how busy the machine is
+settings.register_profile("bpcli", deadline=None)
+settings.load_profile("bpcli")
 
 ROOT = Path(__file__).parents[1]
 

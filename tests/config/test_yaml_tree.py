@@ -648,14 +648,14 @@ plain = st.recursive(
 mappings = st.dictionaries(keys, plain, max_size=5)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(mappings)
 def test_what_is_written_is_read_back(value):
     assert repr(parse_yaml(dump_yaml(value), "c.yaml").value) == repr(value)
 
 
 # floats are compared by what PyYAML makes of them; its own rules for texts are those of YAML 1.1
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(mappings)
 def test_what_is_written_means_the_same_to_readers_of_yaml_1_1(value):
     assert repr(yaml.safe_load(dump_yaml(value))) == repr(value)
@@ -681,13 +681,13 @@ pieces = [*"ab19.-+?:,[]{}#&*!|>'\"%@`~=<\\ \t\n\r\0", ": ", "- ", "\n  ", "---"
 yaml_like = st.lists(st.sampled_from(pieces), max_size=40).map("".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text() | yaml_like | st.binary())
 def test_random_text_is_read_or_refused(text):
     read_or_refuse(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.tuples(st.integers(0, len(XOR)), st.integers(0, 12), yaml_like | st.text(max_size=5)), max_size=4))
 def test_mutations_of_a_config_are_read_or_refused(edits):
     text = XOR
@@ -696,7 +696,7 @@ def test_mutations_of_a_config_are_read_or_refused(edits):
     read_or_refuse(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(yaml_like)
 def test_random_text_is_read_or_refused_without_libyaml(text):
     with pytest.MonkeyPatch.context() as patch:
@@ -704,7 +704,7 @@ def test_random_text_is_read_or_refused_without_libyaml(text):
         read_or_refuse(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text() | st.tuples(st.sampled_from(["a", "data.train", "network.layers[0]"]), yaml_like).map("=".join))
 def test_random_overrides_are_set_or_refused(text):
     try:

@@ -44,7 +44,7 @@ def test_anything_else_is_left_to_others(cell):
     assert read_digits("\n".join([*[LONG] * 100, cell]).encode(), ",", 1) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
 def test_any_float_is_read_to_its_bits(values):
     cells = [repr(value) for value in values]
@@ -53,7 +53,7 @@ def test_any_float_is_read_to_its_bits(values):
         assert bits(found) == bits(values)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.from_regex(r"-?[0-9]{1,19}\.[0-9]{1,22}", fullmatch=True), min_size=1, max_size=5))
 def test_any_decimal_fraction_is_rounded_as_float_rounds_it(cells):
     assert bits(read(*cells)) == bits([float(cell) for cell in cells])

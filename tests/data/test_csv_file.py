@@ -464,7 +464,7 @@ def both_ways(folder: Path, content: bytes, separator: str, width: int, columns:
     return None if fast is None else fast[0], exact
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @given(tables(NUMBER, st.sampled_from(["\n", "\r\n", "\r"])))
 def test_both_ways_read_the_same_numbers(tmp_path_factory, table):
     content, separator, width = table
@@ -473,7 +473,7 @@ def test_both_ways_read_the_same_numbers(tmp_path_factory, table):
         assert fast.tobytes() == exact.tobytes()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @given(tables(FINITE, st.sampled_from(["\n", "\r\n"])), st.data())
 def test_fast_way_takes_every_plain_table(tmp_path_factory, table, data):
     content, separator, width = table
@@ -483,7 +483,7 @@ def test_fast_way_takes_every_plain_table(tmp_path_factory, table, data):
     assert fast.tobytes() == exact.tobytes()
 
 
-@settings(derandomize=True, max_examples=600, deadline=None)
+@settings(derandomize=True, max_examples=600)
 @given(tables(st.one_of(NUMBER, NUMBER, NUMBER, BROKEN), LINE_END), st.data())
 def test_fast_way_never_takes_what_the_exact_way_refuses(tmp_path_factory, table, data):
     content, separator, width = table
@@ -497,7 +497,7 @@ def test_fast_way_never_takes_what_the_exact_way_refuses(tmp_path_factory, table
         assert fast.tobytes() == exact.tobytes()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @given(
     st.one_of(
         st.binary(max_size=60),

@@ -112,7 +112,7 @@ def test_gzip_bomb_is_not_unpacked(pair):
         tracemalloc.stop()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @pytest.mark.parametrize("packed", [False, True])
 @given(data=st.data())
 def test_only_data_errors_leave_for_a_mutated_file(tmp_path_factory, packed, data):
@@ -130,7 +130,7 @@ def test_only_data_errors_leave_for_a_mutated_file(tmp_path_factory, packed, dat
         assert "\n" not in str(error)  # noqa: PT017
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=200)
 @pytest.mark.parametrize("start", [b"", b"\0\0\x08\1", b"\0\0\x0e\2", b"\x1f\x8b\x08\0"])
 @given(rest=st.binary(max_size=60))
 def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, start, rest):

@@ -103,7 +103,7 @@ CELL = st.sampled_from(
 )
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @given(st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=4), st.sampled_from(",;\t"), st.booleans())
 def test_the_fast_way_reads_gaps_as_the_exact_one(tmp_path_factory, table, separator, every):
     path = tmp_path_factory.getbasetemp() / "gaps.csv"
@@ -276,7 +276,7 @@ def test_without_gaps_the_word_changes_nothing(kind):
     assert other.notes == ()
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=100)
 @given(st.lists(st.lists(st.sampled_from([NAN, 0.0, 1.0, -2.5, 7.0]), min_size=2, max_size=2), min_size=1, max_size=9))
 def test_fills_are_numpys_nanmean_and_nanmedian(rows):
     x = np.array(rows)

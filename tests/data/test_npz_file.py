@@ -263,7 +263,7 @@ SOUND = {
 }
 
 
-@settings(derandomize=True, max_examples=250, deadline=None)
+@settings(derandomize=True, max_examples=250)
 @pytest.mark.parametrize("name", sorted(SOUND))
 @given(data=st.data())
 def test_only_data_errors_leave_for_a_mutated_file(tmp_path_factory, name, data):
@@ -282,7 +282,7 @@ def test_only_data_errors_leave_for_a_mutated_file(tmp_path_factory, name, data)
         assert "\n" not in str(error)  # noqa: PT017
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(derandomize=True, max_examples=150)
 @pytest.mark.parametrize("start", [b"", b"PK\3\4", b"PK\5\6", b"\x93NUMPY\1\0"])
 @given(rest=st.binary(max_size=80))
 def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, start, rest):

@@ -25,7 +25,7 @@ def _time_limit():
     signal.signal(signal.SIGVTALRM, before)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.parametrize("name", READERS)
 @given(random=st.randoms(use_true_random=False))
 def test_only_documented_errors_leave_for_an_input_made_like_its_format(tmp_path_factory, name, random):
@@ -33,7 +33,7 @@ def test_only_documented_errors_leave_for_an_input_made_like_its_format(tmp_path
     assert not outcome.escape
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=100)
 @pytest.mark.parametrize("name", READERS)
 @given(content=st.binary(max_size=100))
 def test_only_documented_errors_leave_for_any_bytes(tmp_path_factory, name, content):
