@@ -16,10 +16,16 @@ EPOCHS = 8
 
 
 @pytest.fixture
-def run(ok: Callable[..., Any], configs: Path, run_files: Any) -> Any:
+def keep() -> int:
+    """How many last checkpoints the run keeps."""
+    return 2
+
+
+@pytest.fixture
+def run(ok: Callable[..., Any], configs: Path, run_files: Any, keep: int) -> Any:
     """Eight epochs, each saved; the best is an earlier one than the last."""
     changes = [f"training.epochs={EPOCHS}", "training.early_stopping=null", "output.checkpoint_every=1"]
-    changes += ["optimizer.learning_rate=0.2"]
+    changes += [f"output.keep={keep}", "optimizer.learning_rate=0.2"]
     ok("train", configs / "iris.yaml", "--out", "run", *(part for text in changes for part in ("--set", text)))
     files = run_files(Path("run"))
     assert epoch(files.best) < EPOCHS - 1
@@ -74,6 +80,18 @@ def test_a_named_checkpoint_that_cannot_be_saved_changes_nothing(run, cli, full_
     full_disk(name)
     assert cli("resume", run.best, *on("optimizer.learning_rate=0.01")).code == 6
     assert run.log() == before
+
+
+@pytest.mark.parametrize(("keep", "name"), [(2, "last"), (2, "last-2"), (EPOCHS, f"last-{EPOCHS}")])
+def test_a_named_checkpoint_that_cannot_be_saved_leaves_all_checkpoints(run, cli, full_disk, name):
+    """Else the same command, given again on a disk with room, would go on from another epoch.
+
+    And best.npz stays the best of a run that had ended, which is not gone on with.
+    """
+    before = {path.name: path.read_bytes() for path in run.last.parent.iterdir()}
+    full_disk("last")
+    assert cli("resume", run.last.with_name(f"{name}.npz"), *on()).code == 6
+    assert {path.name: path.read_bytes() for path in run.last.parent.iterdir()} == before
 
 
 def test_after_a_named_checkpoint_nothing_leads_back_to_what_was_given_up(run, cli, monkeypatch):
@@ -176,6 +194,11 @@ def test_a_log_that_is_missing_is_told(run, ok):
     (run.path / "loss.csv").unlink()
     assert "loss.csv: is missing; begun anew" in ok("resume", run.path, *on()).err
     assert run.epochs() == [9, 10]
+
+
+def test_a_log_that_is_missing_is_told_beside_a_named_checkpoint_too(run, ok):
+    (run.path / "loss.csv").unlink()
+    assert "loss.csv: is missing; begun anew" in ok("resume", run.best, *on()).err
 
 
 def test_a_row_without_numbers_is_no_traceback_at_the_end(run, ok):
