@@ -118,6 +118,16 @@ def test_goes_on_from_the_best_where_it_is_all_there_is(run, ok):
     assert run.weights("last") == weights
 
 
+def test_a_damaged_best_that_is_all_there_is_says_how_to_train_anew(run, cli, ok):
+    for path in run.path.glob("checkpoints/last*.npz"):
+        path.unlink()
+    run.best.write_bytes(b"junk")
+    result = cli("resume", run.path)
+    assert result.code == 4
+    assert "best.npz: damaged" in result.err
+    ok(*result.err.split("bpcli ")[-1].split(), "--out", "anew")
+
+
 def test_a_best_of_the_last_epoch_that_is_all_there_is_has_ended(ok, configs):
     ok("train", configs / "xor.yaml", "--out", "run", "--set", "training.epochs=3")
     Path("run/checkpoints/last.npz").unlink()
