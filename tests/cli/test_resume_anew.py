@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bpcli.errors import DiskError
@@ -253,3 +254,17 @@ def test_a_run_that_was_moved_away_from_its_data_says_how_to_name_them(cli, ok, 
     assert result.err.endswith("; name the file to evaluate on: --data FILE\n")
     ok("resume", "deep/run", *on("data.train=iris.csv"))
     ok("eval", "deep/run")
+
+
+@pytest.mark.parametrize("gone", ["x", "y"])
+def test_a_pair_of_files_that_is_gone_is_named_by_its_key(cli, ok, gone):
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.normal(size=(8, 2)))
+    np.save("y.npy", rng.normal(size=8))
+    Path("c.yaml").write_text("data: {train: {x: x.npy, y: y.npy}}\nnetwork: {layers: [2, 1]}\ntraining: {epochs: 2}\n")
+    ok("train", "c.yaml", "--out", "run")
+    Path(f"{gone}.npy").rename("moved.npy")
+    result = cli("resume", "run", "--set", "training.epochs=3")
+    assert result.code == 3
+    assert result.err.endswith(f"; where it lies now is said by --set data.train.{gone}=FILE\n")
+    ok("resume", "run", "--set", "training.epochs=3", "--set", f"data.train.{gone}=moved.npy")
