@@ -67,11 +67,19 @@ def of_a_run(plan: DataPlan, fix: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        sources = {"data.train": plan.train, "data.val": plan.val, "data.test": plan.test}
-        for key, source in sources.items():
-            if isinstance(source, Source) and not source.x.exists():
+        for key, path in _files(plan).items():
+            if not path.exists():
                 raise DataError(f"{error}; {fix.format(key=key)}") from None
         raise
+
+
+def _files(plan: DataPlan) -> dict[str, Path]:
+    """The data files by their keys in the config, those of a pair as data.train.x and data.train.y."""
+    files: dict[str, Path] = {}
+    for key, source in (("data.train", plan.train), ("data.val", plan.val), ("data.test", plan.test)):
+        if isinstance(source, Source):
+            files |= {key: source.x} if source.y is None else {f"{key}.x": source.x, f"{key}.y": source.y}
+    return files
 
 
 def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:

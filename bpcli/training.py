@@ -183,7 +183,10 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
         RunError: it is damaged.
     """
     best = folder.checkpoints / "best.npz"
-    checkpoint = load_checkpoint(best) if best.exists() else None
+    try:
+        checkpoint = load_checkpoint(best) if best.exists() else None
+    except RunError as error:
+        raise RunError(f"{error}. There is no other; to train anew: bpcli train {folder.config}") from error
     cut_off = checkpoint is not None and checkpoint.state["epoch"] >= epochs and not folder.summary.exists()
     return None if cut_off else checkpoint
 

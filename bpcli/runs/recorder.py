@@ -53,14 +53,17 @@ class Recorder:
     def begin(self, *, earlier: bool = False) -> str | None:
         """Makes loss.csv ready, with the rows up to the state; gives a note where it is not as it was left.
 
-        earlier: the run had come further than the state. Then the state is saved first, and later checkpoints are
-        removed, so that a run killed in between, or with a damaged checkpoint, never goes on from what was given up.
+        earlier: the run had come further than the state. Then the state takes the place of last.npz first, and later
+        checkpoints are removed, so that a run killed in between, or with a damaged checkpoint, never goes on from what
+        was given up. Nothing is renamed: the state may be that of last-2.npz, and stays there if a write fails.
 
         Raises:
             DiskError: something could not be written.
         """
         if earlier:
-            self.save()
+            self._save(self.folder.checkpoints / "last.npz", self.state, None)
+            if self.state.best is not None:
+                self.save_best()
             self._remove_later(self.folder.checkpoints)
         return self.log.start(epoch=self.state.epoch)
 
@@ -85,24 +88,25 @@ class Recorder:
         """Writes loss.csv, best.npz if the best has changed, and last.npz, in this order, each safely on the disk.
 
         Raises:
-            DiskError: something could not be written; what was there before still is.
+            DiskError: something could not be written; what was there before still is, if only as last-2.npz.
         """
         self.log.flush(sync=True)
         best, folder = self.state.best, self.folder.checkpoints
         if best is not None and best.epoch != self.saved_best:
             self.save_best()
-            self.saved_best = best.epoch
         self._rotate(folder)
         self._save(folder / "last.npz", self.state, stop)
         self.saved_at = time.monotonic()
 
     def save_best(self) -> None:
-        """Writes best.npz.
+        """Writes best.npz; the state has a best.
 
         Raises:
             DiskError: it could not be written; what was there before still is.
         """
-        self._save(self.folder.checkpoints / "best.npz", self.state.at_best(), None)
+        state = self.state.at_best()
+        self._save(self.folder.checkpoints / "best.npz", state, None)
+        self.saved_best = state.epoch
 
     def go_back(self) -> None:
         """The state has gone back to an earlier epoch: saves it, then drops what loss.csv has from later ones.

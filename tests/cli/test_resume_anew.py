@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bpcli.errors import DiskError
@@ -16,10 +17,16 @@ EPOCHS = 8
 
 
 @pytest.fixture
-def run(ok: Callable[..., Any], configs: Path, run_files: Any) -> Any:
+def keep() -> int:
+    """How many last checkpoints the run keeps."""
+    return 2
+
+
+@pytest.fixture
+def run(ok: Callable[..., Any], configs: Path, run_files: Any, keep: int) -> Any:
     """Eight epochs, each saved; the best is an earlier one than the last."""
     changes = [f"training.epochs={EPOCHS}", "training.early_stopping=null", "output.checkpoint_every=1"]
-    changes += ["optimizer.learning_rate=0.2"]
+    changes += [f"output.keep={keep}", "optimizer.learning_rate=0.2"]
     ok("train", configs / "iris.yaml", "--out", "run", *(part for text in changes for part in ("--set", text)))
     files = run_files(Path("run"))
     assert epoch(files.best) < EPOCHS - 1
@@ -76,6 +83,18 @@ def test_a_named_checkpoint_that_cannot_be_saved_changes_nothing(run, cli, full_
     assert run.log() == before
 
 
+@pytest.mark.parametrize(("keep", "name"), [(2, "last"), (2, "last-2"), (EPOCHS, f"last-{EPOCHS}")])
+def test_a_named_checkpoint_that_cannot_be_saved_leaves_all_checkpoints(run, cli, full_disk, name):
+    """Else the same command, given again on a disk with room, would go on from another epoch.
+
+    And best.npz stays the best of a run that had ended, which is not gone on with.
+    """
+    before = {path.name: path.read_bytes() for path in run.last.parent.iterdir()}
+    full_disk("last")
+    assert cli("resume", run.last.with_name(f"{name}.npz"), *on()).code == 6
+    assert {path.name: path.read_bytes() for path in run.last.parent.iterdir()} == before
+
+
 def test_after_a_named_checkpoint_nothing_leads_back_to_what_was_given_up(run, cli, monkeypatch):
     best = epoch(run.best)
 
@@ -98,6 +117,16 @@ def test_goes_on_from_the_best_where_it_is_all_there_is(run, ok):
     assert f"going on from epoch {best}" in said
     assert run.epochs() == list(range(1, EPOCHS + 1))
     assert run.weights("last") == weights
+
+
+def test_a_damaged_best_that_is_all_there_is_says_how_to_train_anew(run, cli, ok):
+    for path in run.path.glob("checkpoints/last*.npz"):
+        path.unlink()
+    run.best.write_bytes(b"junk")
+    result = cli("resume", run.path)
+    assert result.code == 4
+    assert "best.npz: damaged" in result.err
+    ok(*result.err.split("bpcli ")[-1].split(), "--out", "anew")
 
 
 def test_a_best_of_the_last_epoch_that_is_all_there_is_has_ended(ok, configs):
@@ -178,6 +207,11 @@ def test_a_log_that_is_missing_is_told(run, ok):
     assert run.epochs() == [9, 10]
 
 
+def test_a_log_that_is_missing_is_told_beside_a_named_checkpoint_too(run, ok):
+    (run.path / "loss.csv").unlink()
+    assert "loss.csv: is missing; begun anew" in ok("resume", run.best, *on()).err
+
+
 def test_a_row_without_numbers_is_no_traceback_at_the_end(run, ok):
     log = run.path / "loss.csv"
     header, *rows = log.read_text().splitlines(keepends=True)
@@ -220,3 +254,17 @@ def test_a_run_that_was_moved_away_from_its_data_says_how_to_name_them(cli, ok, 
     assert result.err.endswith("; name the file to evaluate on: --data FILE\n")
     ok("resume", "deep/run", *on("data.train=iris.csv"))
     ok("eval", "deep/run")
+
+
+@pytest.mark.parametrize("gone", ["x", "y"])
+def test_a_pair_of_files_that_is_gone_is_named_by_its_key(cli, ok, gone):
+    rng = np.random.default_rng(0)
+    np.save("x.npy", rng.normal(size=(8, 2)))
+    np.save("y.npy", rng.normal(size=8))
+    Path("c.yaml").write_text("data: {train: {x: x.npy, y: y.npy}}\nnetwork: {layers: [2, 1]}\ntraining: {epochs: 2}\n")
+    ok("train", "c.yaml", "--out", "run")
+    Path(f"{gone}.npy").rename("moved.npy")
+    result = cli("resume", "run", "--set", "training.epochs=3")
+    assert result.code == 3
+    assert result.err.endswith(f"; where it lies now is said by --set data.train.{gone}=FILE\n")
+    ok("resume", "run", "--set", "training.epochs=3", "--set", f"data.train.{gone}=moved.npy")
