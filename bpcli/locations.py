@@ -103,6 +103,7 @@ def _relative(path: Path, folder: Path) -> str:
     path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     alone = os.path.commonpath([path, folder]) == path.anchor
     text = str(path) if alone else os.path.relpath(path, folder)
+    text = f".{os.sep}{text}" if text.startswith("~") else text  # a folder of that name, not the home folder
     if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
         raise UsageError(
             f"{ascii(text)[1:-1]}: config.yaml, UTF-8 text, cannot name this file: rename what is not UTF-8"

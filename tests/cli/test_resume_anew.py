@@ -268,3 +268,11 @@ def test_a_pair_of_files_that_is_gone_is_named_by_its_key(cli, ok, gone):
     assert result.code == 3
     assert result.err.endswith(f"; where it lies now is said by --set data.train.{gone}=FILE\n")
     ok("resume", "run", "--set", "training.epochs=3", "--set", f"data.train.{gone}=moved.npy")
+
+
+def test_a_folder_named_like_the_home_folder_is_found_again(ok, configs):
+    Path("~").mkdir()
+    Path("~/iris.csv").write_bytes((configs.parent / "datasets" / "iris.csv").read_bytes())
+    changes = ["--set", "data.train=./~/iris.csv", "--set", "training.epochs=2"]
+    ok("train", configs / "iris.yaml", "--out", ".", *changes)
+    ok("resume", ".", *on())
