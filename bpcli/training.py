@@ -147,7 +147,7 @@ def _state_to_resume(
         if checkpoint is None and (checkpoint := _best_alone(folder, session.options.epochs)):
             tell("there is no last.npz: going on from best.npz")
     if checkpoint is None:
-        tell("there is no checkpoint yet: starting from the beginning")
+        tell("there is no checkpoint to go on from: starting from the beginning")
         return session.start(), []
     changes = check_same_run(checkpoint, plain, session.datasets.hashes)
     state = checkpoint.restore(session.model.network, session.start())
