@@ -35,7 +35,8 @@ def read_calls(log: Path, folder: Path) -> list[Call]:
         if match is None:
             continue
         name, rest = match["name"], match["rest"]
-        named = [first or second for first, second in PATH.findall(rest.rpartition(" = ")[0])]
+        arguments = rest.rpartition(" = ")[0] or rest  # without a result where another thread's line came in between
+        named = [first or second for first, second in PATH.findall(arguments)]
         paths = tuple(path for path in named if path == str(folder) or path.startswith(f"{folder}/"))
         if paths:
             counts[name, paths[0]] += 1

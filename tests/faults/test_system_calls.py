@@ -82,6 +82,19 @@ def test_a_fault_at_a_call_loses_nothing(fault: str, kind: str, choose, scene, f
     assert wrong == []
 
 
+def test_a_call_is_read_where_another_thread_comes_in_between() -> None:
+    Path("log.txt").write_text(
+        '7 rename("/r/.a.tmp", "/r/a") = 0\n7 fsync(3</r> <unfinished ...>\n9 +++ exited with 0 +++\n'
+        "7 <... fsync resumed>) = 0\n7 close(3</r>) = 0\n"
+    )
+    calls = read_calls(Path("log.txt"), Path("/r"))
+    assert [(call.name, call.paths) for call in calls] == [
+        ("rename", ("/r/.a.tmp", "/r/a")),
+        ("fsync", ("/r",)),
+        ("close", ("/r",)),
+    ]
+
+
 @pytest.mark.parametrize("kind", LENGTHS)
 def test_the_order_of_calls_survives_a_power_cut(kind: str, scene, figure) -> None:
     """Each file: temporary, written, fsync, rename, fsync of the folder; each new folder: fsync of the one above it."""
