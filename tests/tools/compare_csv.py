@@ -3,7 +3,8 @@
     python tests/tools/compare_csv.py --pandas PYTHON
 
 PYTHON is an interpreter that has pandas; default: this one. The two readers take turns, each in a process of its own on
-one core. Seconds are CPU time, ratios are medians over the turns, memory is the growth of the peak over the array's size.
+one core. Seconds are CPU time, ratios are medians over the turns, memory is the growth of the peak divided by the size
+of the array.
 """
 
 from __future__ import annotations
