@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.data.preparation import same_numbers
 from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
@@ -39,6 +40,7 @@ def warnings(session: Session) -> list[str]:
         targets_out_of_reach,
         weights_of_nothing,
         rounded_numbers,
+        number_written_twice,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -151,6 +153,14 @@ def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str
             f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
         )
     return told
+
+
+def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Two classes that are the same number, such as 1 and 1.0, which may have been meant as one."""
+    if same := same_numbers(session.model.preparation.classes or ()):
+        one, other = map(shown, same)
+        message = f"{one} and {other} are two classes, though the same number: a class is the text in the file. "
+        yield ("data", "target"), message + "If they are meant as one, write them alike"
 
 
 def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:
