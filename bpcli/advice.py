@@ -9,11 +9,13 @@ from typing import TypeAlias
 import numpy as np
 
 from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.data.preparation import same_numbers
 from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.model import channels_last_text, looks_channels_last
 from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
@@ -39,6 +41,8 @@ def warnings(session: Session) -> list[str]:
         targets_out_of_reach,
         weights_of_nothing,
         rounded_numbers,
+        number_written_twice,
+        channels_last_images,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -151,6 +155,25 @@ def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str
             f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
         )
     return told
+
+
+def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Two classes that are the same number, such as 1 and 1.0, which may have been meant as one."""
+    if same := same_numbers(session.model.preparation.classes or ()):
+        one, other = map(shown, same)
+        message = f"{one} and {other} are two classes, though the same number: a class is the text in the file. "
+        yield ("data", "target"), message + "If they are meant as one, write them alike"
+
+
+def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Images that look like height x width x channels, under layers for images, where no shape is in the config."""
+    model = session.model
+    shape, names = model.preparation.in_shape, {registry.layers.name_of(layer.spec) for layer in model.network.placed}
+    has_image_layers = any(name.endswith("2d") for name in names)
+    if model.config.network.input is None and has_image_layers and looks_channels_last(shape):
+        taken = f"images are channels x height x width, so these have {shape[0]} channels"
+        said = f"if they do, network.input: {list(shape)} says so"
+        yield ("data", "train"), f"{taken}: {said}; {channels_last_text(shape)}"
 
 
 def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:

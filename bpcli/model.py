@@ -104,6 +104,9 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     config, problems = file.config, list[Problem]()
     in_shape = _in_shape(config, preparation, problems)
     network = network_of(config, in_shape, preparation.several_yes_or_no, problems)
+    if network is None and looks_channels_last(preparation.in_shape):
+        key, message = problems[-1]
+        problems[-1] = key, f"{message}; {channels_last_text(preparation.in_shape)}"
     if network is not None:
         _check_outputs(config, network, preparation, problems)
         problems += full_batch_problems(config, network)
@@ -147,9 +150,6 @@ def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
 def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
     shape, wanted = preparation.in_shape, config.network.input
-    if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4):
-        turned = f"images of {' x '.join(map(str, shape))} look like height x width x channels"
-        problems.append((("data", "train"), f"{turned}: store them channels first, numpy.moveaxis(x, -1, 1)"))
     if wanted is None:
         return (1, *shape) if len(shape) == 2 else shape
     if math.prod(wanted) != math.prod(shape):
@@ -157,7 +157,28 @@ def _in_shape(config: Config, preparation: Preparation, problems: list[Problem])
         key: KeyPath = ("network", "layers", 0) if plain else ("network", "input")
         size = str(wanted[0]) if plain else str(list(wanted))
         problems.append((key, f"the data has {_inputs_text(preparation)}, got {size}"))
+    elif _is_turned(shape, wanted):
+        lies = f"in the file a sample lies as {' x '.join(map(str, shape))}, got {list(wanted)}: a sample is not turned"
+        fix = channels_last_text(shape) if looks_channels_last(shape) else f"write {list(shape)}, or save it turned"
+        problems.append((("network", "input"), f"{lies}; {fix}"))
     return wanted
+
+
+def _is_turned(shape: Shape, wanted: Shape) -> bool:
+    """Whether the two name the same sides, of which one is not 1, in another order."""
+    sides, others = ([side for side in sample if side != 1] for sample in (shape, wanted))
+    return len(shape) == len(wanted) and sides != others and sorted(sides) == sorted(others)
+
+
+def looks_channels_last(shape: Shape) -> bool:
+    """Whether samples of this shape may be images of height x width x channels, which the network takes otherwise."""
+    return len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4) and shape[0] > shape[-1]
+
+
+def channels_last_text(shape: Shape) -> str:
+    """What to do about such images."""
+    sides = " x ".join(map(str, shape))
+    return f"if {sides} is height x width x channels, save the images with channels first: numpy.moveaxis(x, -1, 1)"
 
 
 def _inputs_text(preparation: Preparation) -> str:

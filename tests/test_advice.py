@@ -182,3 +182,15 @@ def test_times_that_float32_rounds_are_named(timed):
 def test_times_that_are_not_rounded_are_passed_over(timed, override):
     assert timed(override) == []
     assert timed("data.train=targets.csv", override) == []
+
+
+@pytest.mark.parametrize(("labels", "told"), [(["1", "1.0"], True), (["01", "x", "1"], True), (["1.0", "2.0"], False)])
+def test_two_classes_of_one_number_are_told(write_config, labels, told):
+    Path("codes.csv").write_text("x,y\n" + "".join(f"{k},{label}\n" for k, label in enumerate(labels)))
+    path = write_config(CONFIG, "codes.yaml", data={"train": "codes.csv"}, loss="log_likelihood")
+    found = warnings(
+        open_session(load_config(path, [f"network.layers=[1, {len(labels)}]", "network.output_activation=auto"]))
+    )
+    assert any("are two classes, though the same number" in text for text in found) == told
+    if told:
+        assert f'"{labels[0]}" and "{labels[-1]}"' in found[0]

@@ -23,7 +23,7 @@ ALLOWED = {
     "model": {"memory", "config", "data", "engine"},
     "locations": {"model", "config", "data", "errors"},
     "session": {"locations", "model", "memory", "config", "data", "engine", "errors"},
-    "advice": {"session", "config", "data", "engine"},
+    "advice": {"session", "model", "config", "data", "engine"},
     "going_on": {"runs", "config", "errors"},
     "training": {
         "advice",

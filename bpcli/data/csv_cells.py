@@ -14,6 +14,7 @@ import math
 import re
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none", "missing", "?", "-", "."})
+_ROUNDED_FROM = 2.0**53  # it may have been 2^53 + 1 in the file
 _MINUS_SIGN = "\u2212"  # of typesetting; not the hyphen that programs write
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan"})
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
@@ -31,6 +32,20 @@ def number(cell: str, decimal: str = ".") -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and "_" not in cell else None
+
+
+def is_plain_label(cell: str, decimal: str = ".") -> bool:
+    """Whether a class's label is a number, written as its value alone would be: 3 or 0.5, not 03, 3.0, +3 or 5e-1.
+
+    From 2^53 on several whole numbers are read as the same float64, so that no label there is plain.
+    """
+    value = number(cell, decimal)
+    return value is not None and abs(value) < _ROUNDED_FROM and cell.strip() == label_text(value)
+
+
+def label_text(value: float) -> str:
+    """A number as the name of a class: 3.0 is "3"."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def is_missing(cell: str) -> bool:

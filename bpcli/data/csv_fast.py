@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bpcli.data.csv_cells import MISSING
+from bpcli.data.csv_cells import MISSING, is_missing, is_plain_label
 from bpcli.data.csv_digits import read_digits
 from bpcli.data.csv_lines import LONGEST_LINE, Table
-from bpcli.data.source import Missing
+from bpcli.data.source import Missing, Targets
 from bpcli.data.stored import opened
 
 _BLOCK = 1 << 20
@@ -26,7 +26,11 @@ _NEWLINE = ord("\n")
 
 
 def read_fast(
-    table: Table, x_columns: Sequence[int], y_columns: Sequence[int], missing: Missing = "error"
+    table: Table,
+    x_columns: Sequence[int],
+    y_columns: Sequence[int],
+    missing: Missing = "error",
+    targets: Targets = "any",
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     """x (N, D) and y (N, M), float64, or None if the file needs `read_exactly`.
 
@@ -37,6 +41,7 @@ def read_fast(
     """
     columns, width = [*x_columns, *y_columns], len(x_columns)
     x_blocks, y_blocks = [], []
+    as_classes = targets == "classes" and len(y_columns) == 1
     with opened(table.path) as file:
         if file.read(len(BOM_UTF8)) != BOM_UTF8:
             file.seek(0)
@@ -44,7 +49,9 @@ def read_fast(
             return None
         for text in _plain_blocks(file):
             block = None if text is None else _numbers(text, table, columns, gaps=missing != "error")
-            if block is None or (missing in ("mean", "median") and np.isnan(block[:, width:]).any()):
+            if text is None or block is None or (missing in ("mean", "median") and np.isnan(block[:, width:]).any()):
+                return None
+            if as_classes and not _are_plain_labels(text, table, y_columns[0]):
                 return None
             x_blocks.append(block[:, :width])
             y_blocks.append(block[:, width:])
@@ -109,6 +116,15 @@ def _loaded(text: str, table: Table, used: list[int] | None) -> np.ndarray[Any, 
     except ValueError:
         return None
     return block if block.shape == (len(lines), len(used or table.names)) else None  # loadtxt skips blank lines
+
+
+def _are_plain_labels(lines: bytes, table: Table, column: int) -> bool:
+    """Whether the number of each label, missing ones aside, gives the label back as it is written; see `csv_cells`."""
+    codes = np.frombuffer(lines + b"\n", np.uint8)
+    ends = np.flatnonzero((codes == ord(table.separator)) | (codes == _NEWLINE)).reshape(-1, len(table.names))
+    starts = ends[:, column - 1] + 1 if column else np.concatenate([[0], ends[:-1, -1] + 1])
+    cells = {lines[start:end] for start, end in zip(starts.tolist(), ends[:, column].tolist(), strict=True)}
+    return all(is_plain_label(cell, table.decimal) or is_missing(cell) for cell in map(bytes.decode, cells))
 
 
 @functools.cache

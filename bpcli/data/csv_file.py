@@ -25,8 +25,11 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from bpcli.data.csv_cells import looks_numeric
+import numpy as np
+
+from bpcli.data.csv_cells import looks_numeric, number
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
@@ -61,7 +64,7 @@ def read_csv(
     """
     table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
     x_columns, y_columns = _choose(table, features, target, need_target)
-    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing)
+    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing, targets)
     x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
     return RawData(
         label,
@@ -70,7 +73,15 @@ def read_csv(
         tuple(table.names[column] for column in x_columns),
         tuple(table.names[column] for column in y_columns) or None,
         (path,),
+        _label_numbers(y, decimal) if targets == "classes" and y.dtype.kind == "U" else None,
     )
+
+
+def _label_numbers(labels: np.ndarray[Any, Any], decimal: str) -> dict[str, float] | None:
+    """Each of the labels (N, 1) as a number; None if one is not."""
+    numbers = {text: number(text, decimal) for text in set(labels[:, 0].tolist()) - {""}}
+    found = {text: value for text, value in numbers.items() if value is not None}
+    return found if len(found) == len(numbers) else None
 
 
 def _layout(path: Path, header: bool | None, decimal: str) -> Table:

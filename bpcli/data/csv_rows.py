@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.data.csv_cells import is_missing, is_missing_label, looks_numeric, number
+from bpcli.data.csv_cells import is_missing, is_missing_label, is_plain_label, looks_numeric, number
 from bpcli.data.csv_faults import Gap, cell_fault, feature_fault, label_fault, missing_fault, names_advice
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.source import Missing, Targets
@@ -32,7 +32,8 @@ def read_exactly(
 
     A target column in which every cell is a number, or says that it is missing, is numeric. Otherwise it holds
     labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error. Where
-    `targets` says numbers, so is a column of fewer texts than numbers; where it says labels, all cells are such.
+    `targets` says numbers, so is a column of fewer texts than numbers; where it says labels, all cells are such; where
+    it says classes, numbers are labels if one is not plain: 01 and 1 are two classes, and 1.0 is named so.
 
     missing: `error` refuses missing values. Otherwise a missing input is NaN; so is, with `drop`, a missing target, an
         empty text among labels.
@@ -114,6 +115,7 @@ def _targets(
 ) -> tuple[np.ndarray[Any, Any], list[Gap]]:
     """y (N, M), and the first missing value of each column."""
     y = np.empty((len(lines), len(columns)))
+    as_classes = targets == "classes" and len(columns) == 1
     gaps: list[Gap] = []
     for position, (column, cells) in enumerate(zip(columns, y_cells, strict=True)):
         if targets == "labels" and len(columns) == 1:
@@ -121,7 +123,7 @@ def _targets(
         of_cell = {cell: number(cell, table.decimal) for cell in dict.fromkeys(cells)}
         wrong = [cell for cell, value in of_cell.items() if value is None and not is_missing(cell)]
         most_are_text = sum(map(set(wrong).__contains__, cells)) > len(cells) / 2
-        may_be_labels = len(columns) == 1 and (targets == "any" or most_are_text)
+        may_be_labels = len(columns) == 1 and (targets in ("any", "classes") or most_are_text)
         if wrong and may_be_labels and not all(map(looks_numeric, wrong)):
             return _labels(table, column, cells, lines, missing)
         if wrong:
@@ -131,6 +133,10 @@ def _targets(
         empty = next((cell for cell, value in of_cell.items() if value is None), None)
         if empty is not None:
             gaps.append((lines[cells.index(empty)], column, empty))
+        if as_classes and not all(
+            is_plain_label(cell, table.decimal) for cell, value in of_cell.items() if value is not None
+        ):
+            return np.array([[cell if of_cell[cell] is not None else ""] for cell in cells]), gaps
         y[:, position] = [math.nan if (value := of_cell[cell]) is None else value for cell in cells]
     return y, gaps
 

@@ -15,7 +15,7 @@ import numpy as np
 from bpcli.data.missing import counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
-from bpcli.data.source import Missing, RawData, Source, read, shown
+from bpcli.data.source import Missing, RawData, Source, Targets, read, shown
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType
@@ -114,7 +114,7 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
             header=plan.header,
             missing=plan.missing,
             decimal=plan.decimal,
-            targets="numbers" if plan.task == "regression" else "any",
+            targets=_targets_of(plan),
         )
         hashes = file_hashes("train", raw.files)
     content = _content(raw, plan)
@@ -142,8 +142,20 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
                 hashes |= file_hashes(name, other.files)
             parts[name] = _part(preparation, _content(other, plan), plan, name)
         elif source is not None:
+            if not len(own_rows):
+                raise DataError(
+                    f"{raw.source}: data.{name}: {source:g} leaves no row for {name}: each class needs one to train "
+                    "on; take a larger fraction, or data.stratify: false"
+                )
             parts[name] = _part(preparation, content.part(own_rows), plan, name)
     return Datasets(parts, preparation, hashes)
+
+
+def _targets_of(plan: DataPlan) -> Targets:
+    """What the target column of the training data is read as."""
+    if plan.task == "regression":
+        return "numbers"
+    return "classes" if plan.task == "classification" or plan.loss_for_classes else "any"
 
 
 def _split(
@@ -236,7 +248,8 @@ def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
 
 def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:
     """Every class must have a row in the training part: what is only validated is never learnt."""
-    missing = [name for index, name in enumerate(classes) if not (trained == index).any()]
+    counts = np.bincount(trained, minlength=len(classes))
+    missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if missing:
         raise DataError(
             f"{source}: the split leaves no row of class {', '.join(missing[:5])} to train on: take smaller fractions "
@@ -255,7 +268,8 @@ def class_weights_for(
     if wanted is None:
         return None
     if isinstance(wanted, str):
-        return tuple(float(len(trained) / (len(classes) * (trained == index).sum())) for index in range(len(classes)))
+        counts = np.bincount(trained, minlength=len(classes))
+        return tuple(float(len(trained) / (len(classes) * count)) for count in counts)
     if set(wanted) != set(classes):
         raise DataError(
             f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}: "

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data import missing, scaling
-from bpcli.data.csv_cells import number
+from bpcli.data.csv_cells import is_plain_label, label_text, number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData, Targets
+from bpcli.data.source import RawData, Targets, shown
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.samples import BYTE_SCALE
@@ -21,6 +21,7 @@ from bpcli.errors import DataError
 
 Task: TypeAlias = Literal["classification", "regression"]
 Labels: TypeAlias = npt.NDArray[Any]
+_FEWEST_IDS = 100  # different labels; fewer may be classes of one row each
 _LEAST_ROUNDED = 2.0**53  # it may have been 2^53 + 1 in the file
 
 
@@ -60,7 +61,7 @@ class Preparation:
         """
         if self.task == "regression":
             return "numbers"
-        return "labels" if any(not _is_written_number(name) for name in self.classes or ()) else "any"
+        return "classes" if all(map(is_plain_label, self.classes or ())) else "labels"
 
     def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array | StoredInputs:
         """Network inputs (N, *in_shape): bytes as they are, or floats, scaled. Rows in a file stay there.
@@ -157,13 +158,19 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
         _refuse_rounded_labels(raw.y, raw.source)
-        classes = tuple(label_texts(distinct(raw.y)[0]))
+        classes = _class_names(raw, raw.y)
         if len(classes) < 2:
             raise DataError(
                 f"{raw.source}: the target has one class only, {classes[0]!r}: nothing to tell apart; is data.target "
                 "the right column?"
             )
-        if not text and not _are_labels(raw.y):
+        if len(classes) > max(_FEWEST_IDS, len(raw.y) / 2):
+            raise DataError(
+                f"{raw.source}: the target{_name_of_target(raw)} has {len(classes)} different labels in {len(raw.y)} "
+                "rows, as ids have and classes have not: name another column in data.target, or for numbers to be "
+                "predicted set data.task: regression and loss: mse"
+            )
+        if not _are_labels(raw):
             raise DataError(
                 f"{raw.source}: the target holds {len(classes)} different numbers with fractions, no classes: "
                 "set data.task: regression, and a loss for it such as mse"
@@ -177,6 +184,10 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         classes=classes,
         target_width=raw.y.shape[1] if raw.y.ndim == 2 else 1,
     )
+
+
+def _name_of_target(raw: RawData) -> str:
+    return f" {shown(raw.target_names[0])}" if raw.target_names else ""
 
 
 def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: str, y_kind: str) -> Preparation:
@@ -235,16 +246,19 @@ def distinct(labels: Labels) -> tuple[Labels, npt.NDArray[np.int64]]:
 
 
 def label_texts(labels: Labels) -> list[str]:
-    """Labels as text: 3.0 is "3"."""
+    """Labels as text: the number 3.0 is "3"."""
     if labels.dtype.kind == "U":
         return [str(label) for label in labels]
-    return [str(int(label)) if float(label).is_integer() else repr(float(label)) for label in labels.ravel()]
+    if labels.dtype.kind != "f":
+        return [str(int(label)) for label in labels.ravel()]
+    return [label_text(float(label)) for label in labels.ravel()]
 
 
-def _is_written_number(name: str) -> bool:
-    """Whether a class's name is what `label_texts` makes of a number."""
-    value = number(name)
-    return value is not None and label_texts(np.array([value])) == [name]
+def _class_names(raw: RawData, labels: Labels) -> tuple[str, ...]:
+    """The classes in the order of their indices: text by its characters, numbers by their size however written."""
+    names = label_texts(distinct(labels)[0])
+    numbers = raw.label_numbers
+    return tuple(names if numbers is None else sorted(names, key=lambda name: (numbers.get(name, 0.0), name)))
 
 
 def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array | None = None) -> npt.NDArray[np.int64]:
@@ -262,15 +276,38 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array 
     if (found < 0).any():
         row = int((found < 0).argmax())
         label = label_texts(y.reshape(len(y))[row : row + 1])[0]
+        has = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
         raise DataError(
             f"{source}: sample {_number(row, rows)} has the class {label!r}, which the training data does not have "
-            f"(it has {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''})"
+            f"(it has {has}){_written_otherwise(label, classes)}"
         )
     return found
 
 
-def _are_labels(y: Labels) -> bool:
-    """Whether numbers can stand for classes: whole ones, or few different ones."""
+def _written_otherwise(label: str, classes: tuple[str, ...]) -> str:
+    """What to say of a label that is the number of a class but not its text; empty for others."""
+    value = number(label)
+    same = next((name for name in classes if value is not None and number(name) == value), None)
+    if same is None:
+        return ""
+    return f": a class is the text in the file, so write {label!r} as in the training data, {same!r}"
+
+
+def same_numbers(classes: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first two classes that are one number written in two ways, such as 1 and 1.0; None if there are none."""
+    seen: dict[float, str] = {}
+    for name in classes:
+        value = number(name)
+        if value is not None and seen.setdefault(value, name) != name:
+            return seen[value], name
+    return None
+
+
+def _are_labels(raw: RawData) -> bool:
+    """Whether the targets can stand for classes: text, whole numbers, or few different numbers."""
+    y = raw.y if raw.label_numbers is None else np.array(list(raw.label_numbers.values()))
+    if y is None or y.dtype.kind == "U":
+        return True
     return bool((y == np.floor(y)).all()) or len(distinct(y)[0]) <= 20
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["csv", "npz", "npy", "idx"]
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
-Targets = Literal["any", "numbers", "labels"]
+Targets = Literal["any", "numbers", "classes", "labels"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
@@ -58,6 +58,7 @@ class RawData:
     feature_names: tuple[str, ...] | None  # CSV: the columns of x, in order
     target_names: tuple[str, ...] | None  # CSV: the columns of y, in order
     files: tuple[Path, ...]  # every file read, so that they can be hashed
+    label_numbers: Mapping[str, float] | None = None  # CSV: each text label as a number, where all of them are such
 
     @property
     def read_x(self) -> np.ndarray[Any, Any]:
@@ -87,6 +88,7 @@ def read(
     missing: `error` refuses missing values; `drop` reads them all, `mean` and `median` those of x.
     decimal: CSV only; the decimal mark, a point or a comma.
     targets: CSV only; what a single target column holds. `any`: numbers if all of them are such, else labels.
+        `classes`: the same, but numbers that are not all plain (01, 1.0, 1e1) are labels too, so that none is lost.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.

@@ -85,10 +85,13 @@ def split_blocks(
 
 def _by_class(rows: Rows, classes: Rows, totals: Rows) -> list[Rows]:
     """The rows in three parts, each class shared out among them."""
-    members = [own for label in range(int(classes.max()) + 1) if len(own := rows[classes[rows] == label])]
-    shares = class_shares(np.array([len(own) for own in members]), totals)
-    pieces = [np.split(own, np.cumsum(share)[:2]) for own, share in zip(members, shares, strict=True)]
-    return [np.concatenate(part) for part in zip(*pieces, strict=True)]
+    rows = rows[np.argsort(classes[rows], kind="stable")]
+    counts = np.bincount(classes[rows])
+    counts = counts[counts > 0]
+    ends = np.cumsum(class_shares(counts, totals), axis=1)  # of each part within each class
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    part = (within[:, None] >= np.repeat(ends[:, :2], counts, axis=0)).sum(axis=1)
+    return [rows[part == index] for index in range(3)]
 
 
 def class_shares(counts: Rows, totals: Rows) -> Rows:
@@ -105,29 +108,32 @@ def class_shares(counts: Rows, totals: Rows) -> Rows:
     high: Rows = -(-exact // n)
     low[:, 0] = np.maximum(low[:, 0], np.minimum(counts, 1))
     table: Rows = low.copy()
-    for row, count in enumerate(counts):
-        order = np.argsort(-(exact[row] % n), kind="stable")
-        for column in order[(table[row] < high[row])[order]][: count - table[row].sum()]:
-            table[row, column] += 1
-        if table[row].sum() > count:  # the training row was one more than the class has
-            table[row, 1:] = 0
+    order = np.argsort(-(exact % n), axis=1, kind="stable")
+    may_grow = np.take_along_axis(table < high, order, axis=1)
+    grows = may_grow & (np.cumsum(may_grow, axis=1) <= (counts - table.sum(axis=1))[:, None])
+    np.put_along_axis(table, order, np.take_along_axis(table, order, axis=1) + grows, axis=1)
+    table[table.sum(axis=1) > counts, 1:] = 0  # the training row was one more than the class has
     while (path := _path(table, low, high, table.sum(axis=0) - totals)) is not None:
-        for row, giver, taker in path:
-            table[row, giver] -= 1
-            table[row, taker] += 1
+        for rows, giver, taker in path:
+            table[rows, giver] -= 1
+            table[rows, taker] += 1
     return table
 
 
-def _path(table: Rows, low: Rows, high: Rows, excess: Rows) -> list[tuple[int, int, int]] | None:
-    """Moves (row, from column, to column) that take a unit from a column with too many to one with too few."""
+def _path(table: Rows, low: Rows, high: Rows, excess: Rows) -> list[tuple[Rows, int, int]] | None:
+    """Moves (rows, from column, to column) that take units from a column with too many to one with too few.
+
+    As many at once as both columns ask for; one where the way leads through the third column.
+    """
     givers = [int(column) for column in np.flatnonzero(excess > 0)]
     takers = [int(column) for column in np.flatnonzero(excess < 0)]
     for giver in givers:
         for taker in takers:
             (between,) = {0, 1, 2} - {giver, taker}
             for steps in ([(giver, taker)], [(giver, between), (between, taker)]):
+                most = min(int(excess[giver]), -int(excess[taker])) if len(steps) == 1 else 1
                 moves = [
-                    (int(rows[0]), a, b)
+                    (rows[:most], a, b)
                     for a, b in steps
                     if len(rows := np.flatnonzero((table[:, a] > low[:, a]) & (table[:, b] < high[:, b])))
                 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from bpcli.config.load import load_config
 from bpcli.data import datasets
-from bpcli.data.datasets import DataPlan, Datasets, load_datasets, load_part
+from bpcli.data.datasets import DataPlan, Datasets, class_weights_for, load_datasets, load_part
 from bpcli.data.source import Source
 from bpcli.engine.state import random_streams
 from bpcli.errors import BpcliError, DataError
@@ -103,6 +104,19 @@ def test_too_few_rows_are_an_error_that_names_the_file():
     csv("d.csv", "a,y", "1,2")
     with pytest.raises(DataError, match=r"d\.csv.*too few"):
         load(val=0.2)
+
+
+def test_a_fraction_that_leaves_no_row_is_named():
+    csv("d.csv", "a,y", "1,x", "2,y", "3,z")
+    with pytest.raises(DataError, match=r"d\.csv: data\.val: 0\.2 leaves no row for val: each class needs one"):
+        load(val=0.2)
+
+
+def test_many_classes_are_weighed_and_looked_for_in_one_pass():
+    start = time.process_time()
+    weights = class_weights_for("balanced", tuple(map(str, range(50_000))), np.arange(100_000) % 50_000)
+    assert time.process_time() - start < 2
+    assert set(weights) == {1.0}
 
 
 def test_a_split_that_leaves_a_class_out_of_training_is_an_error():
@@ -239,6 +253,65 @@ def test_labels_of_a_further_file_are_told_apart_as_in_training():
     assert data.preparation.classes == ("01", "1", "none", "x")
     assert load_part(data.preparation, Source(Path("e.csv")), PLAN).y.tolist() == [1, 0]
     assert load_part(data.preparation, Source(Path("f.csv")), PLAN).y.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["01", "1", "2"], ("01", "1", "2")),
+        (["1.0", "1.00", "2"], ("1.0", "1.00", "2")),
+        (["10", "1e1", "9"], ("9", "10", "1e1")),
+        (["007", "10", "9"], ("007", "9", "10")),
+        (["+1", "-1", "1"], ("-1", "+1", "1")),
+        (["1.10", "1.9", "-0"], ("-0", "1.10", "1.9")),
+        (["0.0", "1.0"], ("0.0", "1.0")),
+        (["9007199254740992", "9007199254740993"], ("9007199254740992", "9007199254740993")),
+        (["10", "9", "0.5"], ("0.5", "9", "10")),
+    ],
+)
+@pytest.mark.parametrize("task", [{"task": "classification"}, {"loss_for_classes": True}])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_class_is_the_text_in_the_file(labels, classes, task, quote):
+    """Numbers too: their order is that of the numbers, their names are what the file says."""
+    csv("d.csv", "y,a", *(f"{quote}{label}{quote},{k}" for k, label in enumerate(labels)))
+    data = load(target="y", **task)
+    assert data.preparation.classes == classes
+    assert [classes[k] for k in data.parts["train"].y] == labels
+    again = load_part(data.preparation, Source(Path("d.csv")), dataclasses.replace(PLAN, target="y", **task))
+    assert [classes[k] for k in again.y] == labels
+
+
+@pytest.mark.parametrize(("trained", "other"), [("1", "1.0"), ("1.0", "1"), ("7", "007"), ("007", "7")])
+def test_a_label_of_a_further_file_that_is_written_otherwise_is_an_error_that_names_both(trained, other):
+    csv("d.csv", "a,y", f"1,{trained}", "2,2")
+    csv("v.csv", "a,y", "2,2", f"1,{other}")
+    with pytest.raises(
+        DataError, match=rf"v\.csv: sample 2 has the class '{other}'.* as in the training data, '{trained}'"
+    ):
+        load(val="v.csv", task="classification")
+
+
+def test_labels_with_decimal_commas_are_classes_as_written():
+    csv("d.csv", "a;y", "1;0,50", "2;1,5")
+    assert load(task="classification", decimal=",").preparation.classes == ("0,50", "1,5")
+
+
+def test_many_labels_with_fractions_are_no_classes_however_written():
+    csv("d.csv", "a,y", *(f"{i},{i}.50" for i in range(30)))
+    with pytest.raises(DataError, match=r"30 different numbers with fractions, no classes"):
+        load(task="classification")
+
+
+def test_a_regression_reads_numbers_however_written():
+    csv("d.csv", "a,y", "1,01", "2,1.0", "3,1e1")
+    assert load(task="regression").parts["train"].y.ravel().tolist() == [1, 1, 10]
+
+
+def test_a_missing_label_among_numbers_that_are_not_plain_is_dropped():
+    csv("d.csv", "a,y", "1,01", "2,?", "3,1", "4,")
+    data = load(task="classification", missing="drop")
+    assert data.preparation.classes == ("01", "1")
+    assert len(data.parts["train"]) == 2
 
 
 def test_text_in_the_target_of_a_regression_is_reported_with_its_line():

@@ -90,6 +90,20 @@ def test_many_numbers_with_fractions_are_no_classes():
         prepare(raw(np.zeros((30, 1)), np.arange(30) * 0.37), task="auto", loss_for_classes=True)
 
 
+@pytest.mark.parametrize("y", [np.arange(150), np.array([f"id{k}" for k in range(150)])])
+def test_an_id_as_target_is_told_at_once(y):
+    data = raw(np.zeros((150, 1)), y, targets=("id",))
+    with pytest.raises(DataError, match=r'd\.csv: the target "id" has 150 different labels in 150 rows, as ids have'):
+        prepare(data, task="classification", loss_for_classes=True)
+
+
+def test_classes_of_two_rows_each_are_classes():
+    classes = prepare(
+        raw(np.zeros((300, 1)), np.arange(300) // 2), task="classification", loss_for_classes=True
+    ).classes
+    assert len(classes) == 150
+
+
 def test_no_target_is_an_error():
     with pytest.raises(DataError, match=r"^d\.csv: has no target"):
         prepare(raw(X), task="auto", loss_for_classes=False)

@@ -237,6 +237,27 @@ GUARDS = [
         "tests/data/test_preparation.py::test_labels_that_floats_round_are_an_error",
     ),
     Guard(
+        "a class is the text in the file, though its number is the same",
+        "data/csv_rows.py",
+        "        if as_classes and not all(",
+        "        if False and not all(",
+        "tests/data/test_datasets.py::test_a_class_is_the_text_in_the_file",
+    ),
+    Guard(
+        "the fast way leaves labels that are no plain numbers alone",
+        "data/csv_fast.py",
+        "if as_classes and not _are_plain_labels(text, table, y_columns[0]):",
+        "if False:",
+        "tests/data/test_datasets.py::test_a_class_is_the_text_in_the_file",
+    ),
+    Guard(
+        "two classes of one number are told",
+        "advice.py",
+        "        number_written_twice,\n",
+        "",
+        "tests/test_advice.py::test_two_classes_of_one_number_are_told",
+    ),
+    Guard(
         "labels of a further file are read as in training",
         "data/datasets.py",
         "targets=preparation.target_kind,",
