@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.config.load import load_config
+from bpcli.config.yaml_tree import dump_yaml, parse_yaml
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import load_checkpoint
 
@@ -132,3 +134,54 @@ def test_a_checkpoint_that_cannot_be_read_back_stops_training_at_once(cli, named
     assert result.code == 4
     assert "best.npz: read back after it was saved, it cannot be used, so training stops" in result.err
     assert not Path("run/summary.json").exists()
+
+
+# config.yaml
+
+
+def test_a_run_with_50_000_first_weights_resumes_and_its_config_trains(ok, write_config):
+    rng = np.random.default_rng(0)
+    np.savez("data.npz", x=rng.normal(size=(8, 200)), y=np.arange(8) % 2)
+    weights = rng.normal(size=(248, 200)).tolist()
+    layers = [{"type": "dense", "units": 248, "weights": weights}, {"type": "dense", "units": 2}]
+    config = {"data": {"train": "data.npz"}, "network": {"layers": layers}, "loss": "log_likelihood"}
+    path = write_config({**config, "training": {"epochs": 1}})
+    ok("train", path, "--out", "run")
+    assert load_config("run/config.yaml").config.network.entries()[0].weights == weights
+    ok("resume", "run", "--set", "training.epochs=2")
+    ok("train", "run/config.yaml", "--out", "another")
+
+
+def test_texts_that_double_in_size_by_quoting_are_read_again(tmp_path):
+    names = ['"' * 80 + str(number) for number in range(7000)]
+    text = dump_yaml({"names": names})
+    assert len(text) > 1 << 20
+    assert parse_yaml(text, "c.yaml").value == {"names": names}
+
+
+@pytest.mark.parametrize("command", ["validate", "train", "summary"])
+def test_a_config_that_a_run_could_not_keep_is_refused_before_anything_is_written(cli, named, monkeypatch, command):
+    monkeypatch.setattr("bpcli.config.yaml_dump.MAX_NODES", 60)  # of the 100,000 that are read
+    result = cli(command, named("a"))
+    assert result.code == 2
+    assert "config.yaml:1: could not be read again as a run keeps it, its defaults filled in: " in result.err
+    assert "keys and values; at most 60 are read" in result.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"a": [0] * 99_997}, None),
+        ({"a": [0] * 99_998}, "100,001 keys and values"),
+        ({"a": "x" * ((4 << 20) - 4)}, None),
+        ({"a": "x" * ((4 << 20) - 3)}, "4,194,305 bytes"),
+    ],
+    ids=["most values", "one more", "most bytes", "one byte more"],
+)
+def test_what_is_written_is_what_can_be_read(value, message):
+    if message is None:
+        assert parse_yaml(dump_yaml(value), "c.yaml").value == value
+    else:
+        with pytest.raises(ValueError, match=message):
+            dump_yaml(value)
