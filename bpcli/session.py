@@ -9,6 +9,7 @@ from functools import partial
 
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import PlainNetwork
+from bpcli.config.yaml_tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
 from bpcli.engine.network import Network
@@ -142,6 +143,10 @@ def check_alone(file: ConfigFile) -> Network | None:
         name = registry.losses.name_of(config.loss)
         message = f"{name} is for numbers, a regression; for data.task: classification take log_likelihood"
         problems.append((("loss",), message))
+    try:
+        dump_yaml(config.to_plain())
+    except ValueError as error:
+        problems.append(((), f"could not be read again as a run keeps it, its defaults filled in: {error}"))
     if problems:
         raise file.error(*problems)
     return network

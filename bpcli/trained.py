@@ -22,7 +22,7 @@ from bpcli.engine import registry
 from bpcli.engine.activations.sigmoid import Sigmoid
 from bpcli.engine.activations.softmax import Softmax
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import confusion_matrix
+from bpcli.engine.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
@@ -53,11 +53,28 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
+class ClassResult:
+    """The true and the predicted class of each sample: indices (N,), of K classes."""
+
+    target: Array
+    predicted: Array
+    k: int
+
+    def counts(self) -> ClassCounts:
+        """What the scores of the classes are read off."""
+        return ClassCounts.of(self.target, self.predicted, self.k)
+
+    def confusion(self) -> Array:
+        """(K, K): row the true class, column the predicted one."""
+        return confusion_matrix(self.target, self.predicted, self.k)
+
+
+@dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes.
+    """Loss and metrics on one split.
 
     metrics: those of the config. all_metrics: these and every other one for the task, with its defaults. notes: what
-    became of missing values.
+    became of missing values. classes: the true and the predicted ones, where there are classes.
     """
 
     split: str
@@ -65,8 +82,13 @@ class EvaluationResult:
     loss: float
     metrics: Mapping[str, float]
     all_metrics: Mapping[str, float]
-    confusion: Array | None
     notes: tuple[str, ...] = ()
+    classes: ClassResult | None = None
+
+    @property
+    def confusion(self) -> Array | None:
+        """The confusion matrix (K, K), row the true class, where there are classes; made when it is asked for."""
+        return None if self.classes is None else self.classes.confusion()
 
 
 class TrainedModel:
@@ -217,11 +239,11 @@ class TrainedModel:
         with np.errstate(all="ignore"):  # what overflows is shown as it is, inf or nan
             values = {key: metric(evaluation.output) for key, metric in functions.items()}
         metrics = {key: values[key] for key in model.metrics}
-        confusion = None
+        classes = None
         if self.preparation.classes is not None:
             predicted = self.preparation.probabilities(evaluation.output, boundary_of(model.config.loss)).argmax(axis=1)
-            confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion, part.notes)
+            classes = ClassResult(part.y, predicted, len(self.preparation.classes))
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, part.notes, classes)
 
 
 def _no_prediction(source: str, missing: Array) -> str:

@@ -20,7 +20,7 @@ from bpcli.engine.penalty import l1_penalty, l2_penalty
 from bpcli.engine.recovery import forget_halvings, halvings
 from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
-from bpcli.errors import DivergenceError, InterruptedRunError, RunError
+from bpcli.errors import DivergenceError, InterruptedRunError, RunError, UsageError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import stop_on_signals
 from bpcli.json_text import json_text
@@ -345,4 +345,8 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
 
 
 def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:
-    write_text(folder.config, dump_yaml(dict(plain)))
+    try:
+        text = dump_yaml(dict(plain))
+    except ValueError as error:  # `check_alone` lets pass what then grows by the data's paths as seen from the run
+        raise UsageError(f"{folder.config}: could not be read again: {error}") from error
+    write_text(folder.config, text)

@@ -2,6 +2,8 @@
 
 Members: `meta`, a JSON text; `sha256`, the digest of that text; and the arrays, whose digests, shapes and types stand
 in `meta`. Weights are stored by layer name (`dense_1.W`), so that numpy.load alone is enough to read them elsewhere.
+What else there is has a folder (`optimizer/m`, `best/theta`, `x_scaler/shift`). A layer's name may hold a slash too, as
+in `block1/dense.W`: what tells the two apart is the dot, which stands in every weight's name and in no other.
 """
 
 from __future__ import annotations
@@ -245,7 +247,7 @@ def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> C
         path=path,
         config=meta["config"],
         preparation=Preparation(**fields),
-        params={name: array for name, array in arrays.items() if "/" not in name},
+        params={name: array for name, array in arrays.items() if _is_weight(name)},
         vectors=_folder(arrays, "optimizer"),
         best=_folder(arrays, "best"),
         state=meta["state"],
@@ -253,6 +255,15 @@ def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> C
     )
 
 
+def _is_weight(name: str) -> bool:
+    """Whether an array is a layer's, LAYER.W, or one of a folder, such as optimizer/m."""
+    return "." in name
+
+
 def _folder(arrays: Mapping[str, Array], folder: str) -> dict[str, Array]:
     """The arrays named folder/NAME, by NAME."""
-    return {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{folder}/")}
+    return {
+        name.partition("/")[2]: array
+        for name, array in arrays.items()
+        if name.startswith(f"{folder}/") and not _is_weight(name)
+    }

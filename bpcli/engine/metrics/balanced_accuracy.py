@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import class_scores, confusion_of
+from bpcli.engine.confusion import class_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
@@ -22,5 +22,5 @@ class BalancedAccuracy:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        scores = class_scores(confusion_of(target, prediction))
+        scores = class_scores(counts_of(target, prediction))
         return float(scores.recall[scores.support > 0].mean())

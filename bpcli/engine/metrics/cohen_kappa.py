@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import confusion_of
+from bpcli.engine.confusion import counts_of
 from bpcli.engine.registry import metrics
 
 
@@ -23,7 +23,7 @@ class CohenKappa:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        confusion = confusion_of(target, prediction)
+        counts = counts_of(target, prediction)
         n = len(target)
-        observed, expected = n * int(confusion.trace()), int(confusion.sum(axis=0) @ confusion.sum(axis=1))
+        observed, expected = n * int(counts.hits.sum()), int(counts.predicted @ counts.support)
         return (observed - expected) / (n * n - expected) if expected < n * n else 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import confusion_of
+from bpcli.engine.confusion import counts_of
 from bpcli.engine.registry import metrics
 
 
@@ -23,8 +23,8 @@ class Mcc:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        confusion = confusion_of(target, prediction)
-        n, truth, predicted = len(target), confusion.sum(axis=1), confusion.sum(axis=0)
-        together = n * int(confusion.trace()) - int(truth @ predicted)
+        counts = counts_of(target, prediction)
+        n, truth, predicted = len(target), counts.support, counts.predicted
+        together = n * int(counts.hits.sum()) - int(truth @ predicted)
         varies = (n * n - int(truth @ truth)) * (n * n - int(predicted @ predicted))
         return together / math.sqrt(varies) if varies else 0.0

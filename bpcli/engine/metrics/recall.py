@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import Average, average_scores, confusion_of
+from bpcli.engine.confusion import Average, average_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
@@ -24,4 +24,4 @@ class Recall:
     average: Average = "macro"
 
     def value(self, target: Array, prediction: Array) -> float:
-        return average_scores(confusion_of(target, prediction), self.average).recall
+        return average_scores(counts_of(target, prediction), self.average).recall
