@@ -10,13 +10,13 @@ import numpy as np
 
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
-from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
 from bpcli.model import channels_last_text, looks_channels_last
 from bpcli.session import Session
+from bpcli.text import shown
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 

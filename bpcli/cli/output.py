@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bpcli.errors import DiskError
+from bpcli.text import printable
 
 
 def say(text: str, *, end: str = "\n") -> None:
@@ -29,8 +30,19 @@ def say(text: str, *, end: str = "\n") -> None:
         raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
+def say_data(text: str) -> None:
+    """Writes data to stdout as it is; on a terminal, with what cannot be seen or moves the cursor as its escape."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    say(text, end="")
+
+
 def tell(text: str) -> None:
-    """Writes a note to stderr; where nobody can read it, work goes on."""
+    """Writes a note, one line, to stderr; where nobody can read it, work goes on.
+
+    It may name a file or quote what a file holds: what cannot be seen, or breaks the line, is shown as its escape.
+    """
+    text = printable(text)
     try:
         if "tqdm" in sys.modules:  # a bar may be on the line: it is taken away first and put back below
             sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say, tell, write_output
+from bpcli.cli.output import say_data, tell, write_output
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
         tell(note)
     text = predictions_csv(prediction)
     if output is None:
-        say(text, end="")
+        say_data(text)
     else:
         write_output(output, text)
         tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")

@@ -20,8 +20,9 @@ from itertools import islice
 from typing import Any
 
 from bpcli.config.yaml_dump import dump_yaml
-from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value, shown
+from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value
 from bpcli.errors import ConfigError
+from bpcli.text import brief
 
 __all__ = [
     "Path",
@@ -140,10 +141,10 @@ def parse_override(text: str) -> tuple[Path, Any]:
     steps = _STEP.findall(key)
     fits = _OVERRIDE_KEY.fullmatch(key) and key.isprintable() and all(len(step) <= MAX_KEY for step in steps)
     if not equals or not fits:
-        raise ConfigError([f"--set {shown(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
+        raise ConfigError([f"--set {brief(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
     path: Path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
     if len(path) >= MAX_DEPTH:
-        raise ConfigError([f"--set {shown(key)}: nested deeper than {MAX_DEPTH} levels"])
+        raise ConfigError([f"--set {brief(key)}: nested deeper than {MAX_DEPTH} levels"])
     value, _ = read_value(value_text, f"--set {key}", numbered=False, max_depth=MAX_DEPTH - len(path))
     return path, value
 
@@ -189,5 +190,5 @@ def _entered(value: Any, path: Path, depth: int) -> Any:
     if isinstance(value, list):
         reason = f"is a list of {len(value)}, whose first item is {name}[0]" if value else "is an empty list"
     else:
-        reason = "is a mapping, not a list" if isinstance(value, dict) else f"is {value!r} and holds no keys"
+        reason = "is a mapping, not a list" if isinstance(value, dict) else f"is {brief(repr(value))} and holds no keys"
     raise ConfigError([f"--set {dotted(path)}: {name} {reason}"])

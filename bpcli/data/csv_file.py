@@ -33,9 +33,10 @@ from bpcli.data.csv_cells import looks_numeric, number
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
-from bpcli.data.source import Missing, Names, RawData, Targets, did_you_mean, listed, shown
+from bpcli.data.source import Missing, Names, RawData, Targets
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, shown
 
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10

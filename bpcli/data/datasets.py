@@ -15,11 +15,12 @@ import numpy as np
 from bpcli.data.missing import counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
-from bpcli.data.source import Missing, RawData, Source, Targets, read, shown
+from bpcli.data.source import Missing, RawData, Source, Targets, read
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, printable, shown, told_apart
 
 Names = str | Sequence[str] | None
 
@@ -251,8 +252,9 @@ def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:
     counts = np.bincount(trained, minlength=len(classes))
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if missing:
+        named = listed(missing, 5, printable)
         raise DataError(
-            f"{source}: the split leaves no row of class {', '.join(missing[:5])} to train on: take smaller fractions "
+            f"{source}: the split leaves no row of class {named} to train on: take smaller fractions "
             "for data.val and data.test, data.split: shuffled with data.stratify: true, or leave the class out"
         )
 
@@ -271,10 +273,9 @@ def class_weights_for(
         counts = np.bincount(trained, minlength=len(classes))
         return tuple(float(len(trained) / (len(classes) * count)) for count in counts)
     if set(wanted) != set(classes):
-        raise DataError(
-            f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}: "
-            "give each of them a number"
-        )
+        every = told_apart([*wanted, *classes])
+        named, known = ", ".join(every[: len(wanted)]), ", ".join(every[len(wanted) :])
+        raise DataError(f"data.class_weights names {named}; the classes are {known}: give each of them a number")
     return tuple(float(wanted[name]) for name in classes)
 
 
@@ -319,8 +320,9 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
     if name is None:
         return raw, None
     if raw.feature_names is None or name not in raw.feature_names:
-        have = ", ".join(raw.feature_names or ()) or "no named columns"
-        raise DataError(f"{raw.source}: has no column {name!r} for data.sample_weight; it has {have}")
+        have = listed(raw.feature_names or ()) if raw.feature_names else "no named columns"
+        near = did_you_mean(name, raw.feature_names or ())
+        raise DataError(f"{raw.source}: has no column {shown(name)}{near} for data.sample_weight; it has {have}")
     assert isinstance(raw.x, np.ndarray)  # only a CSV file has named columns
     column = raw.feature_names.index(name)
     weights = raw.x[:, column : column + 1].astype(np.float64)

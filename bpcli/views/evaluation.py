@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.confusion import AverageScores, ClassCounts, average_scores, class_scores
 from bpcli.json_text import json_text
+from bpcli.text import printable, told_apart
 from bpcli.trained import ClassResult, EvaluationResult, TrainedModel
 from bpcli.views.tables import number, plural, table
 
@@ -19,11 +21,11 @@ MOST_IN_A_MATRIX = 1000  # classes; JSON has a million numbers then
 
 def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
     """Loss and metrics; for classes the scores of each, their averages, and the confusion matrix."""
-    where = f"{result.split} split" if result.split in ("train", "val", "test") else result.split
-    lines = [f"{model.checkpoint.path} on {where}, {plural(result.samples, 'sample')}", ""]
+    where = f"{result.split} split" if result.split in ("train", "val", "test") else printable(result.split)
+    lines = [f"{printable(str(model.checkpoint.path))} on {where}, {plural(result.samples, 'sample')}", ""]
     lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
     if result.classes is not None:
-        names = model.preparation.classes or ()
+        names = told_apart(model.preparation.classes or ())
         lines += ["", _class_table(result.classes.counts(), names)]
         if len(names) > MOST_ROWS:
             lines += ["", f"these are the first {MOST_ROWS:,} of {len(names):,} classes; --json has them all"]
@@ -33,7 +35,7 @@ def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
     return "\n".join(lines)
 
 
-def _class_table(counts: ClassCounts, classes: tuple[str, ...]) -> str:
+def _class_table(counts: ClassCounts, classes: Sequence[str]) -> str:
     scores = class_scores(counts)
     columns = (scores.precision, scores.recall, scores.f1)
     rows = [["class", "precision", "recall", "F1", "samples"]]
@@ -55,7 +57,7 @@ def _averages(counts: ClassCounts) -> dict[str, AverageScores]:
     }
 
 
-def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
+def _confusion_table(confusion: Array, classes: Sequence[str]) -> str:
     rows = [["", *classes], *([name, *map(str, confusion[k])] for k, name in enumerate(classes))]
     return table(rows)
 

@@ -14,6 +14,7 @@ from bpcli.engine.profiling import LayerCost, StepProfile
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.json_text import json_text
 from bpcli.profiling import Display, Profile
+from bpcli.text import printable
 from bpcli.views.advice import advice
 from bpcli.views.progress import BAR_SECONDS, progress
 from bpcli.views.tables import duration, plural, table
@@ -53,7 +54,7 @@ def _heading(profile: Profile) -> str:
     if training.batch_size < n:
         batch = f"batches of {training.batch_size:,} from {plural(n, 'sample')}"
     lines = [
-        f"{config.name or 'run'}: {config.dtype}, {_optimizer(profile)}, {batch}, "
+        f"{printable(config.name or 'run')}: {config.dtype}, {_optimizer(profile)}, {batch}, "
         f"{plural(training.iterations, 'step')} an epoch"
     ]
     if step.shards > 1:
