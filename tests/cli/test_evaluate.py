@@ -264,3 +264,8 @@ def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_confi
     result = cli("eval", "runs/both", "--data", "both.csv")
     assert result.code == 3
     assert "both.csv: with softmax log_likelihood takes target columns of which exactly one is 1" in result.err
+
+
+def test_a_checkpoint_itself_has_no_best_and_last(cli, iris):
+    result = cli("eval", iris / "checkpoints" / "last.npz", "--checkpoint", "best")
+    assert (result.code, "last.npz is a checkpoint itself; name its run folder" in result.err) == (2, True)
