@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import bpcli.errors as errors
 from bpcli.config.load import ConfigFile, load_config
-from bpcli.trained import Prediction, TrainedModel
-from bpcli.training import Run, Show, Tell, start_run
+from bpcli.trained import EvaluationResult, Prediction, TrainedModel
+from bpcli.training import Run, Show, Tell, resume_run, start_run
 
-__all__ = ["Prediction", "Run", "TrainedModel", "load", "load_config", "train"]
+__all__ = [
+    "ConfigFile",
+    "EvaluationResult",
+    "Prediction",
+    "Run",
+    "TrainedModel",
+    "errors",
+    "load",
+    "load_config",
+    "resume",
+    "train",
+]
+
+MOST_THREADS = 1024  # as for the commands' --threads
 
 
 def train(
@@ -27,17 +41,46 @@ def train(
         config: a YAML file, or what `load_config` gave.
         overrides: KEY=VALUE, as after `--set`.
         out: the run folder; default: the next free one under the config's output.dir.
+        threads: how many to work with, the results are the same with any number; default: one for each processor.
         show: is given a report after each epoch.
         tell: is given the warnings and notes that the command prints on stderr, such as `print`.
 
     Raises:
         BpcliError: ConfigError, DataError, ... as the exit codes of the command.
-        ValueError: overrides for a config that is loaded already.
+        ValueError, TypeError: an argument is wrong; nothing has been written then.
     """
+    _check(threads, show, tell)
+    if out == "":
+        raise ValueError("out: names no folder, got an empty text; the current folder is '.'")
     if isinstance(config, ConfigFile) and overrides:
         raise ValueError("a loaded config has its overrides already: give them to load_config")
     file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
     return start_run(file, out=None if out is None else Path(out), threads=threads, show=show, tell=tell)
+
+
+def resume(
+    run: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    threads: int | None = None,
+    show: Show = lambda report: None,
+    tell: Tell = lambda text: None,
+) -> Run | None:
+    """Goes on with a run from its last checkpoint, as `bpcli resume` does.
+
+    Gives None where there is nothing to do: the run has ended, and no override gives it a reason to go on.
+
+    Args:
+        run: the run folder, or one of its checkpoint files.
+        overrides: KEY=VALUE, as after `--set`; ["training.epochs=300"] extends a run.
+        threads, show, tell: as for `train`.
+
+    Raises:
+        BpcliError: RunError, DataError, ... as the exit codes of the command.
+        ValueError, TypeError: an argument is wrong; nothing has been written then.
+    """
+    _check(threads, show, tell)
+    return resume_run(Path(run), overrides, threads=threads, show=show, tell=tell)
 
 
 def load(path: str | Path, *, which: str | None = None) -> TrainedModel:
@@ -47,5 +90,18 @@ def load(path: str | Path, *, which: str | None = None) -> TrainedModel:
 
     Raises:
         RunError: there is no checkpoint, or it cannot be used.
+        ValueError: `which` is something else, or the path is a checkpoint itself.
     """
     return TrainedModel.load(path, which=which)
+
+
+def _check(threads: int | None, show: Show, tell: Tell) -> None:
+    """What would otherwise fail only when the run folder is there already."""
+    if threads is not None:
+        if not isinstance(threads, int):
+            raise TypeError(f"threads: expected a whole number, got {type(threads).__name__}")
+        if not 1 <= threads <= MOST_THREADS:
+            raise ValueError(f"threads: must be from 1 to {MOST_THREADS}, got {threads}")
+    for name, function in (("show", show), ("tell", tell)):
+        if not callable(function):
+            raise TypeError(f"{name}: expected a function, got {type(function).__name__}")

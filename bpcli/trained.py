@@ -14,6 +14,7 @@ import numpy as np
 from bpcli.config.load import ConfigFile, parse
 from bpcli.config.yaml_tree import YamlTree
 from bpcli.data.datasets import Part, fill_notes, load_datasets, load_part, read_like
+from bpcli.data.in_memory import samples
 from bpcli.data.missing import lacking
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
@@ -114,9 +115,14 @@ class TrainedModel:
 
         Raises:
             RunError: there is no checkpoint, or it cannot be used.
+            ValueError: `which` is something else, or the path is a checkpoint itself.
         """
         path = Path(path)
+        if which not in (None, "best", "last"):
+            raise ValueError(f"which: expected 'best' or 'last', got {which!r}")
         if path.is_file():
+            if which is not None:
+                raise ValueError(f"which: {path} is a checkpoint itself; name its run folder to take the {which} one")
             folder = folder_of(path)
             return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
         run = find_run(path)
@@ -129,17 +135,19 @@ class TrainedModel:
         return self.checkpoint.preparation
 
     def predict(self, x: Any) -> Prediction:
-        """Predictions for raw samples x (N, *shape), unscaled and with the columns in the order of training.
+        """Predictions for raw samples, unscaled.
+
+        Args:
+            x: numbers (N, *shape), the columns in the order of training; or a table, whose columns are matched by
+                name: a frame as of pandas or polars, a dictionary of columns, a structured array. Columns that the
+                network was not trained on are not looked at. None and NA are missing values.
 
         Raises:
-            DataError: the shape is not the training data's.
+            DataError: a column is missing, a value is no number, or the shape is not that of the training data.
         """
-        array = np.asarray(x)
-        if not self.preparation.byte_input:
-            array = array.astype(np.float64)
-        return self._predict_raw(RawData("x", array, None, None, None, ()))
+        return self._predict_raw(samples(x, self.preparation))
 
-    def predict_file(self, path: Path) -> Prediction:
+    def predict_file(self, path: str | Path) -> Prediction:
         """Predictions for a file, a line for each of its rows.
 
         CSV columns are matched by name, and a target column may be there or not. A row with a missing input has no
@@ -148,7 +156,7 @@ class TrainedModel:
         Raises:
             DataError: the file cannot be used, or lacks a column.
         """
-        source = Source(path, label=str(path), is_argument=True)
+        source = Source(Path(path), label=str(path), is_argument=True)
         return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
@@ -216,13 +224,14 @@ class TrainedModel:
             raise UsageError(f"--split {name}: this run has {', '.join(parts)}")
         return self._evaluate(name, parts[name])
 
-    def evaluate_file(self, path: Path, targets: Path | None = None) -> EvaluationResult:
+    def evaluate_file(self, path: str | Path, targets: str | Path | None = None) -> EvaluationResult:
         """On another file, prepared as the training data was.
 
         Raises:
             DataError: the file cannot be used, or has no target.
         """
-        source = Source(path, targets, label=str(path), is_argument=True)
+        pair = Path(path), None if targets is None else Path(targets)
+        source = Source(*pair, label=str(path), is_argument=True)
         return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:

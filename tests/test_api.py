@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bpcli
-from bpcli.errors import BpcliError, ConfigError, DataError, RunError
+from bpcli.errors import BpcliError, ConfigError, DataError, RunError, UsageError
 
 
 @pytest.fixture
@@ -87,6 +87,36 @@ def test_predict_on_an_array_agrees_with_predict_on_a_file(run, datasets):
     np.testing.assert_array_equal(model.predict(x).values, model.predict_file(datasets / "iris.csv").values)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_files_are_named_by_a_text_or_a_path(run, configs, datasets, kind):
+    model = bpcli.load(kind(run.folder))
+    assert model.predict_file(kind(datasets / "iris.csv")).labels[0] == "setosa"
+    assert model.evaluate_file(kind(datasets / "iris.csv")).samples == 150
+    config = bpcli.load_config(kind(configs / "iris.yaml"), ["training.epochs=1"])
+    assert bpcli.train(config, out=kind(Path("here"))).folder == Path("here")
+    assert bpcli.resume(kind("here"), ["training.epochs=2"]).epochs == 2
+
+
+def test_evaluate_takes_inputs_and_targets_in_two_files(write_config):
+    x = np.linspace(-1, 1, 8, dtype=np.float32).reshape(4, 2)
+    np.save("x.npy", x)
+    np.save("y.npy", x[:, 0])
+    pair = {"x": "x.npy", "y": "y.npy"}
+    config = write_config({"data": {"train": pair}, "network": {"layers": [2, 1]}, "training": {"epochs": 1}})
+    model = bpcli.load(bpcli.train(config, out="run").folder)
+    assert model.evaluate_file("x.npy", "y.npy").loss == model.evaluate_file(Path("x.npy"), Path("y.npy")).loss
+
+
+def test_resume_gives_the_same_bytes_as_training_at_once(configs, run_files):
+    whole = bpcli.train(configs / "xor.yaml", ["training.epochs=6"], out="whole")
+    half = bpcli.train(configs / "xor.yaml", ["training.epochs=3"], out="half")
+    told = []
+    assert bpcli.resume(half.folder, ["training.epochs=6"], tell=told.append).epochs == whole.epochs == 6
+    assert run_files(Path("half")).weights() == run_files(Path("whole")).weights()
+    assert "going on from epoch 3" in told
+    assert bpcli.resume(half.folder) is None
+
+
 def test_evaluate_agrees_with_the_run(run):
     result = bpcli.load(run.folder).evaluate("test")
     assert {"loss": result.loss, **result.metrics} == run.best["test"]
@@ -104,6 +134,7 @@ def test_predict_refuses_what_does_not_fit(run, x):
         (lambda: bpcli.load_config("nothing.yaml"), ConfigError),
         (lambda: bpcli.train("nothing.yaml"), ConfigError),
         (lambda: bpcli.load("nothing"), RunError),
+        (lambda: bpcli.resume("nothing"), RunError),
     ],
 )
 def test_errors_are_bpclis_own(call, error):
@@ -111,6 +142,52 @@ def test_errors_are_bpclis_own(call, error):
         call()
     assert isinstance(caught.value, BpcliError)
     assert "nothing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda xor: bpcli.train(xor, "training.epochs=3"), TypeError, "overrides: .*, got 'training.epochs=3'"),
+        (lambda xor: bpcli.train(xor, {"training.epochs": 3}), TypeError, "overrides: .*, got {'training.epochs': 3}"),
+        (lambda xor: bpcli.train(xor, [3]), TypeError, r"overrides: .*, got \[3\]"),
+        (lambda xor: bpcli.train(xor, threads=0), ValueError, "threads: must be from 1 to 1024, got 0"),
+        (lambda xor: bpcli.train(xor, threads="2"), TypeError, "threads: expected a whole number, got str"),
+        (lambda xor: bpcli.train(xor, threads=1.5), TypeError, "threads: expected a whole number, got float"),
+        (lambda xor: bpcli.train(xor, show=None), TypeError, "show: expected a function, got NoneType"),
+        (lambda xor: bpcli.train(xor, tell="print"), TypeError, "tell: expected a function, got str"),
+        (lambda xor: bpcli.train(xor, out=""), ValueError, "out: names no folder"),
+        (lambda xor: bpcli.train(xor, out=3), TypeError, "expected str, .* not int"),
+        (lambda xor: bpcli.train({"data": {}}), TypeError, "expected str, .* not dict"),
+        (lambda xor: bpcli.load(None), TypeError, "expected str, .* not NoneType"),
+        (lambda xor: bpcli.load("run", which="bset"), ValueError, "which: expected 'best' or 'last', got 'bset'"),
+        (lambda xor: bpcli.resume("run", threads=0), ValueError, "threads: must be from 1 to 1024, got 0"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_is_written(configs, call, error, message):
+    with pytest.raises(error, match=message):
+        call(configs / "xor.yaml")
+    assert list(Path().iterdir()) == []
+
+
+def test_resume_refuses_overrides_that_are_no_list_of_texts(run):
+    with pytest.raises(TypeError, match="overrides: "):
+        bpcli.resume(run.folder, {"training.epochs": 300})
+
+
+def test_which_says_best_or_last_of_a_run_folder_only(run):
+    with pytest.raises(ValueError, match=r"which: .*last\.npz is a checkpoint itself"):
+        bpcli.load(run.folder / "checkpoints" / "last.npz", which="best")
+
+
+def test_evaluate_names_the_splits_that_there_are(run):
+    with pytest.raises(UsageError, match="split tset: this run has train, val, test"):
+        bpcli.load(run.folder).evaluate("tset")
+
+
+@pytest.mark.parametrize("call", ["predict_file", "evaluate_file"])
+def test_a_file_that_is_not_there_is_a_data_error(run, call):
+    with pytest.raises(DataError, match=r"nothing\.csv: no such file"):
+        getattr(bpcli.load(run.folder), call)("nothing.csv")
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -122,6 +199,22 @@ def test_every_name_of_all_is_there():
     assert all(hasattr(bpcli, name) for name in bpcli.__all__)
 
 
+def test_dir_shows_the_public_names():
+    shown = {name for name in dir(bpcli) if not name.startswith("_")}
+    assert shown == set(bpcli.__all__) | {"errors"}
+    assert "__version__" in dir(bpcli)
+
+
+def test_the_errors_are_there_without_an_import_of_their_own():
+    probe = "import bpcli; print(bpcli.errors.DataError.exit_code)"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "3\n"
+
+
+def test_type_checkers_read_the_package():
+    """PEP 561: without the marker an editor knows nothing of an installed package's types."""
+    assert (Path(bpcli.__file__).parent / "py.typed").is_file()
+
+
 def test_import_alone_loads_no_numpy():
-    probe = "import sys, bpcli; print('numpy' in sys.modules)"
+    probe = "import sys, bpcli; dir(bpcli); print('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "False\n"

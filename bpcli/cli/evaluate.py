@@ -49,6 +49,8 @@ def evaluate(
 
     if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
+    if checkpoint is not None and run is not None and run.is_file():
+        raise typer.BadParameter(f"{run} is a checkpoint itself; name its run folder", param_hint="--checkpoint")
     if data and split is not None:
         raise typer.BadParameter("a file given with --data has no splits", param_hint="--split")
     if data and len(data) > 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,16 +47,29 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
 
     Raises:
         ConfigError: every problem found, one `file:line key: ...` each.
+        TypeError: the overrides are not a list of texts.
     """
     path = Path(path)
+    texts = _texts(overrides)
     tree = read_yaml(path)
-    for text in overrides:
+    for text in texts:
         key, value = parse_override(text)
         tree = set_value(tree, key, _from_here(key, value))
     config = parse(tree)
     if config.name is None:
         config = config.model_copy(update={"name": _plain_name(path)})
     return ConfigFile(config, tree, path.parent)
+
+
+def _texts(overrides: Iterable[str]) -> list[str]:
+    """The overrides; a TypeError for a single text, whose letters would be taken one by one, and for a dictionary."""
+    if not isinstance(overrides, (str, bytes, Mapping)):
+        texts = list(overrides)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise TypeError(
+        f"overrides: expected a list of texts KEY=VALUE, such as ['training.epochs=3'], got {overrides!r:.100}"
+    )
 
 
 def parse(tree: YamlTree) -> Config:

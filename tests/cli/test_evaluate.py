@@ -280,3 +280,8 @@ def test_more_classes_than_a_matrix_is_shown_for_are_counted_one_by_one(ok, writ
     assert got["confusion_matrix"] is None
     assert sum(count for _, _, count in got["confusion_counts"]) == 3
     assert {true for true, _, _ in got["confusion_counts"]} == {0, 7}
+
+
+def test_a_checkpoint_itself_has_no_best_and_last(cli, iris):
+    result = cli("eval", iris / "checkpoints" / "last.npz", "--checkpoint", "best")
+    assert (result.code, "last.npz is a checkpoint itself; name its run folder" in result.err) == (2, True)
