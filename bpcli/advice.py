@@ -13,12 +13,15 @@ from bpcli.data.preparation import same_numbers
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
-from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.protocols import Moment, Schedule
+from bpcli.engine.schedules.reduce_on_plateau import ReduceOnPlateau
 from bpcli.model import channels_last_text, looks_channels_last
 from bpcli.session import Session
 from bpcli.text import shown
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
+
+LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
 
 # What an output activation can reach.
 RANGES = {
@@ -64,21 +67,28 @@ def idle_schedule(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 def _is_constant(schedule: Schedule, iterations: int, epochs: int) -> bool:
     """Whether the factor is the same in each iteration; for one that watches training, if nothing ever gets better."""
-    memory: dict[str, float] = {}
-    watching = isinstance(schedule, WatchingSchedule)
-    first = schedule.factor(Moment(0, 0, iterations, epochs), memory)
-    if (
-        not watching
-        and schedule.factor(Moment(epochs - 1, epochs * iterations - 1, iterations, epochs), memory) != first
-    ):
-        return False
-    for epoch in range(epochs):
-        for step in {0, iterations - 1}:
-            if schedule.factor(Moment(epoch, epoch * iterations + step, iterations, epochs), memory) != first:
-                return False
-        if isinstance(schedule, WatchingSchedule):
-            schedule.after_epoch(0.0, memory)
-    return True
+    if isinstance(schedule, ReduceOnPlateau):
+        return not schedule.acts_within(epochs)
+    factors = (
+        schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+        for step in _telling_steps(iterations, epochs)
+    )
+    first = next(factors)
+    return all(factor == first for factor in factors)
+
+
+def _telling_steps(iterations: int, epochs: int) -> Iterator[int]:
+    """Iterations among which a schedule that acts at all shows it, be it by iterations or by epochs, from the first on.
+
+    A schedule moves within its first units, at its end, or from a far time on, which a doubling of the time finds; a
+    run may have more epochs than anyone can look through.
+    """
+    last = epochs * iterations - 1
+    early = range(LOOKED_AT)
+    far = (LOOKED_AT << k for k in range(last.bit_length()))
+    units = [unit for numbers in (early, far) for unit in numbers]
+    yield from (step for unit in units for step in (unit, unit * iterations) if step <= last)
+    yield last
 
 
 def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:

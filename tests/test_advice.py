@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bpcli import advice
 from bpcli.advice import no_descent, warnings
 from bpcli.config.load import load_config
 from bpcli.engine import registry
+from bpcli.engine.protocols import Moment
 from bpcli.session import open_session
 
 CONFIG = {
@@ -64,6 +66,57 @@ def test_a_schedule_that_cannot_act_is_named(said, schedule):
 def test_a_schedule_that_acts_within_an_epoch_or_at_the_very_end_is_passed_over(said, schedule):
     cosine_by_iteration = schedule.replace("period: 1", "period: 4, by: iteration")
     assert said(f"schedule={cosine_by_iteration}") == []
+
+
+ENDLESS = [
+    "{type: step, every: 100000000000000}",
+    "{type: step, every: 2, gamma: 1}",
+    "{type: multi_step, at: [100000000000000]}",
+    "{type: exponential, gamma: 1}",
+    "{type: inverse_time, decay: 0}",
+    "{type: reduce_on_plateau, patience: 10000000000000}",
+    "{type: reduce_on_plateau, floor: 1}",
+    "{type: cosine, period: 1}",
+    "{type: cosine, end: 1}",
+    "{type: polynomial, end: 1}",
+]
+
+
+@pytest.mark.parametrize("schedule", ENDLESS)
+def test_a_schedule_that_cannot_act_is_named_at_once_however_many_epochs_there_are(said, schedule):
+    started = time.monotonic()
+    (text,) = said(f"schedule={schedule}", "training.epochs=10000000000000")
+    assert "never changes the learning rate within the 10000000000000 epochs" in text
+    assert time.monotonic() - started < 1.0
+
+
+FAR = [
+    "{type: step, every: 9999999999999}",
+    "{type: step, every: 39999999999999, by: iteration}",
+    "{type: multi_step, at: [5000000000000]}",
+    "{type: cosine, period: 3333333333333}",
+    "{type: cosine, period: 2}",
+    "{type: cosine, period: 40, by: iteration}",
+    "{type: polynomial, duration: 7}",
+    "{type: reduce_on_plateau, patience: 9999999999998}",
+]
+
+
+@pytest.mark.parametrize("schedule", FAR)
+def test_a_schedule_that_acts_late_or_periodically_in_an_endless_run_is_passed_over(said, schedule):
+    assert said(f"schedule={schedule}", "training.epochs=10000000000000") == []
+
+
+@pytest.mark.parametrize("schedule", [{"warmup": 2}, {"floor": 1.0}, {"cooldown": 3}, {"gamma": 0.0}])
+@pytest.mark.parametrize("patience", [1, 3])
+def test_reduce_on_plateau_knows_when_it_first_acts(schedule, patience):
+    plateau = registry.schedules.get("reduce_on_plateau")(patience=patience, **schedule)
+    for epochs in range(1, 12):
+        memory, factors = {}, set()
+        for epoch in range(epochs):
+            factors.add(plateau.factor(Moment(epoch, epoch, 1, epochs), memory))
+            plateau.after_epoch(0.0, memory)
+        assert plateau.acts_within(epochs) == (len(factors) > 1)
 
 
 def test_a_patience_that_outlasts_the_training_is_named(said):

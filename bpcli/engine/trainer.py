@@ -17,7 +17,7 @@ import numpy as np
 from bpcli.engine.arrays import Array, quiet_context
 from bpcli.engine.divergence import first_not_finite, not_finite_state
 from bpcli.engine.evaluation import Evaluator
-from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
+from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, UnfinishedIterationError, objections
 from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
 from bpcli.engine.options import TrainOptions, iterations_per_epoch
@@ -80,15 +80,16 @@ def train(
     """Trains until a reason to stop, changing `state` in place.
 
     Yields a report after each epoch, and now and then within a long one. The last report has `stop` set.
-    `should_stop` is asked after each iteration.
+    `should_stop` is asked after each iteration, and now and then within a long one of a full-batch method. Such an
+    iteration is then taken back, as when max_seconds are over: going on does it anew.
 
     Raises:
         DivergenceError: a loss, gradient or weight is not finite.
         ValueError: the options do not fit the samples.
     """
     with Team(options.threads) as team:
-        trainer = _Trainer(network, loss, optimizer, samples, state, options, schedule, validation, team)
-        yield from trainer.reports(should_stop)
+        trainer = _Trainer(network, loss, optimizer, samples, state, options, schedule, validation, team, should_stop)
+        yield from trainer.reports()
 
 
 class _Trainer:
@@ -105,6 +106,7 @@ class _Trainer:
         schedule: Schedule | None,
         validation: Validation | None,
         team: Team,
+        should_stop: Callable[[], bool],
     ) -> None:
         self.network, self.loss = network, loss
         self.samples, self.state, self.options, self.validation = samples, state, options, validation
@@ -122,6 +124,9 @@ class _Trainer:
         self.grad = np.empty_like(theta)
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.small_change = self.no_descent = False
+        self.should_stop = should_stop
+        self.look_at = 0.0  # when a full-batch iteration under way is next asked whether to go on
+        self.given_up: StopReason | None = None  # why it is not
 
         self.team, self.tempo = team, Tempo(team) if team.size > 1 else None
         self.update: Update | FullBatchUpdate
@@ -131,6 +136,7 @@ class _Trainer:
             point = np.empty_like(theta)
             gradient = self._batch_gradient(self.n, dataclasses.replace(state, theta=point))
             problem = TrainingProblem(network, loss, samples, gradient, point, optimizer.weight_decay)
+            problem.give_up = self._gives_up
             self.update, self.gradients = FullBatchUpdate(optimizer, problem, state), {self.n: gradient}
             self.take_step = self._full_batch_step
         else:
@@ -191,7 +197,7 @@ class _Trainer:
             raise ValueError(f"early_stopping.monitor: expected one of {', '.join(names)}, got {name!r}")
         return name, -1.0 if name in higher else 1.0
 
-    def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
+    def reports(self) -> Iterator[Report]:
         """Epoch after epoch, until there is a reason to stop."""
         state = self.state
         self._check_state()
@@ -202,7 +208,7 @@ class _Trainer:
         while True:
             order = self._order()
             self.small_change = self.no_descent = False
-            while (pause := quietly(self._iterate, order, should_stop)) is not None:
+            while (pause := quietly(self._iterate, order)) is not None:
                 self._check_state()
                 stop = None if pause == "report" else pause
                 yield self._report(complete=False, train_loss=self._mean_loss(), stop=stop)
@@ -213,11 +219,9 @@ class _Trainer:
             if report.stop:
                 return
 
-    def _iterate(
-        self, order: EpochOrder | None, should_stop: Callable[[], bool]
-    ) -> StopReason | Literal["report"] | None:
+    def _iterate(self, order: EpochOrder | None) -> StopReason | Literal["report"] | None:
         """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
-        state, limit = self.state, self.options.max_seconds
+        state = self.state
         begun = time.monotonic()
         due = begun + REPORT_SECONDS
         tempo = self.tempo
@@ -225,20 +229,39 @@ class _Trainer:
             tempo.begin(begun)
         while state.position < self.iterations:
             rows, n = self._rows(order)
-            state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
+            try:
+                state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
+            except UnfinishedIterationError:
+                return self.given_up
             state.position += 1
             now = time.monotonic()
             if tempo is not None:
                 tempo.step(now)
-            if should_stop():
-                return "interrupted"
-            if limit is not None and self.seconds_before + now - self.started >= limit:
-                return "max_seconds"
+            if reason := self._reason_to_stop(now):
+                return reason
             if self.small_change:
                 return None
             if now >= due and state.position < self.iterations:
                 return "report"
         return None
+
+    def _reason_to_stop(self, now: float) -> StopReason | None:
+        """What ends training now, wherever in an epoch it is; None if nothing does."""
+        if self.should_stop():
+            return "interrupted"
+        limit = self.options.max_seconds
+        if limit is not None and self.seconds_before + now - self.started >= limit:
+            return "max_seconds"
+        return None
+
+    def _gives_up(self) -> bool:
+        """Whether a full-batch iteration that goes on for long ends here, unfinished, and then why."""
+        now = time.monotonic()
+        if now < self.look_at:
+            return False
+        self.look_at = now + REPORT_SECONDS
+        self.given_up = self._reason_to_stop(now)
+        return self.given_up is not None
 
     def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:
         """Which samples make up the next batch, and how many they are."""
@@ -270,6 +293,7 @@ class _Trainer:
     def _full_batch_step(self, rows: slice | Array, n: int) -> float:
         """One iteration of a full-batch optimizer. Returns the loss before it."""
         assert isinstance(self.update, FullBatchUpdate)
+        self.look_at = time.monotonic() + REPORT_SECONDS
         value = self.update()
         if not math.isfinite(value):
             self._diverged(n, value)
@@ -287,8 +311,10 @@ class _Trainer:
         return value
 
     def _mean_loss(self) -> float:
-        """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum)."""
+        """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum); NaN for none."""
         seen = min(self.state.position * self.batch_size, self.n)
+        if seen == 0:
+            return math.nan
         return self.state.loss_sum / seen if self.averages else self.state.loss_sum
 
     def _end_of_epoch(self) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -92,7 +93,8 @@ class PlainRun:
 
     def _mark(self) -> bool:
         now = perf_counter()
-        if not self.marks or now - self.marks[-1][1] >= WINDOW_SECONDS:
+        step, last = self.marks[-1] if self.marks else (0, -math.inf)
+        if step < self.state.step and now - last >= WINDOW_SECONDS:  # a long iteration is asked within, too
             self.marks.append((self.state.step, now))
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from contract import LeastSquares
 from bpcli.config.load import load_config
 from bpcli.engine import full_batch, registry
 from bpcli.engine.evaluation import predict
-from bpcli.engine.full_batch import NormalEquations
+from bpcli.engine.full_batch import NormalEquations, UnfinishedIterationError
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.line_search import Trial, strong_wolfe
 from bpcli.engine.losses.mse import MSE
@@ -158,6 +159,41 @@ def test_a_line_search_comes_back_from_where_the_loss_is_not_finite() -> None:
     step = strong_wolfe(phi, phi(0.0), 1.0)
     assert step is not None
     assert 0 < step.alpha < 0.01
+
+
+def test_a_line_search_lengthens_a_step_whose_decrease_drowns_in_rounding() -> None:
+    """phi = 1 - 1e-17 a: below 1 only from a = 11.2 on, 2^-53 being half the distance to the number before 1."""
+
+    def phi(a: float) -> Trial:
+        return Trial(a, 1.0 - 1e-17 * a, -1e-17)
+
+    step = strong_wolfe(phi, phi(0.0), 1.0, max_evaluations=10)
+    assert step is not None
+    assert (step.alpha, step.value) == (2.0**9, phi(2.0**9).value)
+    assert step.value < 1.0
+
+
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 1.0])
+def test_a_line_search_gives_no_step_that_lowers_the_loss_by_nothing(slope: float) -> None:
+    assert strong_wolfe(lambda a: Trial(a, 1.0, slope), Trial(0.0, 1.0, -1e-30), 1.0) is None
+
+
+def test_lbfgs_takes_the_gradient_where_its_own_direction_lowers_the_loss_by_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """f = x^2 + 1e-40 y, with -H g along y alone: x must move all the same, with a history begun anew."""
+
+    class Flat(LeastSquares):
+        def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+            x, y = theta.tolist()
+            return x * x + 1e-40 * y, np.array([2 * x, 1e-40])
+
+    run = Run(made("lbfgs"), Flat(lambda v: v, lambda v: np.eye(2)), [1.0, 1.0])
+    run.memory.update(pairs=1.0, newest=0.0)
+    monkeypatch.setattr(type(run.optimizer), "_direction", lambda *arguments: np.array([0.0, -1.0]))
+    run.iterate()
+    assert run.theta[0] < 0.9
+    assert run.memory["pairs"] == 1.0
 
 
 def test_lbfgs_direction_is_that_of_the_bfgs_matrix() -> None:
@@ -430,6 +466,68 @@ def test_shards_and_threads_do_not_change_what_it_finds(name: str) -> None:
     one, _ = trained(name, network, XOR, epochs=4, shards=2)
     two, _ = trained(name, network, XOR, epochs=4, shards=2, threads=2)
     assert np.array_equal(one.theta, two.theta)
+
+
+class Interrupted(LeastSquares):
+    """Rosenbrock's problem, which ends an iteration at one evaluation, counted from 0."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(rosenbrock().residuals, rosenbrock().jacobian)
+        self.left = at
+
+    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        self.left -= 1
+        if self.left == -1:
+            raise UnfinishedIterationError
+        return super().value_and_grad(theta)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_iteration_that_was_given_up_at_any_evaluation_is_done_anew_with_the_same_result(name: str) -> None:
+    whole = Run(made(name), rosenbrock(), [-1.2, 1.0]).iterate(8)
+    given_up = 0
+    for at in range(40):
+        run = Run(made(name), Interrupted(at), [-1.2, 1.0])
+        for _ in range(8):
+            before = run.theta.copy()
+            try:
+                run.iterate()
+            except UnfinishedIterationError:
+                given_up += 1
+                np.testing.assert_array_equal(run.theta, before)
+                run.iterate()
+        np.testing.assert_array_equal(run.theta, whole.theta)
+        assert run.memory == whole.memory
+        assert all(np.array_equal(run.vectors[key], vector) for key, vector in whole.vectors.items())
+    assert given_up >= 10
+
+
+ENDLESS = {"mu_inc": 1.0 + 1e-9}  # from the minimum on, 10^10 tries without a lower loss
+
+
+@pytest.mark.parametrize("limit", ["max_seconds", "should_stop"])
+def test_an_iteration_without_end_heeds_the_time_limit_and_a_stop(limit: str) -> None:
+    optimizer = made("levenberg_marquardt", **ENDLESS)
+    network = Network([entry(1)], (2,))
+    state = TrainState.start(network, optimizer, seed=0, dtype="float64")
+    options = TrainOptions(batch_size=None, epochs=1000, max_seconds=0.4 if limit == "max_seconds" else None)
+    started = time.monotonic()
+    reports = list(
+        train(
+            network,
+            MSE(),
+            optimizer,
+            XOR,
+            state,
+            options,
+            should_stop=lambda: limit == "should_stop" and time.monotonic() - started > 0.4,
+        )
+    )
+    last = reports[-1]
+    assert last.stop == ("max_seconds" if limit == "max_seconds" else "interrupted")
+    assert time.monotonic() - started < 2.0
+    assert (last.complete, last.position, state.step) == (False, 0, last.epoch)
+    assert np.isfinite(state.theta).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
