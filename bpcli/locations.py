@@ -19,7 +19,7 @@ from bpcli.model import is_for_classes
 def data_plan(file: ConfigFile) -> DataPlan:
     """The config's data section with paths resolved."""
     config, data = file.config, file.config.data
-    scale = data.scale if isinstance(data.scale, Scale) else Scale(x=data.scale, y=data.scale)  # type: ignore[arg-type]
+    scale = data.scale if isinstance(data.scale, Scale) else Scale(x=data.scale, y=data.scale)
     return DataPlan(
         train=source_of(data.train, file.folder),
         val=_source_or_fraction(data.val, file.folder),

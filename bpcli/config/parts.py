@@ -9,24 +9,28 @@ from __future__ import annotations
 import dataclasses
 import types
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     create_model,
 )
-from pydantic_core import InitErrorDetails
+from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 from bpcli.config.strict import Read, Strict, edits, expected, problem, problem_at, shown, unknown
 from bpcli.engine import registry
-from bpcli.engine.fields import Constraint, check, constraints
+from bpcli.engine.fields import AtLeast, Between, Constraint, MoreThan, check, constraints
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
 from bpcli.engine.registry import Registry
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 
 REGISTRIES: dict[Any, Registry[Any]] = {
     LayerSpec: registry.layers,
@@ -39,20 +43,55 @@ REGISTRIES: dict[Any, Registry[Any]] = {
 }
 
 
-def checked(owner: type, name: str) -> AfterValidator:
+def checked(owner: type, name: str) -> Within:
     """The range check that the dataclass `owner` declares for its field `name`."""
     return within(*constraints(get_type_hints(owner, include_extras=True)[name]))
 
 
-def within(*found: Constraint) -> AfterValidator:
+def within(*found: Constraint) -> Within:
     """The check that a value, unless it is None, meets every constraint."""
+    return Within(found)
 
-    def run(value: Any) -> Any:
-        for constraint in found:
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """Annotation of a key whose value has to meet constraints, of a list each of its numbers."""
+
+    constraints: tuple[Constraint, ...]
+
+    def __call__(self, value: Any) -> Any:
+        for constraint in self.constraints:
             check(constraint, value)
         return value
 
-    return AfterValidator(run)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        json_schema = handler(schema)
+        for constraint in self.constraints:
+            _limit(json_schema, _keywords(constraint))
+        return json_schema
+
+
+def _keywords(constraint: Constraint) -> dict[str, float]:
+    """The constraint in JSON Schema's words; every number in JSON is finite."""
+    match constraint:
+        case AtLeast(low=low):
+            return {"minimum": low}
+        case MoreThan(low=low):
+            return {"exclusiveMinimum": low}
+        case Between(low=low, high=high, end=end):
+            return {"minimum": low, "maximum" if end else "exclusiveMaximum": high}
+    return {}
+
+
+def _limit(json_schema: JsonSchemaValue, keywords: dict[str, float]) -> None:
+    """Adds the keywords wherever the schema says that a number may stand."""
+    if json_schema.get("type") in ("integer", "number"):
+        json_schema.update(keywords)
+    for inner in (*json_schema.get("anyOf", ()), *json_schema.get("prefixItems", ())):
+        _limit(inner, keywords)
 
 
 def part(kind: Any, *, optional: bool = False, also: tuple[str, ...] = (), default: str | None = None) -> Read:
@@ -61,7 +100,8 @@ def part(kind: Any, *, optional: bool = False, also: tuple[str, ...] = (), defau
     optional: null is allowed and stays None. also: words that stand for themselves, such as "auto".
     default: the type of a mapping that names none.
     """
-    return Read(_PartReader(REGISTRIES[kind], optional, also, default))
+    reader = _PartReader(REGISTRIES[kind], optional, also, default)
+    return Read(reader, reader.json_schema)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +120,34 @@ class _PartReader:
             value = {"type": self.default, **value}
         name, fields = read_type(self.parts, value, self.also)
         return build(self.parts.get(name), fields)
+
+    def json_schema(self, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A name, or a mapping with the keys of one of the parts."""
+        schema = part_schema(self.parts, handler, also=self.also, default=self.default)
+        return {"anyOf": [*schema["anyOf"], {"type": "null"}]} if self.optional else schema
+
+
+def part_schema(
+    parts: Registry[Any],
+    handler: GetJsonSchemaHandler,
+    *,
+    base: type[Strict] = Strict,
+    also: tuple[str, ...] = (),
+    default: str | None = None,
+) -> JsonSchemaValue:
+    """The JSON Schema of a part: its name, or a mapping of its keys and those of `base`."""
+    names = {name: [name] for name in parts.names()}
+    for alias, name in parts.aliases().items():
+        names[name].append(alias)
+    mappings = []
+    for name, spellings in names.items():
+        cls: Any = parts.get(name)
+        model = model_of(cls, base)
+        schema = dict(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
+        schema["properties"] = {"type": {"enum": spellings}, **schema.get("properties", {})}
+        schema["required"] = [*schema.get("required", ()), *(() if name == default else ("type",))]
+        mappings.append(schema)
+    return {"anyOf": [{"enum": [*_known(parts, also)]}, *mappings]}
 
 
 def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:

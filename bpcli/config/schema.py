@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
 
-from bpcli.config.parts import build, checked, construct, model_of, part, plain, read_type, within
+from bpcli.config.parts import build, checked, construct, model_of, part, part_schema, plain, read_type, within
 from bpcli.config.strict import Read, Strict, expected, is_number, problem, problem_at, read_each, shown
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
@@ -18,6 +18,8 @@ from bpcli.engine.network import LayerEntry
 from bpcli.engine.options import EarlyStopping, TrainOptions
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
 
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 LONGEST_LAYER_NAME = 200
 
 
@@ -26,6 +28,12 @@ class Pair(Strict):
 
     x: str
     y: str | None = None
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Scaling = Literal["none", "standard", "minmax"]
+Weight = Annotated[float, Field(ge=0)]
+Whole = Annotated[int, Field(ge=1)]
 
 
 def _location(value: Any) -> Any:
@@ -55,8 +63,8 @@ def _names(value: Any) -> Any:
 class Scale(Strict):
     """How inputs and targets are scaled, each on its own."""
 
-    x: Literal["none", "standard", "minmax"] = "none"
-    y: Literal["none", "standard", "minmax"] = "none"
+    x: Scaling = "none"
+    y: Scaling = "none"
 
 
 def _scale(value: Any) -> Any:
@@ -82,19 +90,19 @@ class Data(Strict):
     """Where the data lies and how it is prepared."""
 
     train: Annotated[str | Pair, Read(_location)]
-    val: Annotated[str | Pair | float | None, Read(_location_or_fraction)] = None
-    test: Annotated[str | Pair | float | None, Read(_location_or_fraction)] = None
+    val: Annotated[str | Pair | Fraction | None, Read(_location_or_fraction)] = None
+    test: Annotated[str | Pair | Fraction | None, Read(_location_or_fraction)] = None
     target: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     features: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
     header: bool | None = None
     decimal: Literal[".", ","] = "."
     missing: Literal["error", "drop", "mean", "median"] = "error"
     sample_weight: str | None = None
-    class_weights: Annotated[Any, Read(_class_weights)] = None
+    class_weights: Annotated[Literal["balanced"] | dict[str, Weight] | None, Read(_class_weights)] = None
     task: Literal["auto", "classification", "regression"] = "auto"
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"
-    scale: Annotated[str | Scale, Read(_scale)] = "none"
+    scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
 
     @field_validator("test")
     @classmethod
@@ -126,11 +134,14 @@ def _activations(value: Any) -> Any:
     return read_each(read, value) if isinstance(value, (list, tuple)) else read(value)
 
 
+HiddenActivation = Annotated[Any, part(Activation)]
+
+
 class PlainNetwork(Strict):
     """A stack of dense layers, by their sizes. `activation` is one for all hidden layers, or a list, one for each."""
 
-    layers: Annotated[tuple[int, ...], Read(_sizes)]
-    activation: Annotated[Any, Read(_activations)] = Field(
+    layers: Annotated[tuple[Whole, ...], Field(min_length=2), Read(_sizes)]
+    activation: Annotated[HiddenActivation | tuple[HiddenActivation, ...], Read(_activations)] = Field(
         default_factory=lambda: registry.activations.get("sigmoid")()
     )
     output_activation: Annotated[Any, part(Activation, also=("auto",))] = "auto"
@@ -145,8 +156,8 @@ class PlainNetwork(Strict):
     def entries(self) -> tuple[LayerEntry, ...]:
         """The layers, hidden ones first; the last one's activation is still open where it is `auto`."""
         hidden = len(self.layers) - 2
-        listed = isinstance(self.activation, tuple)
-        functions = list(self.activation) if listed else [self.activation] * hidden
+        given = self.activation
+        functions: list[Any] = list(given) if isinstance(given, tuple) else [given] * hidden
         functions.append(None if self.output_activation == "auto" else self.output_activation)
         return tuple(
             LayerEntry(spec=Dense(units=units, bias=self.bias, init=self.init), activation=function)
@@ -196,8 +207,8 @@ class LayerKeys(Strict):
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
     learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
     trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True
-    weights: Annotated[Any, Read(_numbers)] = None
-    biases: Annotated[Any, Read(_numbers)] = None
+    weights: Annotated[list[Any] | float | None, Read(_numbers)] = None
+    biases: Annotated[list[Any] | float | None, Read(_numbers)] = None
 
 
 def _layer(value: Any) -> LayerEntry:
@@ -210,11 +221,15 @@ def _layer(value: Any) -> LayerEntry:
     return LayerEntry(spec=construct(cls, values), **common)
 
 
+def _layer_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    return part_schema(registry.layers, handler, base=LayerKeys)
+
+
 class LayeredNetwork(Strict):
     """A network layer by layer."""
 
-    input: Annotated[tuple[int, ...] | None, Read(lambda v: None if v is None else _integers(v))] = None
-    layers: Annotated[list[Annotated[LayerEntry, Read(_layer)]], Field(min_length=1)]
+    input: Annotated[tuple[Whole, ...] | None, Read(lambda v: None if v is None else _integers(v))] = None
+    layers: Annotated[list[Annotated[LayerEntry, Read(_layer, _layer_schema)]], Field(min_length=1)]
 
     def entries(self) -> tuple[LayerEntry, ...]:
         """The layers as written."""
@@ -234,32 +249,38 @@ def _network(value: Any) -> Any:
 
 def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
     """A whole number, checked as the owner's field or from 1 up; or the word, which stays as it is."""
-    in_range = (checked(owner, name) if owner else within(AtLeast(1))).func
+    in_range = checked(owner, name) if owner else within(AtLeast(1))
 
     def read(value: Any) -> Any:
         if value == word:
             return value
         if isinstance(value, bool) or not isinstance(value, int):
             raise problem(expected(f"a whole number or {word}", value))
-        return in_range(value)  # type: ignore[call-arg]
+        return in_range(value)
 
     return Read(read)
+
+
+def _early_stopping(value: Any) -> Any:
+    return value if value is None or isinstance(value, EarlyStopping) else build(EarlyStopping, value)
+
+
+def _early_stopping_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    keys = handler(model_of(EarlyStopping).__pydantic_core_schema__)
+    return {"anyOf": [keys, {"type": "null"}]}
 
 
 class Training(Strict):
     """How long, in which batches, and when to stop."""
 
     epochs: Annotated[int, checked(TrainOptions, "epochs")]
-    batch_size: Annotated[int | str, _number_or("full", owner=TrainOptions, name="batch_size")] = 32
+    batch_size: Annotated[Whole | Literal["full"], _number_or("full", owner=TrainOptions, name="batch_size")] = 32
     drop_last: bool = False
     shuffle: bool = True
-    shards: Annotated[int | str, _number_or("auto", owner=TrainOptions, name="shards")] = "auto"
+    shards: Annotated[Whole | Literal["auto"], _number_or("auto", owner=TrainOptions, name="shards")] = "auto"
     clip_norm: Annotated[float | None, checked(TrainOptions, "clip_norm")] = None
     clip_value: Annotated[float | None, checked(TrainOptions, "clip_value")] = None
-    early_stopping: Annotated[
-        EarlyStopping | None,
-        Read(lambda v: v if v is None or isinstance(v, EarlyStopping) else build(EarlyStopping, v)),
-    ] = None
+    early_stopping: Annotated[EarlyStopping | None, Read(_early_stopping, _early_stopping_schema)] = None
     goal: Annotated[float | None, within(Finite())] = None
     min_change: Annotated[float | None, checked(TrainOptions, "min_change")] = None
     max_seconds: Annotated[float | None, checked(TrainOptions, "max_seconds")] = None
@@ -279,7 +300,7 @@ class Output(Strict):
     """What a run leaves on disk, and how often."""
 
     dir: str = "runs"
-    checkpoint_every: Annotated[int | str, _number_or("auto")] = "auto"
+    checkpoint_every: Annotated[Whole | Literal["auto"], _number_or("auto")] = "auto"
     keep: Annotated[int, within(AtLeast(1))] = 2
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 
 EXPECTED = {
     "int_type": "an integer",
@@ -79,12 +90,20 @@ def _message(item: Any, known: tuple[str, ...]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """Annotation of a key whose value is read by a function alone, whatever its static type."""
+    """Annotation of a key whose value is read by a function, so that one message covers all that it accepts.
+
+    json_schema: gives the JSON Schema of what it accepts; None takes that of the annotated type.
+    """
 
     read: Callable[[Any], Any]
+    json_schema: Callable[[GetJsonSchemaHandler], JsonSchemaValue] | None = None
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        accepted = None if self.json_schema else handler.generate_schema(source)
+        return core_schema.no_info_plain_validator_function(self.read, json_schema_input_schema=accepted)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return self.json_schema(handler) if self.json_schema else handler(schema)
 
 
 def problem(message: str) -> PydanticCustomError:

@@ -1,21 +1,22 @@
 """Writing plain values as YAML that `yaml_reader` reads back as the very same values.
 
-The text means the same to readers of YAML 1.1, PyYAML's own among them: what they would take for a boolean,
-a date or a base-60 number is quoted, and `1e-05` is written `1.0e-05`.
+PyYAML does the writing. What is decided here is the style, and that the text means the same to readers of YAML 1.1 and
+1.2: what either would take for a number, a boolean or a date is quoted.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from typing import Any
 
-from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNPRINTABLE, UNUSABLE
+import yaml
+
+from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNUSABLE
 
 # Words and paths: nothing that starts like a number or holds a character with a meaning in YAML
 _PLAIN = re.compile(r"(?:\.{0,2}/|[^\W\d])[\w./-]*(?: [\w./-]+)*")
 _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_ENDLESS = 1 << 30  # characters in a line: a list of numbers stands on one
 
 
 def dump_yaml(value: Any) -> str:
@@ -29,92 +30,71 @@ def dump_yaml(value: Any) -> str:
             MAX_NUMBER characters, a key of more than MAX_KEY, a NUL or half a surrogate pair in a text, more than
             MAX_NODES keys and values, more than MAX_BYTES of text.
     """
-    text = "".join(f"{line}\n" for line in _block(value, depth=1))
-    if (nodes := _nodes(value)) > MAX_NODES:
+    if (nodes := _checked(value, depth=1)) > MAX_NODES:
         raise ValueError(f"{nodes:,} keys and values; at most {MAX_NODES:,} are read")
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_ENDLESS)
     if (size := len(text.encode())) > MAX_BYTES:
         raise ValueError(f"{size:,} bytes; at most {MAX_BYTES:,} are read")
     return text
 
 
-def _nodes(value: Any) -> int:
-    """How many keys and values the reader will count."""
-    if isinstance(value, dict):
-        return 1 + sum(1 + _nodes(item) for item in value.values())
-    return 1 + sum(map(_nodes, value)) if isinstance(value, list) else 1
+def _checked(value: Any, depth: int) -> int:
+    """How many keys and values the reader will count; it takes all of them."""
+    if isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        keys = [_checked_key(key) for key in value] if isinstance(value, dict) else []
+        items = value.values() if isinstance(value, dict) else value
+        return 1 + sum(keys) + sum(_checked(item, depth + 1) for item in items)
+    if isinstance(value, str):
+        if bad := UNUSABLE.search(value):
+            raise ValueError(f"a text with the character U+{ord(bad[0]):04X}")
+    elif isinstance(value, int):
+        if len(int.__repr__(value)) > MAX_NUMBER:
+            raise ValueError(f"an integer of more than {MAX_NUMBER} digits")
+    elif not (value is None or isinstance(value, float)):
+        raise TypeError(f"cannot write a {type(value).__name__} as YAML")
+    return 1
 
 
-def _block(value: Any, depth: int) -> list[str]:
-    """The lines of a value, not indented; `depth` is how many collections a collection here makes."""
-    if isinstance(value, dict | list) and depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if not _needs_block(value):
-        return [_inline(value)]
-    if isinstance(value, dict):
-        return [line for key, item in value.items() for line in _entry(_key(key), item, depth)]
-    items = (_block(item, depth + 1) for item in value)
-    return [f"{'  ' if i else '- '}{line}" for lines in items for i, line in enumerate(lines)]
-
-
-def _needs_block(value: Any) -> bool:
-    """Whether this is a mapping with entries or a list that holds mappings or lists."""
-    if isinstance(value, list):
-        return any(isinstance(item, dict | list) for item in value)
-    return isinstance(value, dict) and len(value) > 0
-
-
-def _entry(key: str, item: Any, depth: int) -> list[str]:
-    """The lines of one entry of a mapping."""
-    lines = _block(item, depth + 1)
-    return [f"{key}:", *(f"  {line}" for line in lines)] if _needs_block(item) else [f"{key}: {lines[0]}"]
-
-
-def _inline(value: Any) -> str:
-    """A scalar, an empty mapping or list, or a list of scalars, on one line."""
-    # the base types' own repr: a subclass such as numpy.float64 has another one
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            digits = int.__repr__(value)
-            if len(digits) > MAX_NUMBER:
-                raise ValueError(f"an integer of more than {MAX_NUMBER} digits")
-            return digits
-        case float():
-            return _float(value)
-        case str():
-            return _text(value)
-        case list():
-            return "[" + ", ".join(_inline(item) for item in value) + "]"
-        case dict():
-            return "{}"
-    raise TypeError(f"cannot write a {type(value).__name__} as YAML")
-
-
-def _float(value: float) -> str:
-    if math.isnan(value):
-        return ".nan"
-    if math.isinf(value):
-        return ".inf" if value > 0 else "-.inf"
-    digits = float.__repr__(value)
-    return digits if "." in digits else digits.replace("e", ".0e")
-
-
-def _key(key: Any) -> str:
+def _checked_key(key: Any) -> int:
     if not isinstance(key, str):
         raise TypeError(f"a key must be a str, not {key!r}")
     if len(key) > MAX_KEY:
         raise ValueError(f"a key of more than {MAX_KEY} characters")
-    return _text(key)
+    return _checked(key, 1)
 
 
-def _text(text: str) -> str:
-    """`text` bare where every reader of YAML takes it for text, else in double quotes, escaped as in JSON."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
-        return text
-    if bad := UNUSABLE.search(text):
-        raise ValueError(f"a text with the character U+{ord(bad[0]):04X}")
-    # JSON escapes what is below a space; YAML forbids some more, none of them beyond U+FFFF
-    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+class _Dumper(yaml.SafeDumper):
+    """Without references to a value that occurs twice, and with list items indented."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
+def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=not value)
+
+
+def _list(dumper: _Dumper, value: list[Any]) -> yaml.Node:
+    nested = any(isinstance(item, dict | list) for item in value)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=not nested)
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.Node:
+    plain = _PLAIN.fullmatch(value) and value.lower() not in _RESERVED
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else '"')
+
+
+# also for subclasses such as numpy.float64, written as the number that they are
+_Dumper.add_multi_representer(dict, _mapping)
+_Dumper.add_multi_representer(list, _list)
+_Dumper.add_multi_representer(str, _text)
+_Dumper.add_multi_representer(float, lambda dumper, value: dumper.represent_float(float(value)))
+_Dumper.add_multi_representer(int, lambda dumper, value: dumper.represent_int(int(value)))
+_Dumper.add_representer(dict, _mapping)
+_Dumper.add_representer(list, _list)
+_Dumper.add_representer(str, _text)

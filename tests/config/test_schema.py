@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from bpcli.config.load import load_config, parse
 from bpcli.config.parts import REGISTRIES, model_of, shown
@@ -98,20 +98,6 @@ class Key:
 
 KINDS: dict[Any, str] = {str: "text", int: "int", bool: "bool", types.NoneType: "null", dict: "map"}
 
-# Keys whose annotation says less than their reader: what a plain text may be.
-WORDS = {
-    "training.batch_size": ("full",),
-    "training.shards": ("auto",),
-    "output.checkpoint_every": ("auto",),
-    "data.scale": ("none", "standard", "minmax"),
-}
-FREE_TEXT = {"data.train", "data.val", "data.test", "data.target", "data.features"}
-UNTYPED = {
-    "weights": {"null", "list", "int", "float"},
-    "biases": {"null", "list", "int", "float"},
-    "class_weights": {"null", "map"},
-}
-
 
 def described(annotation: Any, metadata: list[Any]) -> tuple[set[str], list[str], list[Constraint], list[Any]]:
     """(kinds, words, constraints, what can stand below: models, dataclasses, registries, [item]) of a field."""
@@ -138,6 +124,8 @@ def described(annotation: Any, metadata: list[Any]) -> tuple[set[str], list[str]
             kinds.add(KINDS[option])
         elif origin is Literal:
             words += get_args(option)
+        elif origin is dict:
+            kinds.add("map")
         elif origin in (tuple, list):
             kinds.add("list")
             item = get_args(option)[0]
@@ -158,8 +146,8 @@ def constraints_in(item: Any) -> Iterator[Constraint]:
     elif isinstance(item, (tuple, list)):
         for one in item:
             yield from constraints_in(one)
-    elif isinstance(item, AfterValidator):
-        yield from constraints_in(item.func)
+    elif hasattr(item, "constraints"):
+        yield from constraints_in(item.constraints)
     elif hasattr(item, "read"):
         yield from constraints_in(item.read)
     elif inspect.isfunction(item) and item.__closure__:
@@ -176,19 +164,11 @@ def keys_of(model: type[BaseModel], path: KeyPath, home: Any, where: str) -> Ite
     for name, field in model.model_fields.items():
         here = (*path, name)
         annotation, metadata = field.annotation, list(field.metadata)
-        if annotation is Any and name == "activation" and model is PlainNetwork:
+        if name == "activation" and model is PlainNetwork:
             kinds, words = {"list", "map"}, list(REGISTRIES[Activation].names())
             limits, below = [], [REGISTRIES[Activation]]
-        elif annotation is Any and name in UNTYPED:
-            kinds, words, limits, below = set(UNTYPED[name]), [], [], []
         else:
             kinds, words, limits, below = described(annotation, metadata)
-        key = f"{path[0]}.{name}" if path else name
-        if "text" in kinds and len(kinds) > 1 and any(hasattr(item, "read") for item in metadata):
-            assert key in WORDS or key in FREE_TEXT, f"these tests do not know what texts {key} takes"
-            if key in WORDS:
-                kinds.discard("text")
-                words += WORDS[key]
         siblings = ("type", *names) if typed else names
         required = field.is_required()
         yield Key(here, home, where, siblings, required, frozenset(kinds), tuple(words), tuple(limits))
