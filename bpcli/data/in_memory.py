@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.data.preparation import Preparation
-from bpcli.data.source import RawData, did_you_mean, listed, shown
+from bpcli.data.source import RawData
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, shown
 
 _NAME = "x"
 
