@@ -292,7 +292,7 @@ def _written_otherwise(label: str, classes: tuple[str, ...]) -> str:
     same = next((name for name in classes if value is not None and number(name) == value), None)
     if same is None:
         return ""
-    return f": a class is the text in the file, so write {label!r} as in the training data, {same!r}"
+    return f": a class is the text in the file, so write {shown(label)} as in the training data, {shown(same)}"
 
 
 def same_numbers(classes: tuple[str, ...]) -> tuple[str, str] | None:

@@ -268,7 +268,7 @@ def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_confi
 
 def test_more_classes_than_a_matrix_is_shown_for_are_counted_one_by_one(ok, write_config):
     labels = np.arange(1500)
-    np.savez("data.npz", x=np.ones((1500, 1), np.float32), y=labels)
+    np.savez("data.npz", x=np.ones((4500, 1), np.float32), y=np.tile(labels, 3))
     np.savez("few.npz", x=np.ones((3, 1), np.float32), y=labels[[0, 0, 7]])
     layers = [{"type": "dense", "units": 1500}]
     config = {"data": {"train": "data.npz", "scale": "none"}, "network": {"layers": layers}, "loss": "log_likelihood"}
