@@ -10,7 +10,7 @@ import numpy as np
 
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
-from bpcli.data.source import shown
+from bpcli.data.source import listed, shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
@@ -42,6 +42,7 @@ def warnings(session: Session) -> list[str]:
         weights_of_nothing,
         rounded_numbers,
         number_written_twice,
+        row_numbers_as_features,
         channels_last_images,
     )
     found = (item for check in checks for item in check(session))
@@ -163,6 +164,19 @@ def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
         one, other = map(shown, same)
         message = f"{one} and {other} are two classes, though the same number: a class is the text in the file. "
         yield ("data", "target"), message + "If they are meant as one, write them alike"
+
+
+def row_numbers_as_features(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Features that only number the rows, such as an id: what they tell of the target is the order of the file."""
+    if found := session.datasets.row_numbers:
+        many = len(found) > 1
+        rest = [name for name in session.model.preparation.feature_names or () if name not in found]
+        fix = f"as in features: [{', '.join(map(shown, rest))}]" if 0 < len(rest) <= 20 else "with data.features"
+        yield (
+            ("data", "features"),
+            f"{listed(found)} {'seem' if many else 'seems'} only to number the rows, and what a network learns from "
+            f"{'them' if many else 'it'} does not hold for other rows: leave {'them' if many else 'it'} out, {fix}",
+        )
 
 
 def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
-from bpcli.data.csv_cells import number
+from bpcli.data.csv_cells import how_to_write, number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
 from bpcli.data.source import shown
@@ -208,11 +208,15 @@ def _check_outputs(config: Config, network: Network, preparation: Preparation, p
     elif outputs != preparation.target_width:
         names, count = preparation.target_names, preparation.target_width
         listed = f" ({', '.join(names[:8])})" if names else ""
-        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}"))
+        hint = "; for numbers that are classes set data.task: classification" if count == 1 else ""
+        hint = hint if config.data.task == "auto" and not is_for_numbers(config.loss) else ""
+        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}{hint}"))
 
 
 def _text_among_numbers(classes: Sequence[str]) -> str:
     """What to do where a few of the classes are no numbers, which may be mistakes; empty if there is nothing to say."""
+    if advice := how_to_write(classes[-1], ".", comma_is_free=False):
+        return f"; if {shown(classes[-1])} is meant as a number: {advice}"
     texts = [name for name in classes if number(name) is None]
     if not 0 < len(texts) < len(classes) / 2:
         return ""

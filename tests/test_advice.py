@@ -194,3 +194,24 @@ def test_two_classes_of_one_number_are_told(write_config, labels, told):
     assert any("are two classes, though the same number" in text for text in found) == told
     if told:
         assert f'"{labels[0]}" and "{labels[-1]}"' in found[0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [(range(1, 21), True), (range(100, 140, 2), True), ([*range(10, 20), *range(10)], True), ([1, 2] * 10, False)],
+)
+def test_a_feature_that_numbers_the_rows_is_told(write_config, ids, told):
+    Path("ids.csv").write_text("id,a,y\n" + "".join(f"{id},{k % 7 / 2},{k}\n" for k, id in enumerate(ids)))
+    path = write_config(CONFIG, "ids.yaml", data={"train": "ids.csv", "val": 0.2, "scale": "standard"})
+    found = warnings(open_session(load_config(path, ["network.layers=[2, 1]"])))
+    said = [text for text in found if '"id" seems only to number the rows' in text]
+    assert len(said) == told
+    assert all(text.endswith('leave it out, as in features: ["a"]') for text in said)
+    assert warnings(open_session(load_config(path, ["network.layers=[1, 1]", "data.features=a"]))) == []
+
+
+def test_a_single_feature_may_number_the_rows(write_config):
+    """There is nothing else to learn from: a trend, a series."""
+    Path("series.csv").write_text("t,y\n" + "".join(f"{t},{t % 5}\n" for t in range(20)))
+    path = write_config(CONFIG, "series.yaml", data={"train": "series.csv", "scale": "standard"})
+    assert warnings(open_session(load_config(path))) == []

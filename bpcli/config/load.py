@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bpcli.config.schema import Config
+from bpcli.config.schema import Config, written_share
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.config.yaml_tree import YamlTree, dotted, parse_override, read_yaml, set_value
 from bpcli.errors import ConfigError
@@ -94,7 +94,9 @@ def _from_here(key: KeyPath, value: Any) -> Any:
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    return os.path.abspath(os.path.expanduser(value)) if isinstance(value, str) else value
+    if not isinstance(value, str) or written_share(value):
+        return value
+    return os.path.abspath(os.path.expanduser(value))
 
 
 def _plain_name(path: Path) -> str:

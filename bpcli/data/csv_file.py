@@ -39,6 +39,7 @@ from bpcli.errors import DataError
 
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
+_OTHERS: tuple[tuple[str, str | None], ...] = (('"|"', "|"), ('":"', ":"), ("blanks", None))
 
 
 def read_csv(
@@ -89,6 +90,11 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     line, first = next(rows(path, separator), (0, []))
     if not first:
         raise DataError(f"{path}: the file is empty")
+    if len(first) == 1 and (mark := _other_separator(path)):
+        raise DataError(
+            f"{path}:{line}: the cells are separated by {mark}, and commas, semicolons or tabs are expected: "
+            "save the file with one of these between them"
+        )
     if header is None:
         header = not any(map(looks_numeric, first))
     if not header:
@@ -119,6 +125,17 @@ def _separator(path: Path, decimal: str) -> str:
     even = (separator for separator, found in widths.items() if found[0] > 1 and len(set(found)) == 1)
     splits = (separator for separator, found in widths.items() if found[0] > 1)
     return next(even, None) or next(splits, ";" if decimal == "," else ",")
+
+
+def _other_separator(path: Path) -> str | None:
+    """What splits each of the first rows of a file of one column into as many cells, 2 or more; None for nothing."""
+    with opened(path) as file:
+        lines = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace").splitlines()
+    for name, mark in _OTHERS:
+        counts = {len(line.split(mark)) for line in lines[:_SAMPLE_ROWS] if line}
+        if len(counts) == 1 and counts != {1}:
+            return name
+    return None
 
 
 def _widths(sample: str, separator: str) -> list[int]:

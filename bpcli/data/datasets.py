@@ -15,6 +15,7 @@ import numpy as np
 from bpcli.data.missing import counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.row_numbers import row_numbers
 from bpcli.data.source import Missing, RawData, Source, Targets, read, shown
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
@@ -73,6 +74,7 @@ class Datasets:
     parts: Mapping[str, Part]
     preparation: Preparation
     hashes: Mapping[str, str]
+    row_numbers: tuple[str, ...] = ()  # which features only number the rows of the training file
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -148,7 +150,12 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
                     "on; take a larger fraction, or data.stratify: false"
                 )
             parts[name] = _part(preparation, content.part(own_rows), plan, name)
-    return Datasets(parts, preparation, hashes)
+    return Datasets(parts, preparation, hashes, _row_numbers(raw))
+
+
+def _row_numbers(raw: RawData) -> tuple[str, ...]:
+    """Which features only number the rows; only a CSV file has named ones."""
+    return () if raw.feature_names is None else row_numbers(raw.read_x, raw.feature_names)
 
 
 def _targets_of(plan: DataPlan) -> Targets:

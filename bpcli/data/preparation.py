@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data import missing, scaling
-from bpcli.data.csv_cells import is_plain_label, label_text, number
+from bpcli.data.csv_cells import how_to_write, is_plain_label, label_text, number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
 from bpcli.data.source import RawData, Targets, shown
@@ -151,10 +151,10 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
     if task == "auto":
         task = "classification" if text or loss_for_classes else "regression"
     if task == "regression" and text:
-        raise DataError(
-            f"{raw.source}: the target holds text such as {str(raw.y.flat[0])!r}: that is a classification, not a "
-            "regression; set data.task: classification and loss: log_likelihood"
-        )
+        example = str(raw.y.flat[0])
+        fix = "that is a classification, not a regression; set data.task: classification and loss: log_likelihood"
+        fix = how_to_write(example, ".", comma_is_free=False) or fix
+        raise DataError(f"{raw.source}: the target holds text such as {example!r}: {fix}")
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
         _refuse_rounded_labels(raw.y, raw.source)

@@ -178,6 +178,11 @@ def test_a_fraction_in_an_override_is_no_path(write):
     assert data_plan(load_config(write(), ["data.val=0.2"])).val == 0.2
 
 
+def test_a_share_in_an_override_is_no_path(write):
+    with pytest.raises(ConfigError, match=r'--set data\.val: expected a path .*, got "20%": write 0\.2'):
+        load_config(write(), ["data.val=20%"])
+
+
 # --- the file itself --------------------------------------------------------------------------------------------------
 
 
