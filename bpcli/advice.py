@@ -12,12 +12,15 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
 from bpcli.data.source import listed, shown
 from bpcli.engine import registry
+from bpcli.engine.activations.identity import Identity
 from bpcli.engine.arrays import Array
+from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
-from bpcli.model import channels_last_text, looks_channels_last
+from bpcli.model import Model, channels_last_text, looks_channels_last
 from bpcli.session import Session
 
+_IDENTITY = ActivationSpec(function=Identity())
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 
 # What an output activation can reach.
@@ -29,6 +32,19 @@ RANGES = {
     "softsign": (-1.0, 1.0),
     "relu": (0.0, math.inf),
     "softplus": (0.0, math.inf),
+}
+
+
+# Layers that are affine, drop or add noise.
+AFFINE = {
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "dense",
+    "dropout",
+    "flatten",
+    "gaussian_noise",
+    "global_avg_pool2d",
 }
 
 
@@ -190,13 +206,32 @@ def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "train"), f"{taken}: {said}; {channels_last_text(shape)}"
 
 
-def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:
+def without_hidden_layer(model: Model) -> str | None:
+    """What to say of a network that is affine up to its output, where it does not learn; None for others."""
+    layers = [placed.spec for placed in model.network.placed]
+    if isinstance(layers[-1], ActivationSpec):  # of the output
+        del layers[-1]
+    bends = (registry.layers.name_of(layer) not in AFFINE for layer in layers if layer != _IDENTITY)
+    if any(bends):
+        return None
+    what = "fits a plane, and no learning rate helps where the targets do not lie on one"
+    if model.preparation.task == "classification":
+        what = "separates classes by a line (a plane), and no learning rate helps where no line separates them"
+    inputs, outputs = math.prod(model.network.in_shape), model.network.out_shape[0]
+    sizes = f"[{inputs}, {min(2 * inputs, 32)}, {outputs}]"
+    return f"Without a hidden layer a network only {what}. Add a hidden layer, such as network.layers: {sizes}"
+
+
+def no_descent(
+    first: Row | None, middle: Row | None, last: Row, learning_rate: float, instead: str | None = None
+) -> str | None:
     """What to say at the end of a training whose loss is no lower than at first, or has long stopped to move at all.
 
     Saturated units hide a learning rate that is far too high: weights of any size give finite losses and no gradient.
 
     Args:
         first, middle, last: rows of the loss log; the first two where there are such rows before the last.
+        instead: what to say instead of the usual advice, where more is known.
     """
     if first and first[0] < last[0] and first[1] <= last[1]:
         what = f"did not fall: {first[1]:.5g} in epoch {first[0]}, {last[1]:.5g} in epoch {last[0]}"
@@ -205,4 +240,4 @@ def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: 
     else:
         return None
     advice = f"a lower optimizer.learning_rate (it was {learning_rate:g}), data.scale: standard, or another seed"
-    return f"warning: the training loss {what}. Try {advice}"
+    return f"warning: the training loss {what}. {instead or f'Try {advice}'}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bpcli import advice
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import no_descent, warnings, without_hidden_layer
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.session import open_session
@@ -156,6 +156,38 @@ def test_a_loss_that_falls_is_no_matter(ok, configs):
 def test_a_loss_that_stays_is_told():
     assert "did not fall: 0.5 in epoch 1, 0.5 in epoch 9" in no_descent((1, 0.5), (5, 0.1), (9, 0.5), 0.1)
     assert "was 0.2 in epoch 5 and is still so in epoch 9" in no_descent((1, 0.5), (5, 0.2), (9, 0.2), 0.1)
+
+
+def test_classes_that_no_line_separates_ask_for_a_hidden_layer(ok, configs):
+    said = ok("train", configs / "xor.yaml", "--set", "network.layers=[2, 1]").err
+    assert "warning: the training loss was 0.25" in said
+    assert "Without a hidden layer a network only separates classes by a line (a plane)" in said
+    assert "no learning rate helps where no line separates them" in said
+    assert "Add a hidden layer, such as network.layers: [2, 4, 1]" in said
+    assert "lower optimizer.learning_rate" not in said
+
+
+@pytest.mark.parametrize(
+    ("layers", "is_affine"),
+    [
+        ("{layers: [2, 1], output_activation: sigmoid}", True),
+        ("{layers: [2, 3, 1], activation: identity}", True),
+        ("{layers: [{type: dropout, rate: 0.5}, {type: dense, units: 1, activation: sigmoid}]}", True),
+        ("{layers: [{type: dense, units: 1}, {type: activation, function: sigmoid}]}", True),
+        ("{layers: [2, 3, 1], activation: relu}", False),
+        ("{layers: [{type: dense, units: 3}, {type: activation, function: tanh}, {type: dense, units: 1}]}", False),
+        ("{layers: [{type: dense, units: 3}, prelu, {type: dense, units: 1}]}", False),
+    ],
+)
+def test_a_network_without_a_layer_that_bends_has_no_hidden_layer(configs, layers, is_affine):
+    model = open_session(load_config(configs / "xor.yaml", [f"network={layers}"])).model
+    assert (without_hidden_layer(model) is not None) == is_affine
+
+
+def test_a_network_with_a_hidden_layer_that_does_not_learn_asks_for_none(ok, configs):
+    said = ok("train", configs / "xor.yaml", "--set", "optimizer.learning_rate=1e9").err
+    assert "Try a lower optimizer.learning_rate" in said
+    assert "Without a hidden layer" not in said
 
 
 TIMES = [1_700_000_000 + 50 * k for k in range(20)]

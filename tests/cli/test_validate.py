@@ -191,3 +191,16 @@ def test_a_header_with_years_in_it_is_asked_for(cli, write_config):
     assert 'd.csv:1: column "c2": got "y"' in result.err
     assert "if line 1 holds the columns' names, set data.header: true" in result.err
     assert cli("validate", write_config(config), "--set", "data.header=true").code == 0
+
+
+def test_numbers_that_are_classes_under_a_loss_for_numbers_ask_for_the_task(cli, write_config):
+    Path("codes.csv").write_text("a,b,kind\n" + "".join(f"{k},{k % 5},{k % 3}\n" for k in range(30)))
+    values = {
+        "data": {"train": "codes.csv"},
+        "network": {"layers": [2, 4, 3]},
+        "loss": "mse",
+        "optimizer": {"type": "sgd", "learning_rate": 0.1},
+        "training": {"epochs": 2},
+    }
+    said = cli("validate", write_config(values)).err
+    assert "the data has 1 target column (kind), got 3 outputs; for numbers that are classes set data.task" in said
