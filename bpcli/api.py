@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bpcli.checks import load_checked
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.trained import Prediction, TrainedModel
 from bpcli.training import Run, Show, Tell, start_run
@@ -36,7 +37,7 @@ def train(
     """
     if isinstance(config, ConfigFile) and overrides:
         raise ValueError("a loaded config has its overrides already: give them to load_config")
-    file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
+    file = config if isinstance(config, ConfigFile) else load_checked(config, overrides)
     return start_run(file, out=None if out is None else Path(out), threads=threads, show=show, tell=tell)
 
 

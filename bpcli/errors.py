@@ -7,14 +7,23 @@ bpcli, so every room may raise from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
 class BpcliError(Exception):
-    """Base of all errors with a message meant for the user."""
+    """Base of all errors with a message meant for the user, or several: each of its arguments is one."""
 
     exit_code: ClassVar[int] = 1
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Each problem's message."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class UsageError(BpcliError):
@@ -29,14 +38,29 @@ class ConfigError(BpcliError):
     exit_code = 2
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*problems)
 
 
 class DataError(BpcliError):
     """A data file cannot be used; the message names the file and the row, column or field (exit code 3)."""
 
     exit_code = 3
+
+
+@contextmanager
+def collected(errors: list[ConfigError | DataError]) -> Iterator[None]:
+    """Puts what is wrong with a config or its data into `errors`, so that more of it can be found."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        errors.append(error)
+
+
+def together(errors: Iterable[ConfigError | DataError]) -> ConfigError | DataError:
+    """One error that shows every problem once: a ConfigError if one of them is, else a DataError."""
+    errors = tuple(errors)
+    problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+    return ConfigError(problems) if any(isinstance(error, ConfigError) for error in errors) else DataError(*problems)
 
 
 class RunError(BpcliError):

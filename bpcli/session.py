@@ -16,6 +16,7 @@ from bpcli.engine.options import TrainOptions
 from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, Validation, train
+from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.locations import data_plan
 from bpcli.memory import lack_of_memory
 from bpcli.model import Model, Problem, build_model, full_batch_problems, is_for_classes, is_for_numbers, network_of
@@ -101,17 +102,22 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     """Reads the data and puts everything together.
 
     Raises:
-        ConfigError: sizes that do not fit together or do not fit the data, each at its key.
+        ConfigError: sizes that do not fit together or do not fit the data, each at its key; what is wrong with the data
+            is shown besides.
         DataError: a data file cannot be used.
     """
-    check_alone(file)
-    config = file.config
-    plan = data_plan(file)
-    datasets = load_datasets(plan, random_streams(config.seed)["split"])
-    model = build_model(file, plan, datasets.preparation)
-    objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
-    if objections:
-        raise file.error(objections[0])
+    config, plan, errors = file.config, data_plan(file), list[ConfigError | DataError]()
+    datasets = model = None
+    with collected(errors):
+        check_alone(file)
+    with collected(errors):
+        datasets = load_datasets(plan, random_streams(config.seed)["split"])
+        model = build_model(file, plan, datasets.preparation)
+        objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
+        if objections:
+            raise file.error(objections[0])
+    if errors or datasets is None or model is None:
+        raise together(errors)
     return Session(file, model, datasets, config.training.options(threads=threads))
 
 

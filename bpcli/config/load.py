@@ -16,6 +16,12 @@ from bpcli.config.yaml_tree import YamlTree, dotted, parse_override, read_yaml, 
 from bpcli.errors import ConfigError
 
 LOCATIONS = ("train", "val", "test")
+_SOUND: dict[str, Any] = {
+    "network": {"layers": [1, 1]},
+    "loss": "mse",
+    "optimizer": {"type": "sgd", "learning_rate": 0.1},
+    "training": {"epochs": 1},
+}
 LONGEST_LINE = 1000  # characters of one problem
 
 
@@ -26,6 +32,7 @@ class ConfigFile:
     config: Config
     tree: YamlTree
     folder: Path
+    assumed: frozenset[str] = frozenset()  # sections that stand in for wrong ones: no error is about them
 
     def located(self, key: KeyPath, message: str) -> str:
         """`file:line key: message`, or `--set key: message`."""
@@ -33,7 +40,7 @@ class ConfigFile:
 
     def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
         """An error that shows each problem at its key."""
-        return ConfigError(self.located(key, message) for key, message in problems)
+        return ConfigError(self.located(key, message) for key, message in problems if key[0] not in self.assumed)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
@@ -48,14 +55,55 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
         ConfigError: every problem found, one `file:line key: ...` each.
     """
     path = Path(path)
-    tree = read_yaml(path)
-    for text in overrides:
-        key, value = parse_override(text)
-        tree = set_value(tree, key, _from_here(key, value))
+    tree = _read(path, overrides)
     config = parse(tree)
     if config.name is None:
         config = config.model_copy(update={"name": _plain_name(path)})
     return ConfigFile(config, tree, path.parent)
+
+
+def load_sound_sections(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile | None:
+    """A wrong config with something sound in place of its wrong sections, to find what else is wrong.
+
+    Of its data section only the keys that are wrong are left out. None if it cannot be read, or does not say what the
+    training data is.
+    """
+    path = Path(path)
+    try:
+        tree = _read(path, overrides)
+    except ConfigError:
+        return None
+    values, assumed = dict(tree.value), set[str]()
+    for _ in range(2):  # a key of the data that is left out may be missed
+        try:
+            config = Config.model_validate(values)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                section = str(item["loc"][0]) if item["loc"] else ""
+                assumed.add(section)
+                values = _without(values, section, item["loc"])
+        else:
+            return ConfigFile(config, tree, path.parent, frozenset(assumed))
+    return None
+
+
+def _without(values: dict[str, Any], section: str, loc: tuple[int | str, ...]) -> dict[str, Any]:
+    """The config without what is wrong at `loc`."""
+    others = {key: value for key, value in values.items() if key != section}
+    if section != "data":
+        return others | {section: _SOUND[section]} if section in _SOUND else others
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return others
+    return others | {"data": {key: value for key, value in data.items() if key not in loc[1:2]}}
+
+
+def _read(path: Path, overrides: Sequence[str]) -> YamlTree:
+    tree = read_yaml(path)
+    for text in overrides:
+        key, value = parse_override(text)
+        tree = set_value(tree, key, _from_here(key, value))
+    return tree
 
 
 def parse(tree: YamlTree) -> Config:

@@ -35,7 +35,7 @@ from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
 from bpcli.data.source import Missing, Names, RawData, Targets, did_you_mean, listed, shown
 from bpcli.data.stored import opened
-from bpcli.errors import DataError
+from bpcli.errors import ConfigError, DataError, collected, together
 
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
@@ -149,19 +149,24 @@ def _widths(sample: str, separator: str) -> list[int]:
 
 def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
     """The columns of x and of y."""
-    names = table.names
+    names, errors = table.names, list[ConfigError | DataError]()
     y_columns: list[int] = []
-    if target is not None:
-        wanted = [target] if isinstance(target, str) else list(target)
-        if need_target or set(wanted) <= set(names):
-            y_columns = _find(table, wanted, "data.target")
-    elif need_target:
-        y_columns = [len(names) - 1]
-    if features is not None:
-        x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
-    else:
-        left_out = set(y_columns)
-        x_columns = [column for column in range(len(names)) if column not in left_out]
+    x_columns: list[int] = []
+    with collected(errors):
+        if target is not None:
+            wanted = [target] if isinstance(target, str) else list(target)
+            if need_target or set(wanted) <= set(names):
+                y_columns = _find(table, wanted, "data.target")
+        elif need_target:
+            y_columns = [len(names) - 1]
+    with collected(errors):
+        if features is not None:
+            x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
+        else:
+            left_out = set(y_columns)
+            x_columns = [column for column in range(len(names)) if column not in left_out]
+    if errors:
+        raise together(errors)
     both = [names[column] for column in y_columns if column in x_columns]
     if both:
         raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")

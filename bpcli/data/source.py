@@ -158,6 +158,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {shown(near[0])}?)" if near else ""
 
 
+def missing_files(source: Source) -> list[str]:
+    """What to say of each file of a source that is not there."""
+    paths = [path for path in (source.x, source.y) if path is not None and not path.is_file()]
+    return [_why_no_file(path, is_argument=source.is_argument) for path in paths]
+
+
 def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
     kinds = []
     for path in paths:
