@@ -128,8 +128,8 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
             problems.append((("metrics", index), message + or_task))
     named = {metric_name(metric): metric for metric in metrics}
     stopping = config.training.early_stopping
-    val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
-    if stopping and stopping.monitor not in ("train_loss", *val_names):
+    val_names = ["val_loss", *(f"val_{name}" for name in named)]
+    if stopping and config.data.val is not None and stopping.monitor not in ("train_loss", *val_names):
         message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
         problems.append((("training", "early_stopping", "monitor"), message))
     if problems or network is None:
@@ -223,9 +223,23 @@ def _text_among_numbers(classes: Sequence[str]) -> str:
     return f"; if the target holds numbers and {shown(texts[0])} is a mistake, data.task: regression shows its line"
 
 
+def activation_problems(config: Config) -> list[Problem]:
+    """A list of activations that has not one for each hidden layer."""
+    form = config.network
+    if not isinstance(form, PlainNetwork) or not isinstance(form.activation, tuple):
+        return []
+    hidden, given = len(form.layers) - 2, len(form.activation)
+    if given == hidden:
+        return []
+    return [(("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}")]
+
+
 def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:
     """The network of a config, its output activation settled; None after a problem that leaves none."""
     plain = isinstance(config.network, PlainNetwork)
+    if wrong := activation_problems(config):
+        problems += wrong
+        return None
     entries = list(config.network.entries())
     try:
         if entries[-1].activation is None:

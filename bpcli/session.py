@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from bpcli.config.load import ConfigFile
-from bpcli.config.schema import PlainNetwork
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
 from bpcli.engine.network import Network
@@ -19,7 +18,16 @@ from bpcli.engine.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.locations import data_plan
 from bpcli.memory import lack_of_memory
-from bpcli.model import Model, Problem, build_model, full_batch_problems, is_for_classes, is_for_numbers, network_of
+from bpcli.model import (
+    Model,
+    Problem,
+    activation_problems,
+    build_model,
+    full_batch_problems,
+    is_for_classes,
+    is_for_numbers,
+    network_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +138,7 @@ def check_alone(file: ConfigFile) -> Network | None:
     config, problems = file.config, list[Problem]()
     network, form = None, config.network
     several_targets = isinstance(config.data.target, tuple) and len(config.data.target) > 1
-    if isinstance(form, PlainNetwork) and isinstance(form.activation, tuple):
-        hidden, given = len(form.layers) - 2, len(form.activation)
-        if given != hidden:
-            problems.append((("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}"))
+    problems += activation_problems(config)
     if form.input is not None and not problems:
         network = network_of(config, form.input, several_targets, problems)
     stopping = config.training.early_stopping

@@ -153,7 +153,8 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
     if task == "regression" and text:
         example = str(raw.y.flat[0])
         fix = "that is a classification, not a regression; set data.task: classification and loss: log_likelihood"
-        fix = how_to_write(example, ".", comma_is_free=False) or fix
+        if how := how_to_write(example, ".", comma_is_free=False):
+            fix = f"if it is meant as a number, {how}; otherwise {fix}"
         raise DataError(f"{raw.source}: the target holds text such as {example!r}: {fix}")
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
@@ -287,10 +288,10 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array 
 def _written_otherwise(label: str, classes: tuple[str, ...]) -> str:
     """What to say of a label that is the number of a class but not its text; empty for others."""
     value = number(label)
-    same = next((name for name in classes if value is not None and number(name) == value), None)
-    if same is None:
+    same = [repr(name) for name in classes if value is not None and number(name) == value]
+    if not same:
         return ""
-    return f": a class is the text in the file, so write {label!r} as in the training data, {same!r}"
+    return f": a class is the text in the file, so write it as the training data does, {' or '.join(same)}"
 
 
 def same_numbers(classes: tuple[str, ...]) -> tuple[str, str] | None:

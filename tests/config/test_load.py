@@ -192,6 +192,22 @@ def test_a_missing_file_is_named_with_the_nearest_there_is(write):
     assert problem == "folder/cc.yaml: there is no such file; did you mean folder/c.yaml?"
 
 
+def test_a_file_without_a_size_is_not_read(tmp_path, monkeypatch):
+    """/proc/kmsg is a regular file of 0 bytes, and reading it waits for ever."""
+    path = tmp_path / "c.yaml"
+    path.touch()
+    opened = Path.open
+
+    def without_reading(self, *args, **options):
+        file = opened(self, *args, **options)
+        monkeypatch.setattr(file, "read", lambda *_: pytest.fail("read"), raising=False) if self == path else None
+        return file
+
+    monkeypatch.setattr(Path, "open", without_reading)
+    with pytest.raises(ConfigError):
+        load_config(path)
+
+
 def test_messages_name_the_file_as_the_user_wrote_it(write, tmp_path):
     write(TEXT.replace("epochs: 10", "epochs: 0"))
     assert problems("folder/../folder/c.yaml")[0].startswith("folder/../folder/c.yaml:7 training.epochs: ")

@@ -297,7 +297,8 @@ def test_a_label_of_a_further_file_that_is_written_otherwise_is_an_error_that_na
     csv("d.csv", "a,y", f"1,{trained}", "2,2")
     csv("v.csv", "a,y", "2,2", f"1,{other}")
     with pytest.raises(
-        DataError, match=rf"v\.csv: sample 2 has the class '{other}'.* as in the training data, '{trained}'"
+        DataError,
+        match=rf"v\.csv: sample 2 has the class '{other}'.*so write it as the training data does, '{trained}'",
     ):
         load(val="v.csv", task="classification")
 
