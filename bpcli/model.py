@@ -129,8 +129,9 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     named = {metric_name(metric): metric for metric in metrics}
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
-    without_val = bool(stopping) and stopping.monitor.startswith("val_") and not val_names  # told without the data
-    if stopping and not without_val and stopping.monitor not in ("train_loss", *val_names):
+    if stopping and not val_names and stopping.monitor.startswith("val_"):
+        stopping = None  # told without the data
+    if stopping and stopping.monitor not in ("train_loss", *val_names):
         message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
         problems.append((("training", "early_stopping", "monitor"), message))
     if problems or network is None:
