@@ -11,14 +11,17 @@ import numpy as np
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
 from bpcli.engine import registry
+from bpcli.engine.activations.identity import Identity
 from bpcli.engine.arrays import Array
+from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule
 from bpcli.engine.schedules.reduce_on_plateau import ReduceOnPlateau
-from bpcli.model import channels_last_text, looks_channels_last
+from bpcli.model import Model, channels_last_text, looks_channels_last
 from bpcli.session import Session
-from bpcli.text import shown
+from bpcli.text import listed, shown
 
+_IDENTITY = ActivationSpec(function=Identity())
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 
 LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
@@ -35,6 +38,19 @@ RANGES = {
 }
 
 
+# Layers that are affine, drop or add noise.
+AFFINE = {
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "dense",
+    "dropout",
+    "flatten",
+    "gaussian_noise",
+    "global_avg_pool2d",
+}
+
+
 def warnings(session: Session) -> list[str]:
     """Every warning for a session, as `warning: file:line key: ...`."""
     checks: tuple[Callable[[Session], Iterator[tuple[KeyPath, str]]], ...] = (
@@ -45,6 +61,7 @@ def warnings(session: Session) -> list[str]:
         weights_of_nothing,
         rounded_numbers,
         number_written_twice,
+        row_numbers_as_features,
         channels_last_images,
     )
     found = (item for check in checks for item in check(session))
@@ -175,6 +192,19 @@ def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "target"), message + "If they are meant as one, write them alike"
 
 
+def row_numbers_as_features(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Features that only number the rows, such as an id: what they tell of the target is the order of the file."""
+    if found := session.datasets.row_numbers:
+        many = len(found) > 1
+        rest = [name for name in session.model.preparation.feature_names or () if name not in found]
+        fix = f"as in features: [{', '.join(map(shown, rest))}]" if 0 < len(rest) <= 20 else "with data.features"
+        yield (
+            ("data", "features"),
+            f"{listed(found)} {'seem' if many else 'seems'} only to number the rows, and what a network learns from "
+            f"{'them' if many else 'it'} does not hold for other rows: leave {'them' if many else 'it'} out, {fix}",
+        )
+
+
 def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:
     """Images that look like height x width x channels, under layers for images, where no shape is in the config."""
     model = session.model
@@ -186,13 +216,32 @@ def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "train"), f"{taken}: {said}; {channels_last_text(shape)}"
 
 
-def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:
+def without_hidden_layer(model: Model) -> str | None:
+    """What to say of a network that is affine up to its output, where it does not learn; None for others."""
+    layers = [placed.spec for placed in model.network.placed]
+    if isinstance(layers[-1], ActivationSpec):  # of the output
+        del layers[-1]
+    bends = (registry.layers.name_of(layer) not in AFFINE for layer in layers if layer != _IDENTITY)
+    if any(bends):
+        return None
+    what = "fits a plane, and no learning rate helps where the targets do not lie on one"
+    if model.preparation.task == "classification":
+        what = "separates classes by a line (a plane), and no learning rate helps where no line separates them"
+    inputs, outputs = math.prod(model.network.in_shape), model.network.out_shape[0]
+    sizes = f"[{inputs}, {min(2 * inputs, 32)}, {outputs}]"
+    return f"Without a hidden layer a network only {what}. Add a hidden layer, such as network.layers: {sizes}"
+
+
+def no_descent(
+    first: Row | None, middle: Row | None, last: Row, learning_rate: float, instead: str | None = None
+) -> str | None:
     """What to say at the end of a training whose loss is no lower than at first, or has long stopped to move at all.
 
     Saturated units hide a learning rate that is far too high: weights of any size give finite losses and no gradient.
 
     Args:
         first, middle, last: rows of the loss log; the first two where there are such rows before the last.
+        instead: what to say instead of the usual advice, where more is known.
     """
     if first and first[0] < last[0] and first[1] <= last[1]:
         what = f"did not fall: {first[1]:.5g} in epoch {first[0]}, {last[1]:.5g} in epoch {last[0]}"
@@ -201,4 +250,4 @@ def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: 
     else:
         return None
     advice = f"a lower optimizer.learning_rate (it was {learning_rate:g}), data.scale: standard, or another seed"
-    return f"warning: the training loss {what}. Try {advice}"
+    return f"warning: the training loss {what}. {instead or f'Try {advice}'}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bpcli.errors as errors
+from bpcli.checks import load_checked
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.trained import EvaluationResult, Prediction, TrainedModel
 from bpcli.training import Run, Show, Tell, resume_run, start_run
@@ -54,7 +55,7 @@ def train(
         raise ValueError("out: names no folder, got an empty text; the current folder is '.'")
     if isinstance(config, ConfigFile) and overrides:
         raise ValueError("a loaded config has its overrides already: give them to load_config")
-    file = config if isinstance(config, ConfigFile) else load_config(config, overrides)
+    file = config if isinstance(config, ConfigFile) else load_checked(config, overrides)
     return start_run(file, out=None if out is None else Path(out), threads=threads, show=show, tell=tell)
 
 

@@ -7,7 +7,8 @@ bpcli, so every room may raise from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -33,14 +34,39 @@ class ConfigError(BpcliError):
     exit_code = 2
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(*self.problems)
+        super().__init__(*problems)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Each problem's message."""
+        return self.lines
 
 
 class DataError(BpcliError):
-    """A data file cannot be used; the message names the file and the row, column or field (exit code 3)."""
+    """Data cannot be used (exit code 3). Each problem names the file and the row, column or field."""
 
     exit_code = 3
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Each problem's message."""
+        return self.lines
+
+
+@contextmanager
+def collected(errors: list[ConfigError | DataError]) -> Iterator[None]:
+    """Puts what is wrong with a config or its data into `errors`, so that more of it can be found."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        errors.append(error)
+
+
+def together(errors: Iterable[ConfigError | DataError]) -> ConfigError | DataError:
+    """One error that shows every problem once: a ConfigError if one of them is, else a DataError."""
+    errors = tuple(errors)
+    problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+    return ConfigError(problems) if any(isinstance(error, ConfigError) for error in errors) else DataError(*problems)
 
 
 class RunError(BpcliError):

@@ -69,7 +69,8 @@ def of_a_run(plan: DataPlan, fix: str) -> Iterator[None]:
     except DataError as error:
         for key, path in _files(plan).items():
             if not path.exists():
-                raise DataError(f"{error}; {fix.format(key=key)}") from None
+                *others, last = error.problems
+                raise DataError(*others, f"{last}; {fix.format(key=key)}") from None
         raise
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
-from bpcli.data.csv_cells import number
+from bpcli.data.csv_cells import how_to_write, number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
 from bpcli.data.stored_inputs import StoredInputs
@@ -129,6 +129,8 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     named = {metric_name(metric): metric for metric in metrics}
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
+    if stopping and not val_names and stopping.monitor.startswith("val_"):
+        stopping = None  # told without the data
     if stopping and stopping.monitor not in ("train_loss", *val_names):
         message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
         problems.append((("training", "early_stopping", "monitor"), message))
@@ -207,20 +209,38 @@ def _check_outputs(config: Config, network: Network, preparation: Preparation, p
     elif outputs != preparation.target_width:
         names, count = preparation.target_names, preparation.target_width
         named = f" ({listed(names, 8, printable)})" if names else ""
-        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{named}, {got}"))
+        hint = "; for numbers that are classes set data.task: classification" if count == 1 else ""
+        hint = hint if config.data.task == "auto" and not is_for_numbers(config.loss) else ""
+        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{named}, {got}{hint}"))
 
 
 def _text_among_numbers(classes: Sequence[str]) -> str:
     """What to do where a few of the classes are no numbers, which may be mistakes; empty if there is nothing to say."""
+    if advice := how_to_write(classes[-1], ".", comma_is_free=False):
+        return f"; if {shown(classes[-1])} is meant as a number: {advice}"
     texts = [name for name in classes if number(name) is None]
     if not 0 < len(texts) < len(classes) / 2:
         return ""
     return f"; if the target holds numbers and {shown(texts[0])} is a mistake, data.task: regression shows its line"
 
 
+def activation_problems(config: Config) -> list[Problem]:
+    """A list of activations that has not one for each hidden layer."""
+    form = config.network
+    if not isinstance(form, PlainNetwork) or not isinstance(form.activation, tuple):
+        return []
+    hidden, given = len(form.layers) - 2, len(form.activation)
+    if given == hidden:
+        return []
+    return [(("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}")]
+
+
 def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:
     """The network of a config, its output activation settled; None after a problem that leaves none."""
     plain = isinstance(config.network, PlainNetwork)
+    if wrong := activation_problems(config):
+        problems += wrong
+        return None
     entries = list(config.network.entries())
     try:
         if entries[-1].activation is None:

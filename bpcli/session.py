@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from bpcli.config.load import ConfigFile
-from bpcli.config.schema import PlainNetwork
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
@@ -17,9 +16,19 @@ from bpcli.engine.options import TrainOptions
 from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, Validation, train
+from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.locations import data_plan
 from bpcli.memory import lack_of_memory
-from bpcli.model import Model, Problem, build_model, full_batch_problems, is_for_classes, is_for_numbers, network_of
+from bpcli.model import (
+    Model,
+    Problem,
+    activation_problems,
+    build_model,
+    full_batch_problems,
+    is_for_classes,
+    is_for_numbers,
+    network_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +111,22 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     """Reads the data and puts everything together.
 
     Raises:
-        ConfigError: sizes that do not fit together or do not fit the data, each at its key.
+        ConfigError: sizes that do not fit together or do not fit the data, each at its key; what is wrong with the data
+            is shown besides.
         DataError: a data file cannot be used.
     """
-    check_alone(file)
-    config = file.config
-    plan = data_plan(file)
-    datasets = load_datasets(plan, random_streams(config.seed)["split"])
-    model = build_model(file, plan, datasets.preparation)
-    objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
-    if objections:
-        raise file.error(objections[0])
+    config, plan, errors = file.config, data_plan(file), list[ConfigError | DataError]()
+    datasets = model = None
+    with collected(errors):
+        check_alone(file)
+    with collected(errors):
+        datasets = load_datasets(plan, random_streams(config.seed)["split"])
+        model = build_model(file, plan, datasets.preparation)
+        objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
+        if objections:
+            raise file.error(objections[0])
+    if errors or datasets is None or model is None:
+        raise together(errors)
     return Session(file, model, datasets, config.training.options(threads=threads))
 
 
@@ -125,10 +139,7 @@ def check_alone(file: ConfigFile) -> Network | None:
     config, problems = file.config, list[Problem]()
     network, form = None, config.network
     several_targets = isinstance(config.data.target, tuple) and len(config.data.target) > 1
-    if isinstance(form, PlainNetwork) and isinstance(form.activation, tuple):
-        hidden, given = len(form.layers) - 2, len(form.activation)
-        if given != hidden:
-            problems.append((("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}"))
+    problems += activation_problems(config)
     if form.input is not None and not problems:
         network = network_of(config, form.input, several_targets, problems)
     stopping = config.training.early_stopping

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import no_descent, warnings, without_hidden_layer
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.evaluation import Evaluator
@@ -252,7 +252,11 @@ def _train(
         run = _finish(folder, session, state, report.stop)
         log = recorder.log
         if text := no_descent(
-            log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
+            log.row_after(0),
+            log.row_after(0.5),
+            (report.epoch, report.train_loss),
+            report.learning_rate,
+            without_hidden_layer(session.model),
         ):
             tell(text)
         write_text(folder.summary, json_text(_summary(run, session)) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpcli import advice
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import no_descent, warnings, without_hidden_layer
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.engine.protocols import Moment
@@ -211,6 +211,38 @@ def test_a_loss_that_stays_is_told():
     assert "was 0.2 in epoch 5 and is still so in epoch 9" in no_descent((1, 0.5), (5, 0.2), (9, 0.2), 0.1)
 
 
+def test_classes_that_no_line_separates_ask_for_a_hidden_layer(ok, configs):
+    said = ok("train", configs / "xor.yaml", "--set", "network.layers=[2, 1]").err
+    assert "warning: the training loss was 0.25" in said
+    assert "Without a hidden layer a network only separates classes by a line (a plane)" in said
+    assert "no learning rate helps where no line separates them" in said
+    assert "Add a hidden layer, such as network.layers: [2, 4, 1]" in said
+    assert "lower optimizer.learning_rate" not in said
+
+
+@pytest.mark.parametrize(
+    ("layers", "is_affine"),
+    [
+        ("{layers: [2, 1], output_activation: sigmoid}", True),
+        ("{layers: [2, 3, 1], activation: identity}", True),
+        ("{layers: [{type: dropout, rate: 0.5}, {type: dense, units: 1, activation: sigmoid}]}", True),
+        ("{layers: [{type: dense, units: 1}, {type: activation, function: sigmoid}]}", True),
+        ("{layers: [2, 3, 1], activation: relu}", False),
+        ("{layers: [{type: dense, units: 3}, {type: activation, function: tanh}, {type: dense, units: 1}]}", False),
+        ("{layers: [{type: dense, units: 3}, prelu, {type: dense, units: 1}]}", False),
+    ],
+)
+def test_a_network_without_a_layer_that_bends_has_no_hidden_layer(configs, layers, is_affine):
+    model = open_session(load_config(configs / "xor.yaml", [f"network={layers}"])).model
+    assert (without_hidden_layer(model) is not None) == is_affine
+
+
+def test_a_network_with_a_hidden_layer_that_does_not_learn_asks_for_none(ok, configs):
+    said = ok("train", configs / "xor.yaml", "--set", "optimizer.learning_rate=1e9").err
+    assert "Try a lower optimizer.learning_rate" in said
+    assert "Without a hidden layer" not in said
+
+
 TIMES = [1_700_000_000 + 50 * k for k in range(20)]
 
 
@@ -247,3 +279,24 @@ def test_two_classes_of_one_number_are_told(write_config, labels, told):
     assert any("are two classes, though the same number" in text for text in found) == told
     if told:
         assert f'"{labels[0]}" and "{labels[-1]}"' in found[0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [(range(1, 21), True), (range(100, 140, 2), True), ([*range(10, 20), *range(10)], True), ([1, 2] * 10, False)],
+)
+def test_a_feature_that_numbers_the_rows_is_told(write_config, ids, told):
+    Path("ids.csv").write_text("id,a,y\n" + "".join(f"{id},{k % 7 / 2},{k}\n" for k, id in enumerate(ids)))
+    path = write_config(CONFIG, "ids.yaml", data={"train": "ids.csv", "val": 0.2, "scale": "standard"})
+    found = warnings(open_session(load_config(path, ["network.layers=[2, 1]"])))
+    said = [text for text in found if '"id" seems only to number the rows' in text]
+    assert len(said) == told
+    assert all(text.endswith('leave it out, as in features: ["a"]') for text in said)
+    assert warnings(open_session(load_config(path, ["network.layers=[1, 1]", "data.features=a"]))) == []
+
+
+def test_a_single_feature_may_number_the_rows(write_config):
+    """There is nothing else to learn from: a trend, a series."""
+    Path("series.csv").write_text("t,y\n" + "".join(f"{t},{t % 5}\n" for t in range(20)))
+    path = write_config(CONFIG, "series.yaml", data={"train": "series.csv", "scale": "standard"})
+    assert warnings(open_session(load_config(path))) == []

@@ -24,6 +24,7 @@ ALLOWED = {
     "model": {"memory", "config", "data", "engine"},
     "locations": {"model", "config", "data", "errors"},
     "session": {"locations", "model", "memory", "config", "data", "engine", "errors"},
+    "checks": {"session", "locations", "config", "data", "engine", "errors"},
     "advice": {"session", "model", "config", "data", "engine"},
     "going_on": {"runs", "config", "errors"},
     "training": {
@@ -55,8 +56,9 @@ ALLOWED = {
         "engine",
         "errors",
     },
-    "api": {"trained", "training", "config", "data", "engine", "errors"},
+    "api": {"checks", "trained", "training", "config", "data", "engine", "errors"},
     "cli": {
+        "checks",
         "advice",
         "views",
         "examples",

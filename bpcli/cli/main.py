@@ -23,7 +23,7 @@ from bpcli.cli.summary import summary
 from bpcli.cli.train import train
 from bpcli.cli.usage import plain_usage_errors
 from bpcli.cli.validate import validate
-from bpcli.errors import BpcliError, ConfigError, DiskError
+from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.interrupts import raise_on_interrupt
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
@@ -122,7 +122,7 @@ def main() -> None:
 def leave(error: BpcliError) -> NoReturn:
     """Says what went wrong on stderr, and leaves."""
     first, *more = error.lines
-    if isinstance(error, ConfigError) and more:
+    if isinstance(error, (ConfigError, DataError)) and more:
         tell(f"{len(error.problems)} errors:")
         tell(first)
     else:

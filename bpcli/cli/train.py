@@ -29,12 +29,12 @@ def train(
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """
     with before_training():
-        from bpcli.config.load import load_config
+        from bpcli.checks import load_checked
         from bpcli.training import start_run
         from bpcli.views.progress import progress
         from bpcli.views.run_table import run_table
 
-        file = load_config(config, set_ or ())
+        file = load_checked(config, set_ or ())
         with progress(file.config.training.epochs, quiet=quiet) as show:
             run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
     if not quiet:

@@ -13,11 +13,11 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
     Example: bpcli validate configs/iris.yaml
     """
     from bpcli.advice import warnings
-    from bpcli.config.load import load_config
+    from bpcli.checks import load_checked
     from bpcli.session import open_session
     from bpcli.views.summary import data_text
 
-    session = open_session(load_config(config, set_ or ()))
+    session = open_session(load_checked(config, set_ or ()))
     for note in session.datasets.notes:
         tell(note)
     for text in warnings(session):

@@ -10,13 +10,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bpcli.config.schema import Config
+from bpcli.config.schema import Config, written_share
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.config.yaml_tree import YamlTree, dotted, parse_override, read_yaml, set_value
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 
 LOCATIONS = ("train", "val", "test")
+_SOUND: dict[str, Any] = {
+    "network": {"layers": [1, 1]},
+    "loss": "mse",
+    "optimizer": {"type": "sgd", "learning_rate": 0.1},
+    "training": {"epochs": 1},
+}
 LONGEST_LINE = 1000  # characters of one problem
 
 
@@ -27,6 +33,7 @@ class ConfigFile:
     config: Config
     tree: YamlTree
     folder: Path
+    assumed: frozenset[str] = frozenset()  # sections that stand in for wrong ones: no error is about them
 
     def located(self, key: KeyPath, message: str) -> str:
         """`file:line key: message`, or `--set key: message`."""
@@ -34,7 +41,7 @@ class ConfigFile:
 
     def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
         """An error that shows each problem at its key."""
-        return ConfigError(self.located(key, message) for key, message in problems)
+        return ConfigError(self.located(key, message) for key, message in problems if key[0] not in self.assumed)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
@@ -50,11 +57,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
         TypeError: the overrides are not a list of texts.
     """
     path = Path(path)
-    texts = _texts(overrides)
-    tree = read_yaml(path)
-    for text in texts:
-        key, value = parse_override(text)
-        tree = set_value(tree, key, _from_here(key, value))
+    tree = _read(path, overrides)
     config = parse(tree)
     if config.name is None:
         config = config.model_copy(update={"name": _plain_name(path)})
@@ -70,6 +73,51 @@ def _texts(overrides: Iterable[str]) -> list[str]:
     raise TypeError(
         f"overrides: expected a list of texts KEY=VALUE, such as ['training.epochs=3'], got {overrides!r:.100}"
     )
+
+
+def load_sound_sections(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile | None:
+    """A wrong config with something sound in place of its wrong sections, to find what else is wrong.
+
+    Of its data section only the keys that are wrong are left out. None if it cannot be read, or does not say what the
+    training data is.
+    """
+    path = Path(path)
+    try:
+        tree = _read(path, overrides)
+    except ConfigError:
+        return None
+    values, assumed = dict(tree.value), set[str]()
+    for _ in range(2):  # a key of the data that is left out may be missed
+        try:
+            config = Config.model_validate(values)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                section = str(item["loc"][0]) if item["loc"] else ""
+                assumed.add(section)
+                values = _without(values, section, item["loc"])
+        else:
+            return ConfigFile(config, tree, path.parent, frozenset(assumed))
+    return None
+
+
+def _without(values: dict[str, Any], section: str, loc: tuple[int | str, ...]) -> dict[str, Any]:
+    """The config without what is wrong at `loc`."""
+    others = {key: value for key, value in values.items() if key != section}
+    if section != "data":
+        return others | {section: _SOUND[section]} if section in _SOUND else others
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return others
+    return others | {"data": {key: value for key, value in data.items() if key not in loc[1:2]}}
+
+
+def _read(path: Path, overrides: Iterable[str]) -> YamlTree:
+    texts = _texts(overrides)
+    tree = read_yaml(path)
+    for text in texts:
+        key, value = parse_override(text)
+        tree = set_value(tree, key, _from_here(key, value))
+    return tree
 
 
 def parse(tree: YamlTree) -> Config:
@@ -106,7 +154,9 @@ def _from_here(key: KeyPath, value: Any) -> Any:
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    return os.path.abspath(os.path.expanduser(value)) if isinstance(value, str) else value
+    if not isinstance(value, str) or written_share(value):
+        return value
+    return os.path.abspath(os.path.expanduser(value))
 
 
 def _plain_name(path: Path) -> str:

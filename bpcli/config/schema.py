@@ -34,6 +34,16 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Scaling = Literal["none", "standard", "minmax"]
 Weight = Annotated[float, Field(ge=0)]
 Whole = Annotated[int, Field(ge=1)]
+_SHARE = re.compile(r"(?P<part>\d+(?:[.,]\d+)?) ?(?:(?P<percent>%)|/ ?(?P<whole>\d+))|(?P<comma>0,\d+)")
+
+
+def written_share(text: str) -> float | None:
+    """The fraction that is meant by 20%, 1/5 or 0,2, which are not numbers to YAML; None for other text."""
+    found = _SHARE.fullmatch(text.strip())
+    if found is None:
+        return None
+    part = float((found["comma"] or found["part"]).replace(",", "."))
+    return part / float(found["whole"] or (100 if found["percent"] else 1) or 1)
 
 
 def _location(value: Any) -> Any:
@@ -45,6 +55,9 @@ def _location(value: Any) -> Any:
 
 
 def _location_or_fraction(value: Any) -> Any:
+    if isinstance(value, str) and (share := written_share(value)):
+        fix = f": write {share:.6g}" if share < 1 else ""
+        raise problem(expected("a path like data.train's, or a fraction of it between 0 and 1", value) + fix)
     if value is None or (isinstance(value, (str, dict, Pair)) and value and not is_number(value)):
         return None if value is None else _location(value)
     if isinstance(value, float) and 0 < value < 1:

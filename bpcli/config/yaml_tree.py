@@ -12,8 +12,10 @@ What YAML means here is settled in `yaml_reader`.
 from __future__ import annotations
 
 import difflib
+import os
 import pathlib
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -105,7 +107,9 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
     source = str(path) if source is None else source
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
+            status = os.fstat(file.fileno())
+            empty = stat.S_ISREG(status.st_mode) and not status.st_size  # or of /proc, where reading may never end
+            text = b"" if empty else file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
     except FileNotFoundError:
         raise ConfigError([f"{source}: there is no such file{_suggestion(path)}"]) from None
     except IsADirectoryError:

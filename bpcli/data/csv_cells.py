@@ -17,6 +17,9 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "nu
 _ROUNDED_FROM = 2.0**53  # it may have been 2^53 + 1 in the file
 _MINUS_SIGN = "\u2212"  # of typesetting; not the hyphen that programs write
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan"})
+_TRUE, _FALSE = frozenset({"true", "yes"}), frozenset({"false", "no"})
+_PERCENT = re.compile(r"\s*([+-]?[\d.,]*\d)\s*%\s*")
+_MONEY = re.compile(r"\s*(?:[$€£¥]\s*([+-]?\d[\d.,]*)|([+-]?\d[\d.,]*)\s*[$€£¥])\s*")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}([.,' \u00a0\u202f\u2019])\d{3}(\1\d{3})*((?!\1)[.,]\d*)?\s*")
 
@@ -72,10 +75,19 @@ def looks_numeric(cell: str) -> bool:
 
 
 def how_to_write(cell: str, decimal: str, *, comma_is_free: bool) -> str:
-    """What to do about a cell that looks numeric and is not taken; empty if there is nothing to say.
+    """What to do about a cell that may be meant as a number and is not taken; empty if there is nothing to say.
 
     comma_is_free: commas do not separate the cells.
     """
+    word = cell.strip().lower()
+    if word in _TRUE | _FALSE:
+        return f"write {int(word in _TRUE)} for {cell.strip()}"
+    if word.lstrip("+-") in ("inf", "infinity"):
+        return "a number must be finite: correct the cell or drop the row"
+    if found := _PERCENT.fullmatch(cell):
+        return f"write {found[1]}, without the percent sign"
+    if found := _MONEY.fullmatch(cell):
+        return f"write {found[1] or found[2]}, without the sign of the currency"
     advice = []
     if _MINUS_SIGN in cell and looks_numeric(cell):
         cell = cell.replace(_MINUS_SIGN, "-")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
+from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from bpcli.data.csv_cells import how_to_write, is_missing, looks_numeric, number
 from bpcli.data.csv_lines import Table
 from bpcli.data.missing import counted, remedy
+from bpcli.data.row_numbers import numbers_rows
 from bpcli.data.source import Missing
+from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
-from bpcli.text import shown
+from bpcli.text import listed, shown
 
 Gap = tuple[int, int, str]
 """Where a value is missing: line, column, and the cell as it is written."""
@@ -55,37 +58,60 @@ def feature_fault(
     line: int,
     row: list[str],
     x_columns: Sequence[int],
-    numbers: np.ndarray[Any, Any],
+    read: Array,
 ) -> DataError:
     """The error for a row's first wrong feature; reads on to judge the columns.
 
-    numbers: (D,), how many of them each feature has in the rows before.
+    read: (n, D), the features of the rows before, NaN where one is missing.
     """
     column = next(column for column in x_columns if _is_text(row[column], table.decimal))
-    advice = "leave the column out with data.features" + names_advice(line)
-    if table.is_argument:
-        advice = "the network was trained on numbers there"
-    fault = cell_fault(table, line, column, row[column], advice)
+    fault = cell_fault(table, line, column, row[column], _cell_advice(table, line))
     if looks_numeric(row[column]):
         return fault
-    texts = np.zeros_like(numbers)
+    texts = np.zeros(len(x_columns), int)
+    values = array("d")
     try:
         for _, other in itertools.chain([(line, row)], numbered):
             cells = [other[column] for column in x_columns]
             texts += [_is_text(cell, table.decimal) for cell in cells]
-            numbers += [number(cell, table.decimal) is not None for cell in cells]
+            values.extend(math.nan if (value := number(cell, table.decimal)) is None else value for cell in cells)
     except DataError:
         return fault  # a later line is broken as well; one fault at a time
-    of_text = texts > numbers
+    x = np.concatenate([read, np.frombuffer(values).reshape(-1, len(x_columns))])
+    of_text = texts > np.count_nonzero(~np.isnan(x), axis=0)
     wrong = x_columns.index(column)
     if not of_text[wrong] or texts[wrong] == 1:
         return fault
-    numeric = [table.names[column] for column, is_text in zip(x_columns, of_text, strict=True) if not is_text]
-    if 0 < len(numeric) <= _MOST_LISTED:
-        advice = advice.replace("with data.features", f"with data.features, as in `features: {_yaml_list(numeric)}`")
+    comma_is_free = table.separator != "," and not table.is_argument
+    advice = how_to_write(row[column], table.decimal, comma_is_free=comma_is_free) or _column_advice(
+        table, line, x_columns, of_text, x
+    )
     return DataError(
         f"{_place(table, line, column)} holds text, such as {shown(row[column])}, expected numbers ({advice})"
     )
+
+
+def _cell_advice(table: Table, line: int) -> str:
+    """What to do about a single cell among the inputs that holds text."""
+    if table.is_argument:
+        return "the network was trained on numbers there"
+    return "correct the cell or drop the row; a column of text is left out with data.features" + names_advice(line)
+
+
+def _column_advice(table: Table, line: int, x_columns: Sequence[int], of_text: Array, x: Array) -> str:
+    """What to do about a column of text among the inputs x (N, D): a list of the others, but for row numbers."""
+    if table.is_argument:
+        return "the network was trained on numbers there"
+    others = [k for k, is_text in enumerate(of_text) if not is_text]
+    counting = [k for k in others if numbers_rows(x[:, k])]
+    useful = [table.names[x_columns[k]] for k in others if k not in counting]
+    advice = "leave the column out with data.features"
+    if 0 < len(useful) <= _MOST_LISTED:
+        advice += f", as in `features: {_yaml_list(useful)}`"
+        if counting:
+            names = listed(table.names[x_columns[k]] for k in counting)
+            advice += f", without {names}, which only number{'s' if len(counting) == 1 else ''} the rows"
+    return advice + names_advice(line)
 
 
 def names_advice(line: int) -> str:

@@ -35,11 +35,12 @@ from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
 from bpcli.data.source import Missing, Names, RawData, Targets
 from bpcli.data.stored import opened
-from bpcli.errors import DataError
+from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, shown
 
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
+_OTHERS: tuple[tuple[str, str | None], ...] = (('"|"', "|"), ('":"', ":"), ("blanks", None))
 
 
 def read_csv(
@@ -90,6 +91,11 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     line, first = next(rows(path, separator), (0, []))
     if not first:
         raise DataError(f"{path}: the file is empty")
+    if len(first) == 1 and (mark := _other_separator(path)):
+        raise DataError(
+            f"{path}:{line}: the cells are separated by {mark}, and commas, semicolons or tabs are expected: "
+            "save the file with one of these between them"
+        )
     if header is None:
         header = not any(map(looks_numeric, first))
     if not header:
@@ -122,6 +128,17 @@ def _separator(path: Path, decimal: str) -> str:
     return next(even, None) or next(splits, ";" if decimal == "," else ",")
 
 
+def _other_separator(path: Path) -> str | None:
+    """What splits each of the first rows of a file of one column into as many cells, 2 or more; None for nothing."""
+    with opened(path) as file:
+        lines = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace").splitlines()
+    for name, mark in _OTHERS:
+        counts = {len(line.split(mark)) for line in lines[:_SAMPLE_ROWS] if line}
+        if len(counts) == 1 and counts != {1}:
+            return name
+    return None
+
+
 def _widths(sample: str, separator: str) -> list[int]:
     """The number of cells in each of the sample's first rows."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True)
@@ -133,19 +150,24 @@ def _widths(sample: str, separator: str) -> list[int]:
 
 def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
     """The columns of x and of y."""
-    names = table.names
+    names, errors = table.names, list[ConfigError | DataError]()
     y_columns: list[int] = []
-    if target is not None:
-        wanted = [target] if isinstance(target, str) else list(target)
-        if need_target or set(wanted) <= set(names):
-            y_columns = _find(table, wanted, "data.target")
-    elif need_target:
-        y_columns = [len(names) - 1]
-    if features is not None:
-        x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
-    else:
-        left_out = set(y_columns)
-        x_columns = [column for column in range(len(names)) if column not in left_out]
+    x_columns: list[int] = []
+    with collected(errors):
+        if target is not None:
+            wanted = [target] if isinstance(target, str) else list(target)
+            if need_target or set(wanted) <= set(names):
+                y_columns = _find(table, wanted, "data.target")
+        elif need_target:
+            y_columns = [len(names) - 1]
+    with collected(errors):
+        if features is not None:
+            x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
+        else:
+            left_out = set(y_columns)
+            x_columns = [column for column in range(len(names)) if column not in left_out]
+    if errors:
+        raise together(errors)
     both = [names[column] for column in y_columns if column in x_columns]
     if both:
         raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")

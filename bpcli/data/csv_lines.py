@@ -17,6 +17,8 @@ from bpcli.data.stored import opened
 from bpcli.errors import DataError
 
 LONGEST_LINE = 16 << 20
+_ZIP = "PK\x03\x04"
+_UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff", "\0\0\udcfe\udcff")  # as surrogateescape reads the bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,16 @@ def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str
     count = 0
     while line := text.readline(LONGEST_LINE):
         count += 1
+        if count == 1 and line.startswith(_ZIP):
+            raise DataError(
+                f"{path}:1: a zip archive or an Excel workbook, not a CSV text file; unpack it, or save the sheet "
+                "as CSV"
+            )
+        if count == 1 and _is_utf_16(line):
+            raise DataError(
+                f"{path}:1: saved as UTF-16 or UTF-32; save the file as UTF-8 (in Excel: CSV UTF-8), or convert it: "
+                "iconv -f UTF-16 -t UTF-8"
+            )
         if "\0" in line:
             raise DataError(f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8")
         if len(line) == LONGEST_LINE:
@@ -99,6 +111,11 @@ def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str
                 ) from error
         taken.append(line.removeprefix("\ufeff") if count == 1 else line)
         yield taken[-1]
+
+
+def _is_utf_16(line: str) -> bool:
+    """Whether line 1, read as UTF-8, starts with a byte order mark of UTF-16 or 32, or has every other byte 0."""
+    return line.startswith(_UTF_16_MARKS) or line.count("\0") >= len(line) // 2 > 1
 
 
 def _quoting_fault(error: csv.Error) -> str:

@@ -57,7 +57,7 @@ def read_exactly(
             found, empty = _numbers_and_gaps(cells, table.decimal)
             if found is None:
                 read = np.frombuffer(values).reshape(len(lines), len(x_columns))
-                raise feature_fault(table, numbered, line, row, x_columns, np.count_nonzero(~np.isnan(read), axis=0))
+                raise feature_fault(table, numbered, line, row, x_columns, read)
             if empty and gap is None:
                 gap = (line, x_columns[empty[0]], cells[empty[0]])
         values.extend(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,13 @@ import numpy as np
 from bpcli.data.missing import counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.row_numbers import row_numbers
 from bpcli.data.source import Missing, RawData, Source, Targets, read
+from bpcli.data.source import missing_files as missing_in
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType
-from bpcli.errors import DataError
+from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, printable, shown, told_apart
 
 Names = str | Sequence[str] | None
@@ -74,6 +76,7 @@ class Datasets:
     parts: Mapping[str, Part]
     preparation: Preparation
     hashes: Mapping[str, str]
+    row_numbers: tuple[str, ...] = ()  # which features only number the rows of the training file
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -105,8 +108,36 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     rng: draws fractional splits.
 
     Raises:
-        DataError: a file cannot be used, or the splits do not fit together.
+        DataError: a file cannot be used, or the splits do not fit together; of several files each is told.
     """
+    with _enough_memory(plan.train):
+        return _load_datasets(plan, rng)
+
+
+def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
+    try:
+        content, preparation, rows, hashes = _training_file(plan, rng)
+    except DataError as error:
+        others = (source for source in (plan.val, plan.test) if isinstance(source, Source))
+        raise DataError(*dict.fromkeys([*error.problems, *_problems_of_files(others, plan)])) from error
+    parts = {"train": _part(preparation, content.part(rows.train), plan, "train")}
+    errors: list[ConfigError | DataError] = []
+    for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
+        with collected(errors):
+            if isinstance(source, Source):
+                with _unchanged(source):
+                    other = read_like(preparation, source, plan, weighted=True)
+                    hashes |= file_hashes(name, other.files)
+                parts[name] = _part(preparation, _content(other, plan), plan, name)
+            elif source is not None:
+                parts[name] = _part(preparation, _share(content, own_rows, name, source), plan, name)
+    if errors:
+        raise together(errors)
+    return Datasets(parts, preparation, hashes, _row_numbers(content.raw))
+
+
+def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[_Content, Preparation, Split, dict[str, str]]:
+    """What the training file holds, how it is prepared, which rows are for what, and the file's hash."""
     with _unchanged(plan.train):
         raw = read(
             plan.train,
@@ -134,22 +165,49 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
         raise DataError(f"{raw.source}: data.class_weights is for a classification with one target column")
     preparation = fit_fill(preparation, raw, rows.train, plan.missing)
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
+    return content, preparation, rows, hashes
 
-    parts = {"train": _part(preparation, content.part(rows.train), plan, "train")}
-    for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
-        if isinstance(source, Source):
-            with _unchanged(source):
-                other = read_like(preparation, source, plan, weighted=True)
-                hashes |= file_hashes(name, other.files)
-            parts[name] = _part(preparation, _content(other, plan), plan, name)
-        elif source is not None:
-            if not len(own_rows):
-                raise DataError(
-                    f"{raw.source}: data.{name}: {source:g} leaves no row for {name}: each class needs one to train "
-                    "on; take a larger fraction, or data.stratify: false"
-                )
-            parts[name] = _part(preparation, content.part(own_rows), plan, name)
-    return Datasets(parts, preparation, hashes)
+
+def _share(content: _Content, rows: Array, name: str, fraction: float) -> _Content:
+    """The rows of a split by fraction.
+
+    Raises:
+        DataError: there are none.
+    """
+    if not len(rows):
+        raise DataError(
+            f"{content.raw.source}: data.{name}: {fraction:g} leaves no row for {name}: each class needs one to train "
+            "on; take a larger fraction, or data.stratify: false"
+        )
+    return content.part(rows)
+
+
+def _problems_of_files(sources: Iterable[Source], plan: DataPlan) -> list[str]:
+    """What is wrong with files whatever the training file holds."""
+    errors: list[ConfigError | DataError] = []
+    for source in sources:
+        with collected(errors):
+            read(
+                source,
+                features=_with_weights(plan.features, plan),
+                target=plan.target,
+                header=plan.header,
+                missing=plan.missing,
+                decimal=plan.decimal,
+                targets=_targets_of(plan),
+            )
+    return [problem for error in errors for problem in error.problems]
+
+
+def missing_files(plan: DataPlan) -> list[str]:
+    """What to say of each of the plan's files that is not there."""
+    sources = (source for source in (plan.train, plan.val, plan.test) if isinstance(source, Source))
+    return [problem for source in sources for problem in missing_in(source)]
+
+
+def _row_numbers(raw: RawData) -> tuple[str, ...]:
+    """Which features only number the rows; only a CSV file has named ones."""
+    return () if raw.feature_names is None else row_numbers(raw.read_x, raw.feature_names)
 
 
 def _targets_of(plan: DataPlan) -> Targets:
@@ -185,7 +243,19 @@ def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
     Raises:
         DataError: the file cannot be used, or does not fit.
     """
-    return _part(preparation, _content(read_like(preparation, source, plan, weighted=True), plan), plan)
+    with _enough_memory(source):
+        return _part(preparation, _content(read_like(preparation, source, plan, weighted=True), plan), plan)
+
+
+@contextmanager
+def _enough_memory(source: Source) -> Iterator[None]:
+    """Turns a lack of memory into a DataError, whatever it is that does not fit: the file is read by then."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(
+            f"{source.label}: not enough memory to prepare the data; use fewer rows or columns, or dtype: float32"
+        ) from error
 
 
 def read_like(

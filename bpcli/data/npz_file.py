@@ -92,6 +92,11 @@ def _large(path: Path) -> NpyRows | None:
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     """The arrays by name. zipfile lets the last of two equal names win; here they are an error."""
     members: dict[str, zipfile.ZipInfo] = {}
+    names = archive.namelist()
+    if names and not any(name.endswith(".npy") for name in names):
+        kind = "an Excel workbook" if "xl/workbook.xml" in names else "a zip archive"
+        fix = "save the sheet as CSV" if "xl/workbook.xml" in names else "unpack it and name the data file"
+        raise DataError(f"{path}: {kind}, not arrays saved with numpy.savez: it holds {listed(names)}; {fix}")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name in members:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data import missing, scaling
-from bpcli.data.csv_cells import is_plain_label, label_text, number
+from bpcli.data.csv_cells import how_to_write, is_plain_label, label_text, number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
 from bpcli.data.source import RawData, Targets
@@ -152,10 +152,11 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
     if task == "auto":
         task = "classification" if text or loss_for_classes else "regression"
     if task == "regression" and text:
-        raise DataError(
-            f"{raw.source}: the target holds text such as {shown(str(raw.y.flat[0]))}: that is a classification, not a "
-            "regression; set data.task: classification and loss: log_likelihood"
-        )
+        example = str(raw.y.flat[0])
+        fix = "that is a classification, not a regression; set data.task: classification and loss: log_likelihood"
+        if how := how_to_write(example, ".", comma_is_free=False):
+            fix = f"if it is meant as a number, {how}; otherwise {fix}"
+        raise DataError(f"{raw.source}: the target holds text such as {shown(example)}: {fix}")
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
         _refuse_rounded_labels(raw.y, raw.source)
@@ -289,10 +290,10 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array 
 def _written_otherwise(label: str, classes: tuple[str, ...]) -> str:
     """What to say of a label that is the number of a class but not its text; empty for others."""
     value = number(label)
-    same = next((name for name in classes if value is not None and number(name) == value), None)
-    if same is None:
+    same = [shown(name) for name in classes if value is not None and number(name) == value]
+    if not same:
         return ""
-    return f": a class is the text in the file, so write {shown(label)} as in the training data, {shown(same)}"
+    return f": a class is the text in the file, so write it as the training data does, {' or '.join(same)}"
 
 
 def same_numbers(classes: tuple[str, ...]) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ or the operating system's refusal to read it leaves as a DataError.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bpcli.errors import DataError
-from bpcli.text import did_you_mean, listed
+from bpcli.text import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from bpcli.data.npy_rows import NpyRows
@@ -25,6 +26,8 @@ Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
 Targets = Literal["any", "numbers", "classes", "labels"]
 
+_URL_SCHEME = re.compile(r"(?:https?|ftp|s3|gs|file):")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
 _KNOWN = ".csv .tsv .txt (each also .gz), .npz, .npy and IDX (-ubyte, also .gz)"
@@ -101,7 +104,7 @@ def read(
     paths = (source.x,) if source.y is None else (source.x, source.y)
     label = source.label or ", ".join(map(str, paths))
     try:
-        kind = _kind_of(paths, label)
+        kind = _kind_of(paths, label, is_argument=source.is_argument)
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
         elif source.is_argument and not isinstance(features, (str, NoneType)):
@@ -135,11 +138,19 @@ def read(
         raise DataError(f"{label}: does not fit into memory; use fewer rows or columns") from error
 
 
-def _kind_of(paths: tuple[Path, ...], label: str) -> Kind:
+def missing_files(source: Source) -> list[str]:
+    """What to say of each file of a source that is not there."""
+    paths = [path for path in (source.x, source.y) if path is not None and not path.is_file()]
+    return [_why_no_file(path, is_argument=source.is_argument) for path in paths]
+
+
+def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
     kinds = []
     for path in paths:
         if not path.is_file():
-            raise DataError(_why_no_file(path))
+            raise DataError(_why_no_file(path, is_argument=is_argument))
+        if path.stat().st_size == 0:  # as those of /proc are, which may have no end, or wait for ever
+            raise DataError(f"{path}: the file is empty")
         kinds.append(_kind_by_name(path) or _kind_by_content(path))
         if kinds[-1] is None:
             raise DataError(f"{path}: not a kind of data file bpcli knows; it reads {_KNOWN}")
@@ -171,16 +182,48 @@ def _kind_by_content(path: Path) -> Kind | None:
     return "npy" if magic == b"\x93NUMPY" else "npz" if magic[:4] == b"PK\x03\x04" else None
 
 
-def _why_no_file(path: Path) -> str:
+def _why_no_file(path: Path, *, is_argument: bool) -> str:
+    if any(_URL_SCHEME.fullmatch(part) for part in path.parts):
+        return f"{path}: a URL, and data are read from files alone: download it, and name the file"
+    if path.is_dir():
+        return f"{path}: a folder, not a file; {_instead_of_folder(path)}"
     if path.exists():
-        return f"{path}: not a file; name the data file itself"
+        return f"{path}: not a file but a device, pipe or socket; name a data file"
     if path.is_symlink():
         return f"{path}: a link that leads to no file"
-    folder = path.parent
+    folder, elsewhere = path.parent, _from_the_current_folder(path, is_argument=is_argument)
     if not folder.is_dir():
-        return f"{path}: no such file: there is no folder {folder}"
+        return f"{path}: no such file: there is no folder {folder}{elsewhere}"
     names = sorted(entry.name for entry in folder.iterdir())
-    return f"{path}: no such file{did_you_mean(path.name, names)}"
+    return f"{path}: no such file{elsewhere or did_you_mean(path.name, names)}"
+
+
+def _instead_of_folder(folder: Path) -> str:
+    """What to name instead of a folder, by what is in it."""
+    entries = sorted(folder.iterdir())
+    names = [entry.name for entry in entries]
+    pictures = [name for name in names if name.lower().endswith(_PICTURES)]
+    if pictures or any(entry.is_dir() for entry in entries):
+        several = f"{len(pictures)} pictures such as {shown(pictures[0])}, and " if pictures else ""
+        return (
+            f"it holds {several}pictures are not read one by one: save them as one npz file, x of shape "
+            "(N, height, width) or (N, channels, height, width) and y the labels"
+        )
+    return f"name a data file in it; it holds {listed(names)}"
+
+
+def _from_the_current_folder(path: Path, *, is_argument: bool) -> str:
+    """What to say where the end of a relative path leads to a file from the current folder; empty where it does not."""
+    if path.is_absolute():
+        return ""
+    for start in range(1, len(path.parts)):
+        end = Path(*path.parts[start:])
+        if end.is_file():
+            if is_argument:
+                return f"; there is {end} in the current folder"
+            written = Path(*[".."] * start, end)
+            return f"; paths in a config start at the config's own folder: for {end} in the current one write {written}"
+    return ""
 
 
 def _refuse_a_pair(source: Source, label: str) -> None:

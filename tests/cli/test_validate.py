@@ -89,6 +89,7 @@ def test_trains_nothing(ok, configs):
 @pytest.fixture
 def wrong(cli):
     Path("wrong.yaml").write_text(WRONG)
+    Path("xor.csv").write_text("x1,x2,y\n0,1,1\n")
     return cli("validate", "wrong.yaml")
 
 
@@ -191,3 +192,111 @@ def test_a_header_with_years_in_it_is_asked_for(cli, write_config):
     assert 'd.csv:1: column "c2": got "y"' in result.err
     assert "if line 1 holds the columns' names, set data.header: true" in result.err
     assert cli("validate", write_config(config), "--set", "data.header=true").code == 0
+
+
+def test_numbers_that_are_classes_under_a_loss_for_numbers_ask_for_the_task(cli, write_config):
+    Path("codes.csv").write_text("a,b,kind\n" + "".join(f"{k},{k % 5},{k % 3}\n" for k in range(30)))
+    values = {
+        "data": {"train": "codes.csv"},
+        "network": {"layers": [2, 4, 3]},
+        "loss": "mse",
+        "optimizer": {"type": "sgd", "learning_rate": 0.1},
+        "training": {"epochs": 2},
+    }
+    said = cli("validate", write_config(values)).err
+    assert "the data has 1 target column (kind), got 3 outputs; for numbers that are classes set data.task" in said
+
+
+BESIDE = """\
+data: {train: TRAIN, val: VAL, target: kind}
+network: {layers: [NETWORK]}
+loss: LOSS
+optimizer: {type: OPTIMIZER, learning_rate: 0.1}
+training: {epochs: EPOCHS}
+metrics: [METRIC]
+"""
+SOUND = {"NETWORK": "2, 4, 3", "LOSS": "log_likelihood", "OPTIMIZER": "sgd", "EPOCHS": "3", "METRIC": "accuracy"}
+
+
+@pytest.fixture
+def problems(cli):
+    """The problems, and the exit code, of a config that is sound but for these words."""
+    rows = "".join(f"{k % 7},{k % 5},{'xyz'[k % 3]}\n" for k in range(30))
+    Path("table.csv").write_text(f"a,b,kind\n{rows}")
+    Path("cell.csv").write_text("a,b,kind\n1,2,x\n3,?!,y\n")
+    Path("column.csv").write_text("a,c,kind\n1,2,x\n")
+
+    def call(command: str = "validate", **words: str) -> tuple[list[str], int]:
+        text = BESIDE
+        for word, value in {"TRAIN": "table.csv", "VAL": "0.2", **SOUND, **words}.items():
+            text = text.replace(word, value)
+        Path("c.yaml").write_text(text)
+        result = cli(command, "c.yaml")
+        assert result.out == ""
+        head, _, rest = result.err.partition("\n")
+        return (rest.splitlines() if head.endswith("errors:") else [head.removeprefix("error: ")]), result.code
+
+    return call
+
+
+@pytest.mark.parametrize("command", ["validate", "train"])
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        ({"LOSS": "bce", "TRAIN": "gone.csv"}, 2, ["loss: ", "gone.csv: no such file"]),
+        ({"LOSS": "bce", "TRAIN": "gone.csv", "VAL": "lost.csv"}, 2, ["loss: ", "gone.csv: ", "lost.csv: "]),
+        ({"LOSS": "bce", "NETWORK": "3, 4, 3"}, 2, ["loss: ", "network.layers[0]: the data has 2 inputs"]),
+        ({"LOSS": "bce", "NETWORK": "2, 4, 5"}, 2, ["loss: ", "network.layers[2]: the data has 3 classes"]),
+        ({"OPTIMIZER": "adm", "NETWORK": "3, 4, 2"}, 2, ["network.layers[0]", "network.layers[2]", "optimizer"]),
+        ({"EPOCHS": "0", "METRIC": "rmse"}, 2, ["training.epochs: ", "metrics[0]: rmse is for regression"]),
+        ({"EPOCHS": "0", "VAL": "cell.csv"}, 2, ["training.epochs: ", 'cell.csv:3: column "b": got "?!"']),
+        ({"NETWORK": "2, 0, 3", "VAL": "column.csv"}, 2, ["network.layers", 'column.csv: no column "b"']),
+        ({"TRAIN": "gone.csv", "VAL": "cell.csv"}, 3, ["gone.csv: no such file", 'cell.csv:3: column "b"']),
+        ({"TRAIN": "gone.csv", "VAL": "20%"}, 2, ["data.val: expected", "gone.csv: no such file"]),
+        ({"TRAIN": "cell.csv", "VAL": "gone.csv"}, 3, ['cell.csv:3: column "b"', "gone.csv: no such file"]),
+    ],
+)
+def test_what_is_wrong_with_config_and_data_is_shown_in_one_go(problems, command, words, code, expected):
+    found, ended = problems(command, **words)
+    assert ended == code
+    assert len(found) == len(expected), found
+    for part in expected:
+        assert sum(part in problem for problem in found) == 1, found
+    assert not Path("runs").exists()
+
+
+def test_a_target_and_features_that_are_not_there_are_both_named(cli, write_config):
+    Path("table.csv").write_text("a,b,kind\n1,2,x\n3,4,y\n")
+    values = {
+        "data": {"train": "table.csv", "target": "sort", "features": ["a", "bb"]},
+        "network": {"layers": [2, 2]},
+        "loss": "log_likelihood",
+        "optimizer": {"type": "sgd", "learning_rate": 0.1},
+        "training": {"epochs": 2},
+    }
+    said = cli("validate", write_config(values)).err
+    assert said.startswith("2 errors:")
+    assert 'no column "sort"' in said
+    assert 'no column "bb"' in said
+
+
+def test_nothing_is_made_up_of_a_section_that_is_wrong(problems):
+    """With another loss, optimizer or training the rest may be as it should."""
+    rows = "".join(f"{k % 7},{k % 5},{k % 3}\n" for k in range(30))
+    Path("table.csv").write_text(f"a,b,kind\n{rows}")
+    for wrong in ({"LOSS": "bce"}, {"OPTIMIZER": "levenberg"}, {"EPOCHS": "-1"}, {"METRIC": "accuracyy"}):
+        assert len(problems(**wrong)[0]) == 1
+
+
+def test_a_layer_that_does_not_fit_is_shown_beside_the_data(cli, write_config):
+    values = {
+        "data": {"train": "gone.csv"},
+        "network": {"input": [1, 4, 4], "layers": [{"type": "conv2d", "filters": 2, "kernel": 9}, "flatten"]},
+        "loss": "mse",
+        "optimizer": {"type": "sgd", "learning_rate": 0.1},
+        "training": {"epochs": 2},
+    }
+    result = cli("validate", write_config(values))
+    assert result.code == 2
+    assert "network.layers[0]: a window of 9 x 9" in result.err
+    assert "gone.csv: no such file" in result.err

@@ -178,6 +178,11 @@ def test_a_fraction_in_an_override_is_no_path(write):
     assert data_plan(load_config(write(), ["data.val=0.2"])).val == 0.2
 
 
+def test_a_share_in_an_override_is_no_path(write):
+    with pytest.raises(ConfigError, match=r'--set data\.val: expected a path .*, got "20%": write 0\.2'):
+        load_config(write(), ["data.val=20%"])
+
+
 # --- the file itself --------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +190,22 @@ def test_a_missing_file_is_named_with_the_nearest_there_is(write):
     write()
     (problem,) = problems("folder/cc.yaml")
     assert problem == "folder/cc.yaml: there is no such file; did you mean folder/c.yaml?"
+
+
+def test_a_file_without_a_size_is_not_read(tmp_path, monkeypatch):
+    """/proc/kmsg is a regular file of 0 bytes, and reading it waits for ever."""
+    path = tmp_path / "c.yaml"
+    path.touch()
+    opened = Path.open
+
+    def without_reading(self, *args, **options):
+        file = opened(self, *args, **options)
+        monkeypatch.setattr(file, "read", lambda *_: pytest.fail("read"), raising=False) if self == path else None
+        return file
+
+    monkeypatch.setattr(Path, "open", without_reading)
+    with pytest.raises(ConfigError):
+        load_config(path)
 
 
 def test_messages_name_the_file_as_the_user_wrote_it(write, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import string
 from pathlib import Path
 
@@ -212,6 +213,7 @@ def test_decimal_comma_in_a_table_separated_by_commas_is_not_answered_with_the_k
 
 def test_text_column_is_answered_with_a_line_to_paste(write):
     content = b"id,a,sex,b c,true,y\n1,2,m,3,4,5\n2,,f,1,1,1\n3,1,,2,2,2\n4,1,f,2,2,2\n"
+    content = content.replace(b"\n2,", b"\n7,")
     with pytest.raises(DataError) as caught:
         read(write(content))
     assert 'column "sex" holds text, such as "m"' in str(caught.value)
@@ -220,7 +222,87 @@ def test_text_column_is_answered_with_a_line_to_paste(write):
 
 def test_mostly_empty_text_column_is_known_as_one(write):
     with pytest.raises(DataError, match=r"holds text.*features: \[a\]"):
-        read(write(b"a,cabin,y\n1,,0\n2,C85,1\n3,,1\n4,,1\n5,E4,0\n"))
+        read(write(b"a,cabin,y\n1,,0\n2,C85,1\n2,,1\n4,,1\n5,E4,0\n"))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        range(1, 13),
+        range(12),
+        range(100, 88, -1),
+        [3, 5, 8, 9, 20, 21, 25, 26, 30, 41, 45, 46],
+        [4, 2, 3, 1, 5, 6, 9, 8, 7, 10, 12, 11],
+    ],
+    ids=["from 1", "from 0", "downwards", "with gaps", "shuffled"],
+)
+def test_line_to_paste_leaves_out_what_only_numbers_the_rows(write, ids):
+    rows = "".join(f"{id},{k % 5},red,{k}\n" for k, id in enumerate(ids))
+    with pytest.raises(DataError) as caught:
+        read(write(f"id,a,color,y\n{rows}".encode()))
+    assert '`features: [a]`, without "id", which only numbers the rows)' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("12%", "write 12, without the percent sign"),
+        ("12.5 %", "write 12.5, without the percent sign"),
+        ("$12.50", "write 12.50, without the sign of the currency"),
+        ("12.50 €", "write 12.50, without the sign of the currency"),
+        ("inf", "a number must be finite: correct the cell or drop the row"),
+        ("-Infinity", "a number must be finite: correct the cell or drop the row"),
+        ("True", "write 1 for True"),
+        ("false", "write 0 for false"),
+        ("yes", "write 1 for yes"),
+    ],
+)
+def test_cell_that_is_meant_as_a_number_is_answered_with_the_number(write, cell, advice):
+    """Both where it is a single cell and where the whole column is written so."""
+    with pytest.raises(DataError) as caught:
+        read(write(f"a,b,y\n1,1,2\n{cell},1,4\n3,3,5\n".encode()))
+    assert str(caught.value) == f'data.csv:3: column "a": got "{cell}", expected a number ({advice})'
+    with pytest.raises(DataError, match=rf"\({re.escape(advice)}\)$"):
+        read(write(f"a,b,y\n{cell},1,2\n{cell},1,4\n".encode()))
+    with pytest.raises(DataError, match=rf"\({re.escape(advice)}\)$"):
+        read(write(f"b,y\n1,1\n2,2\n3,{cell}\n".encode()), targets="numbers")
+
+
+@pytest.mark.parametrize(
+    ("content", "separator"),
+    [
+        (b"a|b|species\n1|2|x\n3|4|y\n", '"|"'),
+        (b"1|2|x\n3|4|y\n", '"|"'),
+        (b"a b species\n1 2 x\n3 4 y\n", "blanks"),
+        (b"  a    b species\n 10    2 x\n  3    4 y\n", "blanks"),
+        (b"a:b:species\n1:2:x\n", '":"'),
+        (b"a|b|species\n1,5|2,5|x\n3,5|4|y\n", '"|"'),
+    ],
+)
+def test_another_separator_is_named(write, content, separator):
+    with pytest.raises(DataError, match=r"data\.csv") as caught:
+        read(write(content), target="species")
+    assert str(caught.value) == (
+        f"data.csv:1: the cells are separated by {separator}, and commas, semicolons or tabs are expected: "
+        "save the file with one of these between them"
+    )
+
+
+@pytest.mark.parametrize("content", [b"a\n1\n2\n", b"a b\n1\n2\n", b"1\n2\n"])
+def test_a_single_column_has_no_separator(write, content):
+    assert read(write(content), need_target=False).x.shape == (2, 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("text", ["a,b,y\n1,2,3\n", "größe,y\r\n1,2\r\n"])
+def test_utf_16_is_named(write, encoding, text):
+    with pytest.raises(DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8"):
+        read(write(text.encode(encoding)))
+
+
+def test_a_workbook_under_the_name_of_a_csv_file_is_named(write):
+    with pytest.raises(DataError, match=r"^data\.csv:1: a zip archive or an Excel workbook, not a CSV text file"):
+        read(write(b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml"))
 
 
 def test_line_to_paste_is_left_out_where_it_would_be_long(write):
@@ -289,7 +371,7 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
             'data.csv:3: column "y": got "1,5", expected a number (decimal comma? set data.decimal: ",", or write 1.5)',
         ),
         (b"a,y\n1,2\n0x10,4\n", 'data.csv:3: column "a": got "0x10", expected a number'),
-        (b"a,y\n1,2\n#3,4\n", 'data.csv:3: column "a": got "#3", expected a number (leave the column out'),
+        (b"a,y\n1,2\n#3,4\n", 'data.csv:3: column "a": got "#3", expected a number (correct the cell or drop'),
         (
             b"a,y\n1,2\n3,NA\n",
             'data.csv:3: column "y": got "NA", expected a number; fill it or drop the row, or set data.missing: drop (',

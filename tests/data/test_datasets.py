@@ -53,6 +53,17 @@ def numbers(n: int = 20, last: str | None = None) -> None:
     csv("d.csv", "a,b,y", *lines[: n - 1], last or lines[-1])
 
 
+@pytest.mark.parametrize("place", ["hashlib.file_digest", "bpcli.data.datasets.prepare", "bpcli.data.scaling.fit"])
+def test_too_little_memory_is_a_data_error_wherever_it_is_met(monkeypatch, place):
+    def refuse(*_args, **_options):
+        raise MemoryError
+
+    numbers()
+    monkeypatch.setattr(place, refuse)
+    with pytest.raises(DataError, match=r"not enough memory to prepare the data; use fewer rows or columns"):
+        load(x_scale="standard")
+
+
 # --- splits -----------------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +297,8 @@ def test_a_label_of_a_further_file_that_is_written_otherwise_is_an_error_that_na
     csv("d.csv", "a,y", f"1,{trained}", "2,2")
     csv("v.csv", "a,y", "2,2", f"1,{other}")
     with pytest.raises(
-        DataError, match=rf"v\.csv: sample 2 has the class \"{other}\".* as in the training data, \"{trained}\""
+        DataError,
+        match=rf"v\.csv: sample 2 has the class \"{other}\".*so write it as the training data does, \"{trained}\"",
     ):
         load(val="v.csv", task="classification")
 

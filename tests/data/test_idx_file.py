@@ -73,7 +73,7 @@ NAN = np.array([[0.0, 1.0], [2.0, np.nan], [4.0, 5.0], [6.0, 7.0]])
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (b"", idx(LABELS), "not an IDX file: it starts with nothing"),
+        (b"", idx(LABELS), "the file is empty"),
         (b"\x89PNG", idx(LABELS), "not an IDX file: it starts with 89 50 4e 47"),
         (b"\0\0\7\1" + bytes(9), idx(LABELS), "not an IDX file"),
         (b"\0\0\x08\0", idx(LABELS), "its header, of 0 dimensions"),

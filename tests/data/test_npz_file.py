@@ -291,3 +291,21 @@ def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, start, rest):
     path.write_bytes(start + rest)
     with pytest.raises(DataError):
         read(Source(path), need_target=False)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["iris.csv"], 'a zip archive, not arrays saved with numpy.savez: it holds "iris.csv"; unpack it and name the'),
+        (["[Content_Types].xml", "xl/workbook.xml"], "an Excel workbook, not arrays saved with numpy.savez: it holds"),
+    ],
+)
+@pytest.mark.parametrize("file", ["data.zip", "data.npz", "data.xlsx"])
+def test_archive_of_other_files_is_called_one(tmp_path, monkeypatch, names, message, file):
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"a,y\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        read(Source(Path(file)))
+    assert str(caught.value).startswith(f"{file}: {message}")

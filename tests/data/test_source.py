@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_label_is_what_the_user_wrote(write):
     ("name", "content"),
     [
         ("d.parquet", b"PAR1...."),
-        ("d", b""),
+        ("d", b"?"),
         ("d.npz.gz", gzip.compress(NPZ, mtime=0)),
         ("d.bin", gzip.compress(b"hello", mtime=0)),
     ],
@@ -90,7 +91,10 @@ def test_missing_file_is_named_with_the_nearest(write):
     ("path", "message"),
     [
         ("nowhere/iris.csv", "no such file: there is no folder nowhere"),
-        (".", "not a file; name the data file itself"),
+        (".", r"a folder, not a file; name a data file in it; it holds none"),
+        ("/dev/null", "not a file but a device, pipe or socket; name a data file"),
+        ("https://example.org/iris.csv", "a URL, and data are read from files alone: download it, and name the file"),
+        ("s3://bucket/iris.csv", "a URL, and data are read from files alone"),
         ("x" * 300 + ".csv", "cannot be read: File name too long"),
         ("a\0b.csv", "no such file"),
     ],
@@ -98,6 +102,54 @@ def test_missing_file_is_named_with_the_nearest(write):
 def test_path_that_cannot_be_a_file_is_refused(write, path, message):
     with pytest.raises(DataError, match=message):
         read(Source(Path(path)))
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.npz", "d.npy", "d-idx3-ubyte", "d"])
+@pytest.mark.parametrize("is_argument", [False, True])
+def test_file_without_a_size_is_not_opened(write, monkeypatch, name, is_argument):
+    """/proc/kmsg is a regular file of 0 bytes, and reading it waits for ever."""
+    path = write(name, b"")
+
+    def refuse(*_args, **_options):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=rf"^{name}: the file is empty"):
+        read(Source(path, is_argument=is_argument))
+
+
+def test_pipe_is_not_opened(write):
+    os.mkfifo("d.csv")
+    with pytest.raises(DataError, match=r"d\.csv: not a file but a device, pipe or socket"):
+        read(Source(Path("d.csv")))
+
+
+@pytest.mark.parametrize("names", [("0.png", "1.PNG"), ("cats/0.jpg", "dogs/1.jpg")])
+def test_folder_of_pictures_is_answered_with_the_form_that_is_read(write, names):
+    for name in names:
+        Path("pictures", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("pictures", name).write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match=r"pictures: a folder, not a file; it holds .*pictures are not read one by one"):
+        read(Source(Path("pictures")))
+
+
+def test_folder_with_a_data_file_is_answered_with_its_name(write):
+    Path("folder").mkdir()
+    write("folder/iris.csv", CSV)
+    with pytest.raises(DataError, match=r'folder: a folder, not a file; name a data file in it; it holds "iris\.csv"'):
+        read(Source(Path("folder")))
+
+
+@pytest.mark.parametrize(("folder", "written"), [("configs", "../iris.csv"), ("a/configs", "../../iris.csv")])
+def test_path_that_leads_to_a_file_from_the_current_folder_is_answered_with_the_rule(write, folder, written):
+    write("iris.csv", CSV)
+    with pytest.raises(DataError) as caught:
+        read(Source(Path(folder, "iris.csv")))
+    assert str(caught.value).endswith(
+        f"; paths in a config start at the config's own folder: for iris.csv in the current one write {written}"
+    )
+    with pytest.raises(DataError, match=r"; there is iris\.csv in the current folder$"):
+        read(Source(Path(folder, "iris.csv"), is_argument=True))
 
 
 def test_refusal_of_the_operating_system_is_a_data_error(write, monkeypatch):
