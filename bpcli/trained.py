@@ -28,7 +28,7 @@ from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
 from bpcli.model import Model, boundary_of, build_model, metric_name
-from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
@@ -101,9 +101,10 @@ class TrainedModel:
         source = str(checkpoint.path)
         tree = YamlTree(source, dict(checkpoint.config), {})
         base = folder if folder is not None else Path()
-        self.file = ConfigFile(parse(tree), tree, base)
-        self.plan = data_plan(self.file)
-        self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
+        with damage_is_a_run_error(checkpoint.path):
+            self.file = ConfigFile(parse(tree), tree, base)
+            self.plan = data_plan(self.file)
+            self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
         self.theta, self.stats = checkpoint.weights(self.model.network)
 
     @classmethod
@@ -278,8 +279,10 @@ def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[
             raise RunError(
                 f"{error}. last.npz holds the best weights too: bpcli resume {run.path} writes it anew"
             ) from error
-        stopping = checkpoint.config["training"]["early_stopping"]
-        if which == "best" or stopping is None or stopping["restore_best"]:
+        with damage_is_a_run_error(best):
+            stopping = checkpoint.config["training"]["early_stopping"]
+            restores_best = stopping is None or stopping["restore_best"]
+        if which == "best" or restores_best:
             return checkpoint, []
     last, damaged = last_checkpoint(run)
     if last is None:
