@@ -61,6 +61,12 @@ class DiskError(BpcliError):
     exit_code = 6
 
 
+class LackOfMemoryError(BpcliError):
+    """There is not enough memory for what is to be read or computed (exit code 6); for training see ConfigError."""
+
+    exit_code = 6
+
+
 class RunInUseError(BpcliError):
     """Another process is working in this run folder (exit code 7)."""
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.engine.network import Network
+from bpcli.errors import LackOfMemoryError
 
+SMALLER_DATA = "take fewer rows at a time, or an x in an .npy file, which is read block by block"
 LONGEST_VECTOR = sys.maxsize // 8  # float64 numbers that an array can count by their bytes
+
+
+@contextmanager
+def memory_errors(purpose: str) -> Iterator[None]:
+    """Turns a lack of memory into a LackOfMemoryError that says what the memory was for."""
+    try:
+        yield
+    except MemoryError:
+        raise LackOfMemoryError(f"not enough memory {purpose}") from None
 
 
 def beyond_counting(network: Network) -> int | None:

@@ -27,6 +27,7 @@ from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
+from bpcli.memory import SMALLER_DATA, memory_errors
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of
@@ -117,12 +118,13 @@ class TrainedModel:
             RunError: there is no checkpoint, or it cannot be used.
         """
         path = Path(path)
-        if path.is_file():
-            folder = folder_of(path)
-            return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
-        run = find_run(path)
-        checkpoint, notes = _checkpoint_of(run, which)
-        return cls(checkpoint, run.path, notes)
+        with memory_errors(f"to load the network of {path}"):
+            if path.is_file():
+                folder = folder_of(path)
+                return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
+            run = find_run(path)
+            checkpoint, notes = _checkpoint_of(run, which)
+            return cls(checkpoint, run.path, notes)
 
     @property
     def preparation(self) -> Preparation:
@@ -150,7 +152,8 @@ class TrainedModel:
             DataError: the file cannot be used, or lacks a column.
         """
         source = Source(path, label=str(path), is_argument=True)
-        return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
+        with memory_errors(f"to predict {path}: {SMALLER_DATA}"):
+            return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
@@ -196,7 +199,8 @@ class TrainedModel:
         """
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
-        with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
+        fix = "name the file to evaluate on: --data FILE"
+        with of_a_run(self.plan, fix), memory_errors(f"to read the data of {self.folder}: {SMALLER_DATA}"):
             datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
@@ -224,9 +228,16 @@ class TrainedModel:
             DataError: the file cannot be used, or has no target.
         """
         source = Source(path, targets, label=str(path), is_argument=True)
-        return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
+        with memory_errors(f"to read {path}: {SMALLER_DATA}"):
+            part = load_part(self.preparation, source, self.plan)
+        return self._evaluate(str(path), part)
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
+        outputs = f"{len(part):,} x {self.model.network.out_shape[0]:,} outputs"
+        with memory_errors(f"to evaluate {name}, which has {outputs}: take fewer rows at a time, with --data FILE"):
+            return self._evaluated(name, part)
+
+    def _evaluated(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
         if objection := model.objection_to(part):
             raise DataError(f"{name}: {objection[1]}")

@@ -33,6 +33,8 @@ from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint, put_dama
 from bpcli.session import Session, open_session
 from bpcli.threads import one_blas_thread, usable_cpus
 
+MOST_OF_A_SUMMARY = 16 << 20  # bytes; one that is longer is no summary of a run
+
 Show = Callable[[Report], None]
 Tell = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
@@ -203,11 +205,12 @@ def _mend_best(folder: RunFolder, session: Session, state: TrainState, config: M
         tell(f"{error}; written anew")
 
 
-def _iterations_told(summary: Path) -> int | None:
+def _iterations_told(summary: Path) -> object:
     """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
     try:
-        return int(json.loads(summary.read_text(encoding="utf-8"))["iterations"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with summary.open("rb") as file:
+            return json.loads(file.read(MOST_OF_A_SUMMARY))["iterations"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

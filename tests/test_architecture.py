@@ -18,7 +18,7 @@ ALLOWED = {
     "runs": {"data", "engine", "errors"},
     "interrupts": set(),
     "json_text": set(),
-    "memory": {"config", "engine"},
+    "memory": {"config", "engine", "errors"},
     "threads": set(),
     "model": {"memory", "config", "data", "engine"},
     "locations": {"model", "config", "data", "errors"},
@@ -40,7 +40,7 @@ ALLOWED = {
         "interrupts",
     },
     "profiling": {"training", "session", "threads", "runs", "config", "data", "engine", "errors"},
-    "trained": {"locations", "model", "threads", "runs", "config", "data", "engine", "errors"},
+    "trained": {"locations", "memory", "model", "threads", "runs", "config", "data", "engine", "errors"},
     "examples": {"runs", "errors"},
     "views": {
         "json_text",

@@ -42,9 +42,13 @@ def check_sound(meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     known = sum(len(folder(arrays, name)) for name in others)
     if len(weights) + known < len(arrays):
         raise ValueError("an array in it is neither a weight nor anything else that is saved")
-    for name, array in [*weights.items(), *((f"best/{name}", best[name]) for name in ("theta", "stats") if best)]:
+    own = {f"best/{name}": best.pop(name) for name in ("theta", "stats") if best}
+    for name, array in {**weights, **own}.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError(f"{name} holds what is not a finite number")
+    for name, array in [*optimizer.items(), *best.items()]:  # infinite where squares have overflown
+        if array.dtype.kind != "f" or np.isnan(array).any():
+            raise ValueError(f"the optimizer's {name} holds what is not a number")
 
 
 def _check_names(preparation: Mapping[str, Any]) -> None:
