@@ -56,13 +56,7 @@ class DivergenceError(BpcliError):
 
 
 class DiskError(BpcliError):
-    """Writing or reading failed in the operating system: disk full, no permission, I/O error (exit code 6)."""
-
-    exit_code = 6
-
-
-class LackOfMemoryError(BpcliError):
-    """There is not enough memory for what is to be read or computed (exit code 6); for training see ConfigError."""
+    """The operating system refused: disk full, no permission, I/O error, out of memory (exit code 6)."""
 
     exit_code = 6
 

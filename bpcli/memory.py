@@ -10,19 +10,22 @@ from contextlib import contextmanager
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.engine.network import Network
-from bpcli.errors import LackOfMemoryError
+from bpcli.errors import DataError
 
-SMALLER_DATA = "take fewer rows at a time, or an x in an .npy file, which is read block by block"
 LONGEST_VECTOR = sys.maxsize // 8  # float64 numbers that an array can count by their bytes
 
 
 @contextmanager
-def memory_errors(purpose: str) -> Iterator[None]:
-    """Turns a lack of memory into a LackOfMemoryError that says what the memory was for."""
+def fits_into_memory(data: str) -> Iterator[None]:
+    """Turns a lack of memory into a DataError: data is read, prepared or evaluated, with the outputs for all its rows.
+
+    Raises:
+        DataError: it does not fit.
+    """
     try:
         yield
     except MemoryError:
-        raise LackOfMemoryError(f"not enough memory {purpose}") from None
+        raise DataError(f"{data}: does not fit into memory; use fewer rows or columns") from None
 
 
 def beyond_counting(network: Network) -> int | None:

@@ -18,7 +18,7 @@ from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
 from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.trainer import Report, Validation, train
 from bpcli.locations import data_plan
-from bpcli.memory import SMALLER_DATA, lack_of_memory, memory_errors
+from bpcli.memory import fits_into_memory, lack_of_memory
 from bpcli.model import Model, Problem, build_model, full_batch_problems, is_for_classes, is_for_numbers, network_of
 
 
@@ -108,7 +108,7 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     check_alone(file)
     config = file.config
     plan = data_plan(file)
-    with memory_errors(f"to read the data of {file.tree.source}: {SMALLER_DATA}"):
+    with fits_into_memory(f"the data of {file.tree.source}"):
         datasets = load_datasets(plan, random_streams(config.seed)["split"])
     model = build_model(file, plan, datasets.preparation)
     objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]

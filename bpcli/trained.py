@@ -27,7 +27,7 @@ from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
-from bpcli.memory import SMALLER_DATA, memory_errors
+from bpcli.memory import fits_into_memory
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of
@@ -117,14 +117,19 @@ class TrainedModel:
         Raises:
             RunError: there is no checkpoint, or it cannot be used.
         """
-        path = Path(path)
-        with memory_errors(f"to load the network of {path}"):
-            if path.is_file():
-                folder = folder_of(path)
-                return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
-            run = find_run(path)
-            checkpoint, notes = _checkpoint_of(run, which)
-            return cls(checkpoint, run.path, notes)
+        try:
+            return cls._load(Path(path), which)
+        except MemoryError:
+            raise RunError(f"{path}: its network does not fit into memory") from None
+
+    @classmethod
+    def _load(cls, path: Path, which: str | None) -> TrainedModel:
+        if path.is_file():
+            folder = folder_of(path)
+            return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
+        run = find_run(path)
+        checkpoint, notes = _checkpoint_of(run, which)
+        return cls(checkpoint, run.path, notes)
 
     @property
     def preparation(self) -> Preparation:
@@ -152,7 +157,7 @@ class TrainedModel:
             DataError: the file cannot be used, or lacks a column.
         """
         source = Source(path, label=str(path), is_argument=True)
-        with memory_errors(f"to predict {path}: {SMALLER_DATA}"):
+        with fits_into_memory(str(path)):
             return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
@@ -200,7 +205,7 @@ class TrainedModel:
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
         fix = "name the file to evaluate on: --data FILE"
-        with of_a_run(self.plan, fix), memory_errors(f"to read the data of {self.folder}: {SMALLER_DATA}"):
+        with of_a_run(self.plan, fix), fits_into_memory(f"the data of {self.folder}"):
             datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
@@ -228,13 +233,12 @@ class TrainedModel:
             DataError: the file cannot be used, or has no target.
         """
         source = Source(path, targets, label=str(path), is_argument=True)
-        with memory_errors(f"to read {path}: {SMALLER_DATA}"):
+        with fits_into_memory(str(path)):
             part = load_part(self.preparation, source, self.plan)
         return self._evaluate(str(path), part)
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
-        outputs = f"{len(part):,} x {self.model.network.out_shape[0]:,} outputs"
-        with memory_errors(f"to evaluate {name}, which has {outputs}: take fewer rows at a time, with --data FILE"):
+        with fits_into_memory(name):
             return self._evaluated(name, part)
 
     def _evaluated(self, name: str, part: Part) -> EvaluationResult:

@@ -25,6 +25,7 @@ from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import stop_on_signals
 from bpcli.json_text import json_text
 from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
+from bpcli.memory import fits_into_memory
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, make_folder, write_text
@@ -237,9 +238,10 @@ def _train(
     quiet = np.errstate(all="ignore")
     with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
-            for report in session.train(state, stopped, went_back):
-                recorder.take(report)
-                show(report)
+            with session.memory_errors():
+                for report in session.train(state, stopped, went_back):
+                    recorder.take(report)
+                    show(report)
         except DivergenceError as error:
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
@@ -319,9 +321,10 @@ def _penalty(session: Session, state: TrainState) -> float:
 def _scores(session: Session, state: TrainState) -> Scores:
     model, scores = session.model, {}
     for name, part in session.datasets.parts.items():
-        evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
-        evaluation = evaluator()
-        metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+        with fits_into_memory(f"the {name} split"):
+            evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
+            evaluation = evaluator()
+            metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
         scores[name] = {"loss": evaluation.loss, **metrics}
     return scores
 

@@ -30,6 +30,7 @@ ALLOWED = {
         "going_on",
         "json_text",
         "locations",
+        "memory",
         "session",
         "threads",
         "runs",

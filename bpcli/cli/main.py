@@ -22,7 +22,7 @@ from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
 from bpcli.cli.validate import validate
-from bpcli.errors import BpcliError, ConfigError, DiskError, LackOfMemoryError
+from bpcli.errors import BpcliError, ConfigError, DiskError
 from bpcli.interrupts import raise_on_interrupt
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
@@ -101,7 +101,7 @@ def main() -> None:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         leave(problems, error.exit_code)
     except MemoryError:
-        leave(["not enough memory for this command"], LackOfMemoryError.exit_code)
+        leave(["not enough memory: close other programs, or give the command less to do"], DiskError.exit_code)
     except SystemExit as left:
         if isinstance(left.__context__, BrokenPipeError):  # typer writes its help: nobody reads on, as in `say`
             sys.exit(0)

@@ -62,9 +62,9 @@ def _check_names(preparation: Mapping[str, Any]) -> None:
         raise ValueError("preparation.classes are no classes of such a target")
     if weights is not None and len(weights) != len(classes or ()):
         raise ValueError("preparation.class_weights has not one number for each class")
-    if features is not None and shape != [len(set(features))]:
+    if features is not None and not shape == [len(features)] == [len(set(features))]:
         raise ValueError("preparation.feature_names has not one name for each input")
-    if targets is not None and len(set(targets)) != width:
+    if targets is not None and not width == len(targets) == len(set(targets)):
         raise ValueError("preparation.target_names has not one name for each target")
 
 
