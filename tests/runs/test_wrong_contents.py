@@ -196,7 +196,7 @@ def other_arrays(array: np.ndarray) -> list[np.ndarray]:
 
 
 def harmless(command: Any, run: tuple[Path, Path], which: str) -> str | None:
-    """None, or what went wrong: anything but a RunError, or a DataError where the data is not as the checkpoint says."""
+    """None, or what went wrong: anything but a RunError, or a DataError of data that is not as the checkpoint says."""
     try:
         command(*run, which)
     except (RunError, DataError):
@@ -265,7 +265,7 @@ def test_thousands_of_wrong_contents_in_every_command(run, which, record_propert
         (("info", "environment"), {"numpy": 2}),
         (("config",), {}),
         (("config", "training"), None),
-        (("config", "name"), "\ud800"),
+        (("preparation", "target_names"), ["\ud800"]),
         (("preparation", "in_shape"), []),
         (("preparation", "feature_names"), ["a"]),
         (("preparation", "target_width"), 2),
