@@ -28,8 +28,9 @@ from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
+from bpcli.memory import fits_into_memory
 from bpcli.model import Model, boundary_of, build_model, metric_name
-from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
@@ -102,9 +103,10 @@ class TrainedModel:
         source = str(checkpoint.path)
         tree = YamlTree(source, dict(checkpoint.config), {})
         base = folder if folder is not None else Path()
-        self.file = ConfigFile(parse(tree), tree, base)
-        self.plan = data_plan(self.file)
-        self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
+        with damage_is_a_run_error(checkpoint.path):
+            self.file = ConfigFile(parse(tree), tree, base)
+            self.plan = data_plan(self.file)
+            self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
         self.theta, self.stats = checkpoint.weights(self.model.network)
 
     @classmethod
@@ -117,9 +119,15 @@ class TrainedModel:
             RunError: there is no checkpoint, or it cannot be used.
             ValueError: `which` is something else, or the path is a checkpoint itself.
         """
-        path = Path(path)
         if which not in (None, "best", "last"):
             raise ValueError(f"which: expected 'best' or 'last', got {which!r}")
+        try:
+            return cls._load(Path(path), which)
+        except MemoryError:
+            raise RunError(f"{path}: its network does not fit into memory") from None
+
+    @classmethod
+    def _load(cls, path: Path, which: str | None) -> TrainedModel:
         if path.is_file():
             if which is not None:
                 raise ValueError(f"which: {path} is a checkpoint itself; name its run folder to take the {which} one")
@@ -157,7 +165,8 @@ class TrainedModel:
             DataError: the file cannot be used, or lacks a column.
         """
         source = Source(Path(path), label=str(path), is_argument=True)
-        return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
+        with fits_into_memory(str(path)):
+            return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
@@ -235,6 +244,10 @@ class TrainedModel:
         return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
+        with fits_into_memory(name):
+            return self._evaluated(name, part)
+
+    def _evaluated(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
         if objection := model.objection_to(part):
             raise DataError(f"{name}: {objection[1]}")
@@ -287,8 +300,10 @@ def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[
             raise RunError(
                 f"{error}. last.npz holds the best weights too: bpcli resume {run.path} writes it anew"
             ) from error
-        stopping = checkpoint.config["training"]["early_stopping"]
-        if which == "best" or stopping is None or stopping["restore_best"]:
+        with damage_is_a_run_error(best):
+            stopping = checkpoint.config["training"]["early_stopping"]
+            restores_best = stopping is None or stopping["restore_best"]
+        if which == "best" or restores_best:
             return checkpoint, []
     last, damaged = last_checkpoint(run)
     if last is None:

@@ -80,7 +80,9 @@ def write_output(path: Path, text: str) -> None:
     """
     from bpcli.runs.files import disk_errors, write_text
 
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise DiskError(f"cannot write {path}: it is one of several links that lead in a circle")
     if target.exists() and not target.is_file():
         with disk_errors(f"cannot write {path}"):
             target.write_text(text, encoding="utf-8")

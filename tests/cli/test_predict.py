@@ -278,3 +278,15 @@ def test_data_that_are_missing_are_told_beside_an_output_that_is_there(run, cli)
     assert result.code == 3
     assert "nothing.csv" in result.err
     assert Path("out.csv").read_text() == "before"
+
+
+@pytest.mark.parametrize("output", ["a", "a/x"])
+def test_links_in_a_circle_are_written_to_by_nobody(cli, ok, configs, datasets, output):
+    ok("train", configs / "xor.yaml", "--out", "run", "--set", "training.epochs=2")
+    Path("a").symlink_to("b")
+    Path("b").symlink_to("a")
+    result = cli("predict", "run", datasets / "xor.csv", "-o", output)
+    assert result.code == 6
+    assert result.err.startswith("error: cannot write ")
+    assert Path("a").is_symlink()
+    assert sorted(path.name for path in Path().iterdir()) == ["a", "b", "run"]

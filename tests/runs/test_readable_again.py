@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,31 @@ def test_what_is_written_is_what_can_be_read(value, message):
     else:
         with pytest.raises(ValueError, match=message):
             dump_yaml(value)
+
+
+# names of columns and classes
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "meta", 'a"b,c', "=1+1", "\N{GRINNING FACE}", "e\N{COMBINING ACUTE ACCENT}", "x" * 190]
+)
+def test_columns_and_classes_of_any_name_go_from_training_to_every_other_command(ok, write_config, name):
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = [f"{k},{-k},{quoted if k % 2 else 'other'}\n" for k in range(12)]
+    Path("data.csv").write_text(f"{quoted},q,target\n" + "".join(rows), encoding="utf-8")
+    config = {"data": {"train": "data.csv"}, "network": {"layers": [2, 3, 2]}, "loss": "log_likelihood"}
+    ok("train", write_config({**config, "training": {"epochs": 2}}), "--out", "run")
+    assert name in (load_checkpoint(Path("run/checkpoints/best.npz")).preparation.classes or ())
+    assert name in json.loads(ok("eval", "run", "--json").out)["classes"]
+    assert len(ok("predict", "run", "data.csv").out.splitlines()) == 13
+    ok("resume", "run", "--set", "training.epochs=4")
+
+
+@pytest.mark.parametrize("label", ["a\0b", "x" * 10_000], ids=["NUL", "long"])
+def test_labels_of_an_npz_file_are_read_again(ok, write_config, label):
+    np.savez("data.npz", x=np.arange(12.0).reshape(6, 2), y=np.array([label, "other"] * 3))
+    config = {"data": {"train": "data.npz"}, "network": {"layers": [2, 3, 2]}, "loss": "log_likelihood"}
+    ok("train", write_config({**config, "training": {"epochs": 2}}), "--out", "run")
+    assert label in json.loads(ok("eval", "run", "--json").out)["classes"]
+    ok("predict", "run", "data.npz")
+    ok("resume", "run", "--set", "training.epochs=4")
