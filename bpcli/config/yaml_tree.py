@@ -145,6 +145,8 @@ def parse_override(text: str) -> tuple[Path, Any]:
     path: Path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
     if len(path) >= MAX_DEPTH:
         raise ConfigError([f"--set {brief(key)}: nested deeper than {MAX_DEPTH} levels"])
+    if value_text == ",":  # as data.decimal takes it: the shell has the quotes that YAML asks for
+        return path, value_text
     value, _ = read_value(value_text, f"--set {key}", numbered=False, max_depth=MAX_DEPTH - len(path))
     return path, value
 
