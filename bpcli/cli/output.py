@@ -72,17 +72,17 @@ def fill_closed_streams() -> None:
                 os.close(sink)
 
 
-def write_output(path: Path, text: str) -> None:
+def write_output(path: Path, content: bytes) -> None:
     """Writes a file: a regular one is replaced whole or not at all, a device or pipe is written to, a link followed.
 
     Raises:
         DiskError: it cannot be written.
     """
-    from bpcli.runs.files import disk_errors, write_text
+    from bpcli.runs.files import disk_errors, void, write_atomically
 
     target = path.resolve()
     if target.exists() and not target.is_file():
         with disk_errors(f"cannot write {path}"):
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
     else:
-        write_text(target, text)
+        write_atomically(target, lambda file: void(file.write(content)))

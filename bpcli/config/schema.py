@@ -10,13 +10,25 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bpcli.config.parts import build, checked, construct, model_of, part, plain, read_type, within
-from bpcli.config.strict import FULL_KEYS, Read, Strict, expected, how_to_write, problem, problem_at, read_each, shown
+from bpcli.config.strict import (
+    FULL_KEYS,
+    KEYS_ELSEWHERE,
+    Read,
+    Strict,
+    expected,
+    how_to_write,
+    problem,
+    problem_at,
+    read_each,
+    shown,
+)
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry
 from bpcli.engine.options import EarlyStopping, TrainOptions
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
+from bpcli.text import known_as
 
 
 class Pair(Strict):
@@ -336,3 +348,8 @@ def _full_keys() -> dict[str, str]:
 
 
 FULL_KEYS.update(_full_keys())
+
+
+def full_key(name: str) -> str | None:
+    """The full name of the key that is called so, here or by other tools: training.epochs for epochs; None if none."""
+    return FULL_KEYS.get(known_as(name, FULL_KEYS, KEYS_ELSEWHERE) or "")
