@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from bpcli.errors import DiskError
 from bpcli.text import printable
@@ -20,8 +22,7 @@ def say(text: str, *, end: str = "\n") -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only
     try:
-        sys.stdout.write(text + end)
-        sys.stdout.flush()
+        _write(sys.stdout, text + end)
     except BrokenPipeError:
         let_go_of_stdout()
         sys.exit(0)
@@ -47,10 +48,29 @@ def tell(text: str) -> None:
         if "tqdm" in sys.modules:  # a bar may be on the line: it is taken away first and put back below
             sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
             return
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        _write(sys.stderr, text + "\n")
     except OSError:
         pass
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes all of the text. A pipe that does not block takes a part at a time: Python drops what it did not take."""
+    try:
+        number = stream.fileno()
+        blocks = os.get_blocking(number)
+    except (AttributeError, io.UnsupportedOperation):  # Windows before Python 3.12; a stream that is no file
+        blocks = True
+    if blocks:
+        stream.write(text)
+        stream.flush()
+        return
+    stream.flush()
+    left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+    while left:
+        try:
+            left = left[os.write(number, left) :]
+        except BlockingIOError:
+            select.select([], [number], [])
 
 
 def let_go_of_stdout() -> None:

@@ -62,8 +62,8 @@ def predict(
     prediction = model.predict_file(paths[-1])
     for note in prediction.notes:
         tell(note)
-    if not spreadsheet_safe and (note := formula_note(prediction)):
-        tell(note)
+    if not spreadsheet_safe and (warning := formula_note(prediction)):
+        tell(warning)
     text = predictions_csv(prediction, separator=separator, spreadsheet_safe=spreadsheet_safe)
     if output is None:
         say_data(text)

@@ -24,8 +24,7 @@ KINDS: dict[str, Registry[Any]] = {
 def parts_called(word: str) -> list[tuple[str, str]]:
     """(kind, name) of each part that is called so, or else of each that the word may stand for."""
     called = [(kind, word) for kind, parts in KINDS.items() if word in parts]
-    found = called or [(kind, parts.nearest(word)) for kind, parts in KINDS.items()]
-    return [(kind, name) for kind, name in found if name]
+    return called or [(kind, name) for kind, parts in KINDS.items() if (name := parts.nearest(word))]
 
 
 def reference(kinds: list[str] | None = None) -> str:
