@@ -128,7 +128,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
     if stopping and stopping.monitor not in ("train_loss", *val_names):
         monitors = ["train_loss", *val_names]
-        near = nearest(stopping.monitor, monitors, {"val_accuracy": ("val_acc",)})
+        near = nearest(stopping.monitor, monitors, {"train_loss": ("loss",), "val_accuracy": ("val_acc", "accuracy")})
         hint = f" (did you mean {near}?)" if near else ""
         message = f"expected one of {', '.join(monitors)}, got {stopping.monitor}{hint}"
         problems.append((("training", "early_stopping", "monitor"), message))

@@ -202,9 +202,12 @@ def unknown(kind: str, name: str, known: Sequence[str], meant: str | None) -> st
 
 def unknown_key(name: str, known: Sequence[str]) -> str:
     """The same of a key, which may belong elsewhere in the config: `did you mean "training.epochs"?`."""
-    full = dict(FULL_KEYS)  # the key that is meant first; where no key is called so, the one that is misspelt
+    # the key that is called so comes first, then the one that is misspelt; one optimizer has no use for another's key
+    full = {key: where for key, where in FULL_KEYS.items() if "type" not in known or "optimizer." not in where}
     meant = known_as(name, known, KEYS_ELSEWHERE) or full.get(known_as(name, full, KEYS_ELSEWHERE) or "")
     meant = meant or nearest(name, known) or full.get(nearest(name, full) or "")
+    if meant == name:
+        return f'unknown key "{name}" here: it belongs at the top level of the config'
     return unknown("key", name, known, meant)
 
 
@@ -215,6 +218,7 @@ FULL_KEYS: dict[str, str] = {}  # the keys of a config's sections, each with its
 KEYS_ELSEWHERE = {
     key: tuple(words.split())
     for key, words in {
+        "type": "class class_name kind name",
         "learning_rate": "alpha base_lr eta initial_lr learn_rate learning_rate_init lr step_size",
         "momentum": "mc mu",
         "weight_decay": "decay l2 l2_penalty lambda regularization",

@@ -88,6 +88,15 @@ def test_a_key_at_the_wrong_place_is_answered_with_its_full_name(tmp_path, key, 
     assert f'did you mean "{meant}"?' in message(tmp_path, f"{key}=1")
 
 
+def test_a_key_of_the_top_level_says_so(tmp_path):
+    assert 'unknown key "seed" here: it belongs at the top level of the config' in message(tmp_path, "training.seed=1")
+
+
+def test_an_optimizer_is_not_offered_the_keys_of_another(tmp_path):
+    assert "optimizer.momentum" not in message(tmp_path, "optimizer={type: adam, momentom: 1}")
+    assert 'did you mean "type"?' in message(tmp_path, "optimizer={name: adam}")
+
+
 def test_a_key_by_another_tools_name_is_not_said_to_be_missing_too(tmp_path):
     assert "required" not in message(tmp_path, "training={num_epochs: 10}")
 
