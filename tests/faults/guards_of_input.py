@@ -119,9 +119,9 @@ GUARDS = [
     ),
     Guard(
         "guesses for a wrong key look at few names",
-        "config/strict.py",
-        "known = [other for other in known if abs(len(other) - len(name)) <= 2]",
-        "known = [*known]",
+        "text.py",
+        "close = [other for other in known if abs(len(other) - len(word)) <= MOST_EDITS]",
+        "close = [*known]",
         "tests/fuzz/test_commands.py -k bomb_as_a_config",
     ),
     Guard(
