@@ -28,7 +28,7 @@ from bpcli.engine.network import LayerError, Network
 from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
 from bpcli.engine.samples import Samples
 from bpcli.memory import LONGEST_VECTOR, beyond_counting
-from bpcli.text import listed, printable, shown
+from bpcli.text import listed, nearest, printable, shown
 
 Problem: TypeAlias = tuple[KeyPath, str]
 
@@ -132,7 +132,10 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     if stopping and not val_names and stopping.monitor.startswith("val_"):
         stopping = None  # told without the data
     if stopping and stopping.monitor not in ("train_loss", *val_names):
-        message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
+        monitors = ["train_loss", *val_names]
+        near = nearest(stopping.monitor, monitors, {"train_loss": ("loss",), "val_accuracy": ("val_acc", "accuracy")})
+        hint = f" (did you mean {near}?)" if near else ""
+        message = f"expected one of {', '.join(monitors)}, got {stopping.monitor}{hint}"
         problems.append((("training", "early_stopping", "monitor"), message))
     if problems or network is None:
         raise file.error(*problems)

@@ -83,11 +83,8 @@ def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[st
     of a name.
     """
     known = list(known)
-    if found := twin(name, known):
+    if found := known_as(name, known, elsewhere):
         return found
-    for other in known:
-        if elsewhere and twin(name, elsewhere.get(other, ())):
-            return other
     word = name.casefold()
     close = [other for other in known if abs(len(other) - len(word)) <= MOST_EDITS]  # no others are within the edits
     ranked = sorted(close, key=lambda other: (edits(word, other), -difflib.SequenceMatcher(a=word, b=other).ratio()))
@@ -95,6 +92,13 @@ def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[st
         return None
     distance = edits(word, ranked[0])
     return ranked[0] if distance <= MOST_EDITS and distance < max(len(word), len(ranked[0])) else None
+
+
+def known_as(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None) -> str | None:
+    """The known name that is the same but for capitals and separators, or that other tools call so."""
+    known = list(known)
+    others = (other for other in known if elsewhere and twin(name, elsewhere.get(other, ())))
+    return twin(name, known) or next(others, None)
 
 
 def twin(name: str, known: Iterable[str]) -> str | None:

@@ -31,7 +31,7 @@ from bpcli.locations import data_plan, of_a_run
 from bpcli.memory import fits_into_memory
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
-from bpcli.runs.folder import RunFolder, find_run, folder_of
+from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
 
@@ -131,6 +131,7 @@ class TrainedModel:
         if path.is_file():
             if which is not None:
                 raise ValueError(f"which: {path} is a checkpoint itself; name its run folder to take the {which} one")
+            refuse_other_files(path)
             folder = folder_of(path)
             return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
         run = find_run(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -30,6 +31,8 @@ HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
+
+NO_FOLDER = "the current folder does not exist any more: change to another one with cd"
 
 
 class InterruptedCommandError(BpcliError):
@@ -115,6 +118,8 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None:  # else it is typer's own writing that failed, of help or of wrong usage
             leave(DiskError(f"{os.fsdecode(error.filename)}: {error.strerror}"))
+        if _is_in_no_folder():
+            leave(DiskError(NO_FOLDER))
         let_go_of_stdout()
         if usage := getattr(error.__context__, "exit_code", None):
             sys.exit(usage)
@@ -131,4 +136,15 @@ def leave(error: BpcliError) -> NoReturn:
         tell(f"error: {first}")
     for line in more:
         tell(line)
+    if _is_in_no_folder() and first != NO_FOLDER:
+        tell(NO_FOLDER)
     sys.exit(error.exit_code)
+
+
+def _is_in_no_folder() -> bool:
+    """Whether the current folder was removed, so that no relative path leads anywhere."""
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False

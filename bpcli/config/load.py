@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bpcli.config.schema import Config, written_share
+from bpcli.config.schema import Config
+from bpcli.config.strict import how_to_write
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.config.yaml_tree import YamlTree, dotted, parse_override, read_yaml, set_value
 from bpcli.errors import ConfigError
@@ -154,9 +155,8 @@ def _from_here(key: KeyPath, value: Any) -> Any:
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    if not isinstance(value, str) or written_share(value):
-        return value
-    return os.path.abspath(os.path.expanduser(value))
+    is_path = isinstance(value, str) and not how_to_write(value)  # else a fraction, wrongly written
+    return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
 
 def _plain_name(path: Path) -> str:

@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
 
 from bpcli.config.parts import build, checked, construct, model_of, part, part_schema, plain, read_type, within
-from bpcli.config.strict import Read, Strict, expected, is_number, problem, problem_at, read_each, shown
+from bpcli.config.strict import (
+    FULL_KEYS,
+    KEYS_ELSEWHERE,
+    Read,
+    Strict,
+    expected,
+    how_to_write,
+    problem,
+    problem_at,
+    read_each,
+    shown,
+)
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry
 from bpcli.engine.options import EarlyStopping, TrainOptions
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
+from bpcli.text import known_as
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -34,16 +46,6 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Scaling = Literal["none", "standard", "minmax"]
 Weight = Annotated[float, Field(ge=0)]
 Whole = Annotated[int, Field(ge=1)]
-_SHARE = re.compile(r"(?P<part>\d+(?:[.,]\d+)?) ?(?:(?P<percent>%)|/ ?(?P<whole>\d+))|(?P<comma>0,\d+)")
-
-
-def written_share(text: str) -> float | None:
-    """The fraction that is meant by 20%, 1/5 or 0,2, which are not numbers to YAML; None for other text."""
-    found = _SHARE.fullmatch(text.strip())
-    if found is None:
-        return None
-    part = float((found["comma"] or found["part"]).replace(",", "."))
-    return part / float(found["whole"] or (100 if found["percent"] else 1) or 1)
 
 
 def _location(value: Any) -> Any:
@@ -55,10 +57,7 @@ def _location(value: Any) -> Any:
 
 
 def _location_or_fraction(value: Any) -> Any:
-    if isinstance(value, str) and (share := written_share(value)):
-        fix = f": write {share:.6g}" if share < 1 else ""
-        raise problem(expected("a path like data.train's, or a fraction of it between 0 and 1", value) + fix)
-    if value is None or (isinstance(value, (str, dict, Pair)) and value and not is_number(value)):
+    if value is None or (isinstance(value, (str, dict, Pair)) and value and not how_to_write(value)):
         return None if value is None else _location(value)
     if isinstance(value, float) and 0 < value < 1:
         return value
@@ -85,14 +84,14 @@ def _scale(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return Scale.model_validate(value)
-    raise problem(f"expected none, standard, minmax, or {{x: ..., y: ...}}, got {shown(value)}")
+    raise problem(expected("none, standard, minmax, or {x: ..., y: ...}", value, ("none", "standard", "minmax")))
 
 
 def _class_weights(value: Any) -> Any:
     if value is None or value == "balanced":
         return value
     if not isinstance(value, dict) or not value:
-        raise problem(expected("balanced, or a number for each class such as {yes: 3, no: 1}", value))
+        raise problem(expected("balanced, or a number for each class such as {yes: 3, no: 1}", value, ("balanced",)))
     for label, weight in value.items():
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
             raise problem_at(label, f"must be at least 0, got {shown(weight)}")
@@ -196,7 +195,7 @@ def _check_numbers(value: Any) -> None:
 def _trainable(value: Any) -> Any:
     if isinstance(value, bool) or value in ("weights", "biases"):
         return value
-    raise problem(expected("true, false, weights or biases", value))
+    raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
 def _layer_name(value: str | None) -> str | None:
@@ -268,7 +267,7 @@ def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
         if value == word:
             return value
         if isinstance(value, bool) or not isinstance(value, int):
-            raise problem(expected(f"a whole number or {word}", value))
+            raise problem(expected(f"a whole number or {word}", value, (word,)))
         return in_range(value)
 
     return Read(read)
@@ -366,3 +365,28 @@ def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
         if field.name != "spec" and value != field.default:
             values[field.name] = plain(value)
     return values
+
+
+def _full_keys() -> dict[str, str]:
+    """The full name of each key of a section; of one that several have, that of the first."""
+    sgd: Any = registry.optimizers.get("sgd")
+    sections = {
+        "training": Training.model_fields,
+        "data": Data.model_fields,
+        "network": PlainNetwork.model_fields,
+        "optimizer": [field.name for field in dataclasses.fields(sgd)],
+        "training.early_stopping": [field.name for field in dataclasses.fields(EarlyStopping)],
+        "output": Output.model_fields,
+    }
+    keys = {key: key for key in Config.model_fields}
+    for section, names in sections.items():
+        keys = {**{name: f"{section}.{name}" for name in names}, **keys}
+    return keys
+
+
+FULL_KEYS.update(_full_keys())
+
+
+def full_key(name: str) -> str | None:
+    """The full name of the key that is called so, here or by other tools: training.epochs for epochs; None if none."""
+    return FULL_KEYS.get(known_as(name, FULL_KEYS, KEYS_ELSEWHERE) or "")

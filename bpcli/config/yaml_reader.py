@@ -98,6 +98,12 @@ class _Open:
     path: Path
     key: str | None = None
 
+    @property
+    def last(self) -> Any:
+        """The value that was read before this one."""
+        values = list(self.value.values()) if isinstance(self.value, dict) else self.value
+        return values[-1] if values else None
+
 
 class _Reader:
     """One reading of one text: collects values, lines and problems."""
@@ -231,6 +237,9 @@ class _Reader:
             self._problem(line, "the merge key `<<` is not supported; write the keys out")
         elif value is None and key == "":
             self._problem(line, "there is no key before the colon")
+        elif isinstance(value, int) and isinstance(before := parent.last, int):
+            meant = f"{before},{key}"
+            self._problem(line, f"the key {key} is not text; if {meant} is a number, write {before}.{key}")
         elif not isinstance(value, str):
             self._problem(line, f'the key {brief(key)} is not text; put it in quotes: "{brief(key)}"')
         elif len(key) > MAX_KEY:

@@ -22,7 +22,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return inputs * math.prod(kernel), units * math.prod(kernel)
 
 
-@initializers.register("zeros")
+@initializers.register("zeros", elsewhere="constant zero")
 @dataclass(frozen=True, kw_only=True)
 class Zeros:
     """Every value 0: for biases. Weights that start at 0 never differ from each other."""
@@ -31,7 +31,7 @@ class Zeros:
         return np.zeros(shape)
 
 
-@initializers.register("ones")
+@initializers.register("ones", elsewhere="one")
 @dataclass(frozen=True, kw_only=True)
 class Ones:
     """Every value 1: for the scales of a normalisation."""
@@ -40,7 +40,7 @@ class Ones:
         return np.ones(shape)
 
 
-@initializers.register("normal")
+@initializers.register("normal", elsewhere="gaussian randn random_normal truncated_normal")
 @dataclass(frozen=True, kw_only=True)
 class Normal:
     """N(mean, std^2)."""
@@ -55,7 +55,7 @@ class Normal:
         return rng.normal(self.mean, self.std, shape)
 
 
-@initializers.register("uniform")
+@initializers.register("uniform", elsewhere="rand random random_uniform")
 @dataclass(frozen=True, kw_only=True)
 class Uniform:
     """U[low, high)."""
@@ -72,7 +72,7 @@ class Uniform:
         return rng.uniform(self.low, self.high, shape)
 
 
-@initializers.register("glorot_uniform")
+@initializers.register("glorot_uniform", elsewhere="glorot xavier xavier_uniform")
 @dataclass(frozen=True, kw_only=True)
 class GlorotUniform:
     """U[-l, l] with l = sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 16. For sigmoid, tanh, softmax."""
@@ -82,7 +82,7 @@ class GlorotUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@initializers.register("glorot_normal")
+@initializers.register("glorot_normal", elsewhere="xavier_normal")
 @dataclass(frozen=True, kw_only=True)
 class GlorotNormal:
     """N(0, 2 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 12."""
@@ -91,7 +91,7 @@ class GlorotNormal:
         return rng.normal(0.0, math.sqrt(2 / sum(fans(shape))), shape)
 
 
-@initializers.register("he_uniform")
+@initializers.register("he_uniform", elsewhere="kaiming_uniform")
 @dataclass(frozen=True, kw_only=True)
 class HeUniform:
     """U[-l, l] with l = sqrt(6 / fan_in): the variance of `he_normal`."""
@@ -101,7 +101,7 @@ class HeUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@initializers.register("he_normal")
+@initializers.register("he_normal", elsewhere="he kaiming kaiming_normal msra")
 @dataclass(frozen=True, kw_only=True)
 class HeNormal:
     """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its relatives."""
@@ -110,7 +110,7 @@ class HeNormal:
         return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)
 
 
-@initializers.register("lecun_normal")
+@initializers.register("lecun_normal", elsewhere="lecun")
 @dataclass(frozen=True, kw_only=True)
 class LecunNormal:
     """N(0, 1 / fan_in). LeCun et al. 1998, Efficient BackProp, eq. 16. For selu."""

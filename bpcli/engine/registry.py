@@ -7,14 +7,14 @@ that does not find it, or where all names are asked for.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
+from bpcli.text import nearest
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -28,10 +28,14 @@ class Registry(Generic[T]):
         self._package = package
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
+        self._elsewhere: dict[str, tuple[str, ...]] = {}
         self._complete = False
 
-    def register(self, name: str, *aliases: str) -> Callable[[C], C]:
-        """Decorator: enters the class under `name`, and under each alias."""
+    def register(self, name: str, *aliases: str, elsewhere: str = "") -> Callable[[C], C]:
+        """Decorator: enters the class under `name`, and under each alias.
+
+        elsewhere: what other tools call it or what comes nearest to it, words that a message answers with the name.
+        """
 
         def enter(cls: C) -> C:
             for key in (name, *aliases):
@@ -39,6 +43,7 @@ class Registry(Generic[T]):
                     raise ValueError(f"two parts register as {self.kind} {key!r}")
             self._classes[name] = cls
             self._aliases.update(dict.fromkeys(aliases, name))
+            self._elsewhere[name] = tuple(elsewhere.split())
             return cls
 
         return enter
@@ -53,6 +58,11 @@ class Registry(Generic[T]):
         self._discover()
         return dict(sorted(self._aliases.items()))
 
+    def nearest(self, name: str, also: Sequence[str] = ()) -> str | None:
+        """The name or alias that a word stands for that is none itself; also: further words that may be meant."""
+        known = (*self.names(), *self.aliases(), *also)
+        return nearest(name, known, self._elsewhere)
+
     def __contains__(self, name: str) -> bool:
         """Whether a part goes by that name or alias."""
         return self._find(name) is not None
@@ -65,8 +75,8 @@ class Registry(Generic[T]):
         """
         if (cls := self._find(name)) is not None:
             return cls
-        near = difflib.get_close_matches(name, [*self._classes, *self._aliases], n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = self.nearest(name)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(f"unknown {self.kind} {name!r}, expected one of {', '.join(self.names())}{hint}")
 
     def holds(self, part: Any) -> bool:

@@ -179,7 +179,7 @@ def test_a_fraction_in_an_override_is_no_path(write):
 
 
 def test_a_share_in_an_override_is_no_path(write):
-    with pytest.raises(ConfigError, match=r'--set data\.val: expected a path .*, got "20%": write 0\.2'):
+    with pytest.raises(ConfigError, match=r'--set data\.val: expected a path .*, got "20%" \(write 0\.2\)'):
         load_config(write(), ["data.val=20%"])
 
 

@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("hard_sigmoid")
+@activations.register("hard_sigmoid", elsewhere="satlin")
 @dataclass(frozen=True, kw_only=True)
 class HardSigmoid:
     """a = min(max(z/6 + 1/2, 0), 1): the sigmoid in three straight pieces. At the kinks the derivative is taken as 0.

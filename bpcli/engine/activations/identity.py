@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("identity", "linear", "purelin")
+@activations.register("identity", "linear", "purelin", elsewhere="fann_linear none")
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """a = z: for the outputs of a regression."""

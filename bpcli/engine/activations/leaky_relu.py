@@ -12,7 +12,7 @@ from bpcli.engine.fields import Between, check_fields
 from bpcli.engine.registry import activations
 
 
-@activations.register("leaky_relu")
+@activations.register("leaky_relu", elsewhere="lrelu prelu")
 @dataclass(frozen=True, kw_only=True)
 class LeakyReLU:
     """a = max(z, slope z): a unit that is never quite dead. At the kink, z = 0, the derivative is taken as the slope.

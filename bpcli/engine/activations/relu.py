@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("relu")
+@activations.register("relu", elsewhere="poslin rectifier relu6")
 @dataclass(frozen=True, kw_only=True)
 class ReLU:
     """a = max(z, 0): the rectified linear unit. At the kink, z = 0, the derivative is taken as 0."""

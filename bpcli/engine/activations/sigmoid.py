@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("sigmoid", "logistic", "logsig")
+@activations.register("sigmoid", "logistic", "logsig", elsewhere="expit fann_sigmoid sigm")
 @dataclass(frozen=True, kw_only=True)
 class Sigmoid:
     """a = 1 / (1 + exp(-z)): the logistic function, values in 0..1.

@@ -12,7 +12,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("silu", "swish")
+@activations.register("silu", "swish", elsewhere="hard_swish")
 @dataclass(frozen=True, kw_only=True)
 class SiLU:
     """a = z sigmoid(z): the sigmoid linear unit. Elfwing et al. 2018; also swish, Ramachandran et al. 2017."""

@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch, largest_of_rows
 from bpcli.engine.registry import activations
 
 
-@activations.register("softmax")
+@activations.register("softmax", elsewhere="log_softmax")
 @dataclass(frozen=True, kw_only=True)
 class Softmax:
     """a_j = exp(z_j) / sum_k exp(z_k): probabilities over the last axis, which sum to 1.

@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("softsign")
+@activations.register("softsign", elsewhere="elliot elliotsig fann_elliot_symmetric")
 @dataclass(frozen=True, kw_only=True)
 class Softsign:
     """a = z / (1 + |z|): values in -1..1 like tanh, but near its ends only as fast as 1 / |z|. Bergstra et al. 2009."""

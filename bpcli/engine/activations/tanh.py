@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array, Scratch
 from bpcli.engine.registry import activations
 
 
-@activations.register("tanh", "tansig")
+@activations.register("tanh", "tansig", elsewhere="fann_sigmoid_symmetric hard_tanh hyperbolic_tangent")
 @dataclass(frozen=True, kw_only=True)
 class Tanh:
     """a = tanh(z): the hyperbolic tangent, values in -1..1."""

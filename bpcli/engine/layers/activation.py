@@ -11,7 +11,7 @@ from bpcli.engine.protocols import Activation, Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("activation")
+@layers.register("activation", elsewhere="gelu nonlinearity relu sigmoid softmax tanh")
 @dataclass(frozen=True, kw_only=True)
 class ActivationSpec:
     """a = f(z), element by element (softmax: over the last axis)."""

@@ -15,7 +15,7 @@ from bpcli.engine.registry import layers
 from bpcli.engine.windows import Windows, batch_last, pooling_windows
 
 
-@layers.register("avg_pool2d")
+@layers.register("avg_pool2d", elsewhere="average_pool average_pooling2d avg_pool")
 @dataclass(frozen=True, kw_only=True)
 class AvgPool2d:
     """y[c, o, q] = 1 / (kh kw) sum over i, j of x[c, o s + i - p, q s + j - p].

@@ -16,7 +16,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("batch_norm")
+@layers.register("batch_norm", elsewhere="batch_norm1d batch_norm2d batch_normalization bn")
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm:
     """Brings each unit, or each channel of an image, to mean b and standard deviation W over the batch.

@@ -18,7 +18,7 @@ from bpcli.engine.windows import Windows, batch_last, image_of, pair, windows_ov
 PART = 2048  # columns in a product
 
 
-@layers.register("conv2d")
+@layers.register("conv2d", elsewhere="conv convolution convolution2d")
 @dataclass(frozen=True, kw_only=True)
 class Conv2d:
     """z[f, o, q] = sum over c, i, j of W[f, c, i, j] x[c, o s + i d - p, q s + j d - p] + b[f].

@@ -15,7 +15,7 @@ from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("dense")
+@layers.register("dense", elsewhere="affine fc fully_connected inner_product linear")
 @dataclass(frozen=True, kw_only=True)
 class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).

@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("dropout")
+@layers.register("dropout", elsewhere="alpha_dropout dropout2d")
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
     """Sets each number to 0 with probability `rate`, and divides the others by 1 - rate (Srivastava et al. 2014).

@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("gaussian_noise")
+@layers.register("gaussian_noise", elsewhere="noise")
 @dataclass(frozen=True, kw_only=True)
 class GaussianNoise:
     """Adds a number from N(0, std^2) to each input, in training only: as a first layer, noise on the inputs."""

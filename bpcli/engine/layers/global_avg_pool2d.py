@@ -14,7 +14,7 @@ from bpcli.engine.registry import layers
 from bpcli.engine.windows import image_of
 
 
-@layers.register("global_avg_pool2d")
+@layers.register("global_avg_pool2d", elsewhere="adaptive_avg_pool2d gap global_average_pooling2d")
 @dataclass(frozen=True, kw_only=True)
 class GlobalAvgPool2d:
     """y[c] = 1 / (H W) sum over i, j of x[c, i, j]: (C, H, W) -> (C,), which a dense layer takes as it is.

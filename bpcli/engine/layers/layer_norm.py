@@ -16,7 +16,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers
 
 
-@layers.register("layer_norm")
+@layers.register("layer_norm", elsewhere="layer_normalization ln")
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm:
     """Brings each sample's numbers to mean 0 and standard deviation 1, then times W plus b, number by number.

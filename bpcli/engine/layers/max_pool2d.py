@@ -15,7 +15,7 @@ from bpcli.engine.registry import layers
 from bpcli.engine.windows import Windows, batch_last, pooling_windows
 
 
-@layers.register("max_pool2d")
+@layers.register("max_pool2d", elsewhere="max_pool max_pooling2d pool pooling subsampling")
 @dataclass(frozen=True, kw_only=True)
 class MaxPool2d:
     """y[c, o, q] = max over i, j of x[c, o s + i - p, q s + j - p].

@@ -16,7 +16,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
 
-@losses.register("focal")
+@losses.register("focal", elsewhere="binary_focal_crossentropy focal_loss sigmoid_focal_loss")
 @dataclass(frozen=True, kw_only=True)
 class Focal:
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
 
-@losses.register("half_squared_error")
+@losses.register("half_squared_error", elsewhere="sse sum_squared_error")
 @dataclass(frozen=True, kw_only=True)
 class HalfSquaredError:
     """Half the squared error: L = 1/2 sum_j (a_j - y_j)^2 for one sample, so that dL/da = a - y."""

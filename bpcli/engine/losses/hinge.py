@@ -15,7 +15,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
 
-@losses.register("hinge")
+@losses.register("hinge", elsewhere="categorical_hinge hinge_loss multi_margin_loss squared_hinge svm")
 @dataclass(frozen=True, kw_only=True)
 class Hinge:
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.

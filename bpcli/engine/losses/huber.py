@@ -13,7 +13,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
 
-@losses.register("huber")
+@losses.register("huber", elsewhere="huber_loss smooth_l1 smooth_l1_loss")
 @dataclass(frozen=True, kw_only=True)
 class Huber:
     """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.

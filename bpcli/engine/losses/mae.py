@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
 
-@losses.register("mae", "mean_absolute_error")
+@losses.register("mae", "mean_absolute_error", elsewhere="absolute_error l1 l1_loss")
 @dataclass(frozen=True, kw_only=True)
 class MAE:
     """Mean absolute error, over samples and the M outputs: L = (1/M) sum_j |a_j - y_j| for one sample.

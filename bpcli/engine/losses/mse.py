@@ -12,7 +12,9 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import losses
 
 
-@losses.register("mse", "mean_squared_error")
+@losses.register(
+    "mse", "mean_squared_error", elsewhere="l2 l2_loss mean_square_error mse_loss msereg quadratic squared_error"
+)
 @dataclass(frozen=True, kw_only=True)
 class MSE:
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.

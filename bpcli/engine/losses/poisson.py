@@ -13,7 +13,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses
 
 
-@losses.register("poisson")
+@losses.register("poisson", elsewhere="poisson_loss poisson_nll poisson_nll_loss")
 @dataclass(frozen=True, kw_only=True)
 class Poisson:
     """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.

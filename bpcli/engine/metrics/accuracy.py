@@ -9,7 +9,9 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("accuracy", "acc", "accuracy_score")
+@metrics.register(
+    "accuracy", "acc", "accuracy_score", elsewhere="binary_accuracy categorical_accuracy sparse_categorical_accuracy"
+)
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Share of samples, 0..1, whose most probable class is the right one (the first of equals)."""

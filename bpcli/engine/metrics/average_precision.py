@@ -12,7 +12,7 @@ from bpcli.engine.ranking import one_against_rest
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("average_precision", "average_precision_score")
+@metrics.register("average_precision", "average_precision_score", elsewhere="ap auprc pr_auc")
 @dataclass(frozen=True, kw_only=True)
 class AveragePrecision:
     """sum over the thresholds of (R_n - R_n-1) P_n, with precision P and recall R, and no interpolation in between.

@@ -10,7 +10,7 @@ from bpcli.engine.confusion import class_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("balanced_accuracy", "balanced_accuracy_score")
+@metrics.register("balanced_accuracy", "balanced_accuracy_score", elsewhere="bacc uar")
 @dataclass(frozen=True, kw_only=True)
 class BalancedAccuracy:
     """Mean of recall, 0..1, over the classes that have samples.

@@ -10,7 +10,7 @@ from bpcli.engine.confusion import counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("cohen_kappa", "kappa", "cohen_kappa_score")
+@metrics.register("cohen_kappa", "kappa", "cohen_kappa_score", elsewhere="quadratic_weighted_kappa")
 @dataclass(frozen=True, kw_only=True)
 class CohenKappa:
     """(p_o - p_e) / (1 - p_e): p_o the accuracy, p_e what drawing by the two frequencies of the classes would give.

@@ -10,7 +10,7 @@ from bpcli.engine.confusion import Average, average_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("f1", "f1_score")
+@metrics.register("f1", "f1_score", elsewhere="f1_macro f_measure f_score macro_f1")
 @dataclass(frozen=True, kw_only=True)
 class F1:
     """2pr / (p + r) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.

@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("log_loss", "cross_entropy")
+@metrics.register("log_loss", "cross_entropy", elsewhere="bce binary_crossentropy categorical_crossentropy nll")
 @dataclass(frozen=True, kw_only=True)
 class LogLoss:
     """Mean over samples of -ln p of the right class, in nats; p is clipped to eps .. 1 - eps of its dtype.

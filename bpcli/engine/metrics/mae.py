@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("mae", "mean_absolute_error")
+@metrics.register("mae", "mean_absolute_error", elsewhere="l1 neg_mean_absolute_error")
 @dataclass(frozen=True, kw_only=True)
 class MeanAbsoluteError:
     """Mean over samples and outputs of |a - y|, in the data's units."""

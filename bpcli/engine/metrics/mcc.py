@@ -11,7 +11,7 @@ from bpcli.engine.confusion import counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("mcc", "matthews_corrcoef")
+@metrics.register("mcc", "matthews_corrcoef", elsewhere="matthews matthews_correlation_coefficient phi")
 @dataclass(frozen=True, kw_only=True)
 class Mcc:
     """Correlation, -1..1, of true and predicted class; 0 where one of the two never varies.

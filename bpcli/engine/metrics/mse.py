@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("mse", "mean_squared_error")
+@metrics.register("mse", "mean_squared_error", elsewhere="l2 neg_mean_squared_error")
 @dataclass(frozen=True, kw_only=True)
 class MeanSquaredError:
     """Mean over samples and outputs of (a - y)^2, in the data's units squared."""

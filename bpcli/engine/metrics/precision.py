@@ -10,7 +10,7 @@ from bpcli.engine.confusion import Average, average_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("precision", "precision_score")
+@metrics.register("precision", "precision_score", elsewhere="ppv precision_macro")
 @dataclass(frozen=True, kw_only=True)
 class Precision:
     """tp / (tp + fp) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.

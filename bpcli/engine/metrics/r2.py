@@ -10,7 +10,7 @@ from bpcli.engine.explained import explained_share
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("r2", "r2_score")
+@metrics.register("r2", "r2_score", elsewhere="coefficient_of_determination r_squared")
 @dataclass(frozen=True, kw_only=True)
 class R2:
     """Coefficient of determination, 1 - sum (a - y)^2 / sum (y - mean y)^2, the mean over the outputs.

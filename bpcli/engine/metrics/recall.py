@@ -10,7 +10,7 @@ from bpcli.engine.confusion import Average, average_scores, counts_of
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("recall", "recall_score")
+@metrics.register("recall", "recall_score", elsewhere="recall_macro sensitivity tpr")
 @dataclass(frozen=True, kw_only=True)
 class Recall:
     """tp / (tp + fn) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.

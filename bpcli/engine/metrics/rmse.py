@@ -11,7 +11,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("rmse", "root_mean_squared_error")
+@metrics.register("rmse", "root_mean_squared_error", elsewhere="root_mean_square_error")
 @dataclass(frozen=True, kw_only=True)
 class RootMeanSquaredError:
     """Root of the mean over samples of (a - y)^2, the mean over the outputs, in the data's units.

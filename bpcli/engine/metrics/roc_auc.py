@@ -12,7 +12,7 @@ from bpcli.engine.ranking import one_against_rest
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("roc_auc", "auc", "roc_auc_score")
+@metrics.register("roc_auc", "auc", "roc_auc_score", elsewhere="auroc roc roc_auc_ovr")
 @dataclass(frozen=True, kw_only=True)
 class RocAuc:
     """Area under the ROC curve: how often a sample of the class scores higher than one that is not, ties counting half.

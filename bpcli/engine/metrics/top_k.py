@@ -12,7 +12,7 @@ from bpcli.engine.fields import AtLeast, check_fields
 from bpcli.engine.registry import metrics
 
 
-@metrics.register("top_k", "top_k_accuracy")
+@metrics.register("top_k", "top_k_accuracy", elsewhere="top_5 top_5_accuracy top_k_categorical_accuracy")
 @dataclass(frozen=True, kw_only=True)
 class TopK:
     """Share of samples, 0..1, whose class is among the k most probable; 1 where there are no more than k classes.

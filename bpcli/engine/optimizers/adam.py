@@ -13,7 +13,7 @@ from bpcli.engine.penalty import add_penalty_gradient
 from bpcli.engine.registry import optimizers
 
 
-@optimizers.register("adam")
+@optimizers.register("adam", elsewhere="adamax amsgrad")
 @dataclass(frozen=True, kw_only=True)
 class Adam:
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, theta <- theta - rate * m' / (sqrt(v') + eps).

@@ -16,7 +16,7 @@ from bpcli.engine.registry import optimizers
 ATTEMPTS = 200  # at a lower learning rate
 
 
-@optimizers.register("gradient_descent_adaptive", "traingdx")
+@optimizers.register("gradient_descent_adaptive", "traingdx", elsewhere="traingda")
 @dataclass(frozen=True, kw_only=True)
 class GradientDescentAdaptive:
     """v <- momentum v - (1 - momentum) rate g, theta <- theta + v; then rate <- lr_inc rate if the loss fell.

@@ -15,7 +15,7 @@ from bpcli.engine.protocols import Problem
 from bpcli.engine.registry import optimizers
 
 
-@optimizers.register("lbfgs", "l_bfgs")
+@optimizers.register("lbfgs", "l_bfgs", elsewhere="bfgs lbfgsb quasi_newton trainbfg trainoss")
 @dataclass(frozen=True, kw_only=True)
 class LBFGS:
     """theta <- theta - alpha H g: H from the last `history` pairs s = d theta, y = dg, alpha by a line search.

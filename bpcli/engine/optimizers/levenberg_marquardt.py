@@ -16,7 +16,7 @@ from bpcli.engine.registry import optimizers
 SMALLEST_MU = 1e-20
 
 
-@optimizers.register("levenberg_marquardt", "lm", "trainlm")
+@optimizers.register("levenberg_marquardt", "lm", "trainlm", elsewhere="lma marquardt trainbr")
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt:
     """theta <- theta - (J^T J + mu I)^-1 J^T r, for L = (1/2) r^T r with J = dr/dtheta.

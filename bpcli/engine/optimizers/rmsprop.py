@@ -14,7 +14,7 @@ from bpcli.engine.penalty import add_penalty_gradient
 from bpcli.engine.registry import optimizers
 
 
-@optimizers.register("rmsprop")
+@optimizers.register("rmsprop", elsewhere="adadelta rms")
 @dataclass(frozen=True, kw_only=True)
 class RMSProp:
     """v <- alpha v + (1 - alpha) g^2, u <- momentum * u + g / (sqrt(v) + eps), theta <- theta - rate * u.

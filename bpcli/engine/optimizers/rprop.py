@@ -13,7 +13,11 @@ from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
 from bpcli.engine.registry import optimizers
 
 
-@optimizers.register("rprop")
+@optimizers.register(
+    "rprop",
+    elsewhere="fann_train_quickprop fann_train_rprop fann_train_sarprop "
+    "irprop quickprop resilient_backpropagation trainrp",
+)
 @dataclass(frozen=True, kw_only=True)
 class RProp:
     """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.

@@ -17,7 +17,9 @@ from bpcli.engine.registry import optimizers
 ATTEMPTS = 100  # at raising lambda along one direction
 
 
-@optimizers.register("scaled_conjugate_gradient", "scg", "trainscg")
+@optimizers.register(
+    "scaled_conjugate_gradient", "scg", "trainscg", elsewhere="cg conjugate_gradient traincgb traincgf traincgp"
+)
 @dataclass(frozen=True, kw_only=True)
 class ScaledConjugateGradient:
     """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.

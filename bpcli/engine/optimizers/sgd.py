@@ -14,7 +14,11 @@ from bpcli.engine.penalty import add_penalty_gradient
 from bpcli.engine.registry import optimizers
 
 
-@optimizers.register("sgd")
+@optimizers.register(
+    "sgd",
+    elsewhere="backprop fann_train_batch fann_train_incremental gd gradient_descent "
+    "momentum nesterov stochastic_gradient_descent traingd traingdm",
+)
 @dataclass(frozen=True, kw_only=True)
 class SGD:
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.

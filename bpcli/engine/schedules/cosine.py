@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("cosine")
+@schedules.register("cosine", elsewhere="cosine_annealing cosine_annealing_lr cosine_decay")
 @dataclass(frozen=True, kw_only=True)
 class Cosine:
     """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations, as `by` says, since the warm-up.

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("exponential")
+@schedules.register("exponential", elsewhere="exponential_decay exponential_lr")
 @dataclass(frozen=True, kw_only=True)
 class Exponential:
     """gamma^t, t in whole epochs or iterations, as `by` says, since the warm-up.

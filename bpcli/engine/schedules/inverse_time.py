@@ -11,7 +11,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("inverse_time")
+@schedules.register("inverse_time", elsewhere="inverse_time_decay invscaling time_decay")
 @dataclass(frozen=True, kw_only=True)
 class InverseTime:
     """1 / (1 + decay * t), t in whole epochs or iterations, as `by` says, since the warm-up.

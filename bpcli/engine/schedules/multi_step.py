@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("multi_step")
+@schedules.register("multi_step", elsewhere="milestones multi_step_lr piecewise_constant piecewise_constant_decay")
 @dataclass(frozen=True, kw_only=True)
 class MultiStep:
     """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations, as `by` says, since the warm-up.

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("one_cycle")
+@schedules.register("one_cycle", elsewhere="1cycle cyclic_lr one_cycle_lr")
 @dataclass(frozen=True, kw_only=True)
 class OneCycle:
     """Half a cosine wave up from 1 / div_factor to 1, then one down to 1 / (div_factor * final_div_factor).

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("polynomial")
+@schedules.register("polynomial", elsewhere="linear linear_lr poly polynomial_decay polynomial_lr")
 @dataclass(frozen=True, kw_only=True)
 class Polynomial:
     """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations, as `by` says, since the warm-up; then `end`.

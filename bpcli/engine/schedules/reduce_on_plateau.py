@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("reduce_on_plateau")
+@schedules.register("reduce_on_plateau", elsewhere="plateau reduce_lr_on_plateau")
 @dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau:
     """The factor, 1 at first, is multiplied by gamma, not below `floor`, whenever `patience` epochs brought nothing.

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Moment
 from bpcli.engine.registry import schedules
 
 
-@schedules.register("step")
+@schedules.register("step", elsewhere="step_decay step_lr")
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """gamma^floor(t / every), t in whole epochs or iterations, as `by` says, since the warm-up.
