@@ -16,7 +16,6 @@ import pathlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from bpcli.config.yaml_dump import dump_yaml
@@ -118,7 +117,7 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
 def _suggestion(path: pathlib.Path) -> str:
     """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
     try:
-        files = [file for file in islice(path.parent.iterdir(), 1000) if file.suffix in (".yaml", ".yml")]
+        files = [file for file in list(path.parent.iterdir())[:1000] if file.suffix in (".yaml", ".yml")]
     except OSError:
         return f"; the folder {path.parent} does not exist either" if not path.parent.exists() else ""
     # without the endings, which would make all names alike
