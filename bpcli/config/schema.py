@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,10 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry
 from bpcli.engine.options import EarlyStopping, TrainOptions
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
+
+ON_WINDOWS = os.name == "nt"
+# devices, also with an ending, and names whose last character Windows leaves out
+_NO_FOLDER_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?|.*[. ]", re.IGNORECASE)
 
 
 class Pair(Strict):
@@ -272,6 +277,8 @@ def _run_name(value: str | None) -> str | None:
         raise problem(
             f"names a folder: letters, digits, . _ + - and blanks, starting with a letter or digit, got {shown(value)}"
         )
+    if value is not None and ON_WINDOWS and _NO_FOLDER_ON_WINDOWS.fullmatch(value):
+        raise problem(f"names a folder, which Windows cannot call {shown(value)}: take another, such as run-1")
     return value
 
 
