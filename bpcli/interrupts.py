@@ -10,9 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from types import FrameType
 
-from bpcli.text import printable
-
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has the last in place of SIGHUP, and for Ctrl-Break
 
 
 class StopRequest:
@@ -54,6 +52,8 @@ def _quit(number: int, frame: FrameType | None) -> None:
 
 def _leave(text: str, number: int, frame: FrameType | None) -> None:
     """Ends the process with a line on stderr, below a progress bar that may be there."""
+    from bpcli.text import printable  # late: until this module is there, an interrupt ends in a traceback
+
     with suppress(OSError):
         os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {printable(text)}\n".encode())
     os._exit(128 + number)
@@ -90,7 +90,7 @@ def before_training() -> AbstractContextManager[None]:
 
 @contextmanager
 def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
-    """Notes the first SIGINT, SIGTERM or SIGHUP instead of dying of it; the second of a kind acts as ever.
+    """Notes the first SIGINT, SIGTERM, SIGHUP or SIGBREAK instead of dying of it; the second of a kind acts as ever.
 
     But the command then leaves at once, with the line `at_once`: a KeyboardInterrupt in the middle of a save becomes
     whatever error the library there makes of it. It is raised, with this text, where bpcli is used as a library.
@@ -110,7 +110,7 @@ def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
         signal.signal(number, partial(_leave, at_once) if second is _raise else second)
 
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP: so it stays
+        if handler not in (signal.SIG_IGN, None):  # nohup ignores SIGHUP: so it stays; None was not set by Python
             signal.signal(number, note)
     if _early():
         request.signal_number, _early.signal_number = _early.signal_number, None
@@ -119,4 +119,5 @@ def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
             yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:
+                signal.signal(number, handler)

@@ -99,12 +99,19 @@ def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
     return values
 
 
+def _share_only_the_root(path: Path, other: Path) -> bool:
+    """Whether nothing but the root leads to both, or not even that, as on two drives of Windows."""
+    try:
+        return os.path.commonpath([path, other]) == path.anchor
+    except ValueError:
+        return True
+
+
 def _relative(path: Path, folder: Path) -> str:
     """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
     path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
-    alone = os.path.commonpath([path, folder]) == path.anchor
-    text = str(path) if alone else os.path.relpath(path, folder)
-    text = f".{os.sep}{text}" if text.startswith("~") else text  # a folder of that name, not the home folder
+    text = str(path) if _share_only_the_root(path, folder) else Path(os.path.relpath(path, folder)).as_posix()
+    text = f"./{text}" if text.startswith("~") else text  # a folder of that name, not the home folder
     if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
         raise UsageError(
             f"{ascii(text)[1:-1]}: config.yaml, UTF-8 text, cannot name this file: rename what is not UTF-8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,26 @@ settings.register_profile("bpcli", deadline=None)
 settings.load_profile("bpcli")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Has the processes of the tests start with default signals, whatever pytest itself was started with.
+
+    What a process ignores, as under `nohup` or in the background of a script, it leaves to those that it starts; a
+    handler it does not. So signals that end pytest are given one that does nothing: pytest goes on ignoring them.
+    """
+    instead = {
+        "SIGINT": signal.default_int_handler,
+        "SIGTERM": lambda number, frame: None,
+        "SIGHUP": lambda number, frame: None,
+        "SIGCHLD": signal.SIG_DFL,
+    }
+    for name, handler in instead.items():
+        number = getattr(signal, name, None)  # Windows has two of them
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [getattr(signal, name) for name in instead])
 
 
 @dataclass(frozen=True)

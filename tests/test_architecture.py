@@ -80,6 +80,8 @@ ALLOWED = {
 ALLOWED_TO_ALL = {"text"}
 FORBIDDEN_IN_ENGINE = {"yaml", "pydantic", "typer", "tqdm", "csv", "json"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+READERS = {"iterdir", "glob", "rglob", "scandir"}
 
 
 def room_of(path: Path) -> str:
@@ -116,6 +118,25 @@ def test_the_engine_needs_only_numpy(path: Path) -> None:
 def test_the_engine_never_prints_nor_opens_files(path: Path) -> None:
     calls = {node.func.id for node in ast.walk(ast.parse(path.read_text())) if _is_plain_call(node)}
     assert not calls & {"print", "open", "input"}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_folders_are_read_to_their_end(path: Path) -> None:
+    """What is left half-way keeps the folder open until the garbage collector finds it, with a ResourceWarning."""
+    half_way = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if _calls(node, {"any", "all", "next", "islice"}) and any(_calls(inner, READERS) for inner in ast.walk(node))
+    ]
+    assert half_way == []
+
+
+def _calls(node: ast.AST, names: set[str]) -> bool:
+    """Whether it is a call of a function or method of one of these names."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func
+    return getattr(called, "id", None) in names or getattr(called, "attr", None) in names
 
 
 def _is_plain_call(node: ast.AST) -> bool:

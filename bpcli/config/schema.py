@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,6 +34,10 @@ from bpcli.text import known_as
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 LONGEST_LAYER_NAME = 200
+
+ON_WINDOWS = os.name == "nt"
+# devices, also with an ending, and names whose last character Windows leaves out
+_NO_FOLDER_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?|.*[. ]", re.IGNORECASE)
 
 
 class Pair(Strict):
@@ -321,6 +326,8 @@ def _run_name(value: str | None) -> str | None:
         raise problem(
             f"names a folder: letters, digits, . _ + - and blanks, starting with a letter or digit, got {shown(value)}"
         )
+    if value is not None and ON_WINDOWS and _NO_FOLDER_ON_WINDOWS.fullmatch(value):
+        raise problem(f"names a folder, which Windows cannot call {shown(value)}: take another, such as run-1")
     return value
 
 

@@ -18,7 +18,6 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from bpcli.config.yaml_dump import dump_yaml
@@ -131,7 +130,7 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
 def _of_a_folder(path: pathlib.Path) -> str:
     if (path / "config.yaml").is_file():
         return f"this is a run folder; its config is {path / 'config.yaml'}"
-    files = sorted(str(file) for file in islice(path.iterdir(), 1000) if file.suffix in (".yaml", ".yml"))
+    files = sorted(str(file) for file in list(path.iterdir())[:1000] if file.suffix in (".yaml", ".yml"))
     return "this is a folder; name a YAML file in it" + (f", such as {files[0]}" if files else "")
 
 
@@ -145,7 +144,7 @@ def _suggestion(path: pathlib.Path) -> str:
     """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
     try:
         folders = [path.parent, path.parent / "configs"]
-        beside = [file for folder in folders if folder.is_dir() for file in islice(folder.iterdir(), 1000)]
+        beside = [file for folder in folders if folder.is_dir() for file in list(folder.iterdir())[:1000]]
         files = [file for file in beside if file.suffix in (".yaml", ".yml")]
     except OSError:
         return f"; the folder {path.parent} does not exist either" if not path.parent.exists() else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError
+from bpcli.runs.systems import flush, replace
 
 
 @contextmanager
@@ -33,8 +34,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             with temporary.open("wb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+                flush(file.fileno())
+            replace(temporary, path)
             sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -74,6 +75,6 @@ def sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)

@@ -132,7 +132,7 @@ def _refuse_a_run(run: RunFolder) -> None:
 
 def _put_aside(run: RunFolder) -> None:
     """Renames what an older run, or somebody else, has left under the names that a new run writes to."""
-    if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
+    if run.checkpoints.is_dir() and list(run.checkpoints.iterdir()):
         put_aside(run.checkpoints, "checkpoints-old-{}")
     for file in (run.loss_log, run.summary):
         if file.exists():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bpcli.engine.trainer import Report
 from bpcli.runs.files import disk_errors, put_aside, write_text
+from bpcli.runs.systems import flush
 
 FLUSH_SECONDS = 1.0
 
@@ -89,7 +89,7 @@ class LossLog:
             file.write("".join(map(self._line, self.rows)))
             file.flush()
             if sync:
-                os.fsync(file.fileno())
+                flush(file.fileno())
         self.rows.clear()
         self.flushed = time.monotonic()
 

@@ -19,6 +19,7 @@ from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bpcli.runs.files import disk_errors, put_aside
 from bpcli.runs.folder import RunFolder
 from bpcli.runs.loss_log import LossLog
+from bpcli.runs.systems import replace
 
 CHECKPOINT_SECONDS = 5.0
 
@@ -156,7 +157,7 @@ class Recorder:
             while len(names) < self.contents.keep and (folder / names[-1]).exists():
                 names.append(f"last-{len(names) + 1}.npz")
             for newer, older in reversed(list(pairwise(names))):
-                (folder / newer).replace(folder / older)
+                replace(folder / newer, folder / older)
 
     def _remove_later(self, folder: Path) -> None:
         with disk_errors(f"cannot remove a later checkpoint in {folder}"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,6 @@ class ShownAtOnce:
 
 
 def pytest_sessionstart(session: Any) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun with & by a shell; bpcli would ignore it then too
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and config.option.markexpr == "faults":

@@ -8,7 +8,7 @@ GUARDS = [
     Guard(
         "fsync of the file",
         "runs/files.py",
-        "                os.fsync(file.fileno())\n",
+        "                flush(file.fileno())\n",
         "",
         "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
     ),
@@ -25,13 +25,13 @@ GUARDS = [
         """            with temporary.open("wb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+                flush(file.fileno())
+            replace(temporary, path)
 """,
         """            with path.open("wb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
+                flush(file.fileno())
 """,
         "tests/runs/test_checkpoint.py::test_a_failed_save_leaves_the_old_file",
     ),

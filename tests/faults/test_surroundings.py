@@ -86,6 +86,7 @@ SURROUNDINGS: dict[str, tuple[Callable[[], Any], set[int]]] = {
     "no stdin": (lambda: closed(0), {0}),
     "ASCII only": (lambda: environment(LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0"), {0}),
     "Latin-1": (lambda: environment(PYTHONIOENCODING="latin-1"), {0}),
+    "code page 1252": (lambda: environment(PYTHONIOENCODING="cp1252"), {0}),
     "no HOME": (lambda: environment(HOME=None, XDG_CACHE_HOME=None, XDG_CONFIG_HOME=None), {0}),
     "no environment": (bare_environment, {0}),
     "dumb terminal, no colour": (lambda: environment(TERM="dumb", NO_COLOR="1", COLUMNS="0"), {0}),

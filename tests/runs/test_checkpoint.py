@@ -284,13 +284,13 @@ def test_what_cannot_be_read_is_refused(path):
 def calls(monkeypatch):
     """What is asked of the operating system, in order."""
     made = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def kind(descriptor):
         return "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file"  # noqa: PTH112
 
     monkeypatch.setattr(os, "fsync", lambda fd: (made.append(f"fsync {kind(fd)}"), fsync(fd)))
-    monkeypatch.setattr(Path, "replace", lambda self, to: (made.append("rename"), replace(self, to))[1])
+    monkeypatch.setattr(os, "replace", lambda *names, **folders: (made.append("rename"), replace(*names, **folders)))
     return made
 
 
