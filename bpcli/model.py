@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -226,6 +226,7 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
     except ValueError as error:
         problems.append((output_activation_key(config), str(error)))
     problems += _second_softmax(config, network)
+    problems += _too_large(config, network)
     if several_yes_or_no and isinstance(config.loss, Hinge):
         message = "hinge has one right class for each sample, not several yes-or-no targets: take log_likelihood"
         problems.append((("loss",), message + ", or name one column of classes in data.target"))
@@ -256,6 +257,16 @@ def _goes_with_logits(loss: Loss, activation: Activation) -> bool:
         return loss.from_logits(activation) is not None
     except ValueError:
         return False
+
+
+def _too_large(config: Config, network: Network) -> Iterator[Problem]:
+    """Values given by hand that the network's dtype cannot hold."""
+    for index, entry in enumerate(network.entries):
+        for key in ("weights", "biases"):
+            largest = np.abs(np.asarray(getattr(entry, key) or 0.0, np.float64)).max(initial=0.0)
+            if largest > np.finfo(config.dtype).max:
+                message = f"{largest:g} is too large for {config.dtype}: set dtype: float64"
+                yield ("network", "layers", index, key), message
 
 
 def _second_softmax(config: Config, network: Network) -> list[Problem]:

@@ -224,6 +224,24 @@ MISFITS = {
         "c.yaml:6 network.layers[1].function",
         "log_likelihood puts softmax behind the last layer, on top of this sigmoid: leave this one out",
     ),
+    "weights by hand beyond float32": (
+        layered("type: dense, units: 1, weights: [[1, -1.0e+39]]"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].weights",
+        "1e\\+39 is too large for float32: set dtype: float64",
+    ),
+    "biases by hand beyond float32": (
+        layered("type: dense, units: 1, biases: [1.0e+308]"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].biases",
+        "1e\\+308 is too large for float32: set dtype: float64",
+    ),
+    "first values from a range beyond float64": (
+        layered("type: dense, units: 1, init: {type: uniform, low: -1.7e+308, high: 1.7e+308}"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].init.high",
+        "must be within 1.79e308 of low, got -1.7e\\+308 to 1.7e\\+308",
+    ),
     "too few activations": (
         plain("[2, 3, 3, 1]", network="activation: [relu]"),
         NUMBERS,
