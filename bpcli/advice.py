@@ -155,7 +155,7 @@ def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str
     low, high = columns.min(axis=0), columns.max(axis=0)
     step = np.spacing(np.maximum(np.abs(low), np.abs(high)))
     told = []
-    for k in np.flatnonzero((step >= 1) & (high - low < 100 * step)).tolist():
+    for k in np.flatnonzero((step >= 1) & (0.5 * high - 0.5 * low < 50 * step)).tolist():
         name = shown(names[k]) if names else f"{k + 1}"
         told.append(
             f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
