@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.options import iterations_per_epoch
-from bpcli.engine.protocols import Moment, Schedule
+from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.recovery import halvings
 from bpcli.engine.schedules.reduce_on_plateau import ReduceOnPlateau
+from bpcli.engine.state import TrainState
 from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
@@ -52,13 +54,45 @@ def idle_schedule(session: Session) -> Iterator[tuple[KeyPath, str]]:
     config = session.model.config
     if config.schedule is None:
         return
-    n, epochs = len(session.datasets.parts["train"]), config.training.epochs
-    size = n if isinstance(config.training.batch_size, str) else min(n, config.training.batch_size)
-    iterations = iterations_per_epoch(n, size, drop_last=config.training.drop_last)
-    if _is_constant(config.schedule, iterations, epochs):
+    epochs = config.training.epochs
+    if _is_constant(config.schedule, _iterations(session), epochs):
         name = registry.schedules.name_of(config.schedule)
         count = f"{epochs} epoch{'' if epochs == 1 else 's'}"
         yield ("schedule",), f"{name} never changes the learning rate within the {count} of this training"
+
+
+def _iterations(session: Session) -> int:
+    """Iterations in an epoch of training."""
+    training, n = session.model.config.training, len(session.datasets.parts["train"])
+    size = n if isinstance(training.batch_size, str) else min(n, training.batch_size)
+    return iterations_per_epoch(n, size, drop_last=training.drop_last)
+
+
+def schedule_of_another_length(session: Session, state: TrainState, before: Mapping[str, Any]) -> str | None:
+    """What to say of a run that goes on with another number of epochs, where the rates so far depended on the old one.
+
+    before: the config, as plain values, that `state` was trained with.
+    """
+    config = session.model.config
+    schedule, iterations = config.schedule, _iterations(session)
+    old, new = int(before["training"]["epochs"]), config.training.epochs
+    if schedule is None or isinstance(schedule, WatchingSchedule) or old == new or not state.step:
+        return None
+
+    def factor(step: int, epochs: int) -> float:
+        return schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+
+    done = [step for step in _telling_steps(iterations, old) if step < state.step]
+    if all(factor(step, old) == factor(step, new) for step in (*done, state.step - 1)):
+        return None
+    halved = 0.5 ** halvings(state)
+    last = float(before["optimizer"]["learning_rate"]) * factor(state.step - 1, old) * halved
+    now = config.optimizer.learning_rate * factor(state.step, new) * halved
+    return (
+        f"the schedule {registry.schedules.name_of(schedule)} depends on training.epochs, which was {old}: the weights "
+        f"will differ from those of {new} epochs in one go. The learning rate was {last:.4g} in the last iteration and "
+        f"goes on from {now:.4g}"
+    )
 
 
 def _is_constant(schedule: Schedule, iterations: int, epochs: int) -> bool:

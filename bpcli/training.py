@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import no_descent, schedule_of_another_length, warnings
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.evaluation import Evaluator
@@ -165,6 +165,8 @@ def _state_to_resume(
     if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
         forget_halvings(state)
         tell("the learning rate was halved after divergence; the new one is taken as it is")
+    if text := schedule_of_another_length(session, state, checkpoint.config):
+        tell(f"warning: {text}")
     for note in put_damaged_aside(folder) if named or damaged else ():
         tell(note)
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
