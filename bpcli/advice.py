@@ -12,6 +12,9 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
+from bpcli.engine.evaluation import Evaluator
+from bpcli.engine.layers.batch_norm import BatchNorm
+from bpcli.engine.layers.layer_norm import LayerNorm
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
 from bpcli.engine.recovery import halvings
@@ -21,6 +24,9 @@ from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 
+LARGE_INPUTS = 1000.0  # root mean square from which on inputs should be scaled
+FEW_SAMPLES = 10  # a data set of fewer is a toy, which may well have a class of one sample
+GROWN = 2.0  # how many times the untrained network's loss is no accident
 LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
 
 # What an output activation can reach.
@@ -44,6 +50,8 @@ def warnings(session: Session) -> list[str]:
         targets_out_of_reach,
         weights_of_nothing,
         rounded_numbers,
+        unscaled_inputs,
+        lone_samples,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -184,6 +192,54 @@ def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
         yield ("dtype",), f"{found[0]}{more}: take data.scale: standard, which is fitted before, or dtype: float64"
 
 
+def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Inputs in the thousands that nothing scales: their sums saturate units, or make the gradient huge."""
+    model, x = session.model, session.datasets.parts["train"].x
+    first = model.network.entries[0]
+    if model.preparation.x_scaler is not None or not isinstance(x, np.ndarray) or x.dtype == np.uint8:
+        return
+    if first.weights is not None or isinstance(first.spec, (BatchNorm, LayerNorm)):
+        return
+    columns = np.abs(x.reshape(len(x), -1))
+    largest = columns.max(axis=0)
+    size = np.sqrt(np.mean(np.square(columns / np.maximum(largest, 1.0)), axis=0, dtype=np.float64)) * largest
+    far = int((size >= LARGE_INPUTS).sum())
+    if not far or any(_rounds(session)):
+        return
+    column, names = int(size.argmax()), model.preparation.feature_names
+    name = shown(names[column]) if names else f"{column + 1}"
+    more = f" ({far} such columns)" if far > 1 else ""
+    yield (
+        ("data", "scale"),
+        f"input {name} has values of about {size[column]:.3g} and is not scaled{more}: units are then saturated, or "
+        "steps far too long; take data.scale: standard",
+    )
+
+
+def lone_samples(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """A class of one sample, and a split of one: a figure that hangs on a single sample."""
+    parts, classes = session.datasets.parts, session.model.preparation.classes
+    train = parts["train"]
+    if classes is not None and len(train) >= FEW_SAMPLES:
+        lone = [shown(classes[k]) for k in np.flatnonzero(np.bincount(train.y, minlength=len(classes)) == 1).tolist()]
+        if lone:
+            listed = ", ".join(lone[:5]) + (", ..." if len(lone) > 5 else "")
+            what = f"class {listed} has" if len(lone) == 1 else f"classes {listed} have"
+            message = f"{what} one sample to train on: nothing says how such samples differ; add some, or leave it out"
+            yield ("data", "train"), message
+    for name, part in parts.items():
+        if name != "train" and len(part) == 1:
+            yield (
+                ("data", name),
+                f"the {name} split has one sample: its figures say nothing of others; take a larger one",
+            )
+
+
+def _rounds(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Whether it is said already that the inputs are too large, by `rounded_numbers`."""
+    return (item for item in rounded_numbers(session) if "input" in item[1])
+
+
 def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str]:
     """What to say of each of the columns (N, D) that spans fewer than 100 float32 steps, of 1 and more."""
     low, high = columns.min(axis=0), columns.max(axis=0)
@@ -195,6 +251,20 @@ def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str
             f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
         )
     return told
+
+
+def grown_loss(session: Session, last: float) -> str | None:
+    """What to say at the end of a training whose loss is far above that of the network before it."""
+    model, config = session.model, session.model.config
+    state, samples = session.start(), model.samples(session.datasets.parts["train"])
+    untrained = Evaluator(model.network, config.loss, state.theta, samples, stats=state.stats)().loss
+    if not last > GROWN * untrained > 0:
+        return None
+    rate = config.optimizer.learning_rate
+    return (
+        f"warning: the training loss is {last:.5g} at the end, and was {untrained:.5g} before any training. "
+        f"Try a lower optimizer.learning_rate (it was {rate:g}), or data.scale: standard"
+    )
 
 
 def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:

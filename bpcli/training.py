@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.advice import no_descent, schedule_of_another_length, warnings
+from bpcli.advice import grown_loss, no_descent, schedule_of_another_length, warnings
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.evaluation import Evaluator
@@ -253,9 +253,9 @@ def _train(
             )
         run = _finish(folder, session, state, report.stop)
         log = recorder.log
-        if text := no_descent(
-            log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
-        ):
+        last = (report.epoch, report.train_loss)
+        no_lower = no_descent(log.row_after(0), log.row_after(0.5), last, report.learning_rate)
+        if text := no_lower or grown_loss(session, report.train_loss):
             tell(text)
         write_text(folder.summary, json_text(_summary(run, session)) + "\n")
     return run
