@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bpcli
+
 FRUIT = {
     "name": "fruit",
     "seed": 4,
@@ -301,6 +303,13 @@ def test_outputs_that_are_not_finite_give_no_class_and_are_told(ok, write_config
         "warning: new.csv: what the network gives for 2 of 4 rows is not finite, so that they have no class "
         "(rows 2, 4): are they in the units of the training data?\n"
     )
+
+
+def test_outputs_that_are_not_finite_have_no_label(ok, write_config):
+    prediction = bpcli.load(trained_far_out(ok, write_config)).predict([[140, 6.5], [1e308, -1e308]])
+    assert (prediction.labels == "").tolist() == [False, True]
+    assert np.isnan(prediction.values[1]).all()
+    assert "row 2" in prediction.notes[0]
 
 
 def test_values_that_are_not_finite_are_told(ok, write_config):
