@@ -406,11 +406,14 @@ class _Trainer:
 
     def _raise_divergence(self, epoch: int, iteration: int, what: str) -> NoReturn:
         self.state.seconds = self.seconds_before + time.monotonic() - self.started
-        advice = (
-            "data.scale: standard"
-            if isinstance(self.update, FullBatchUpdate)
-            else f"a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
-            "training.clip_norm: 1.0, data.scale: standard, or training.on_divergence: halve_rate"
-        )
+        if not iteration:
+            advice = "smaller first values (init, weights, biases), or dtype: float64"
+        elif isinstance(self.update, FullBatchUpdate):
+            advice = "data.scale: standard"
+        else:
+            advice = (
+                f"a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
+                "training.clip_norm: 1.0, data.scale: standard, or training.on_divergence: halve_rate"
+            )
         where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
         raise DivergenceError(f"training diverged {where}: {what}", advice)

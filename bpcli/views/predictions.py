@@ -7,6 +7,8 @@ import gzip
 import io
 from pathlib import PurePath
 
+import numpy as np
+
 from bpcli.text import shown
 from bpcli.trained import Prediction
 
@@ -30,7 +32,7 @@ def predictions_csv(prediction: Prediction, *, separator: str = ",", spreadsheet
     """A header and a row for each sample: the label and the classes' probabilities, or the values.
 
     Numbers are written in full, so that they read back as the same float64. A sample without a prediction has a row of
-    empty cells.
+    empty cells; one whose values are not finite has them as inf and nan, and no label.
 
     spreadsheet_safe: puts ' before names and labels that a spreadsheet would take for a formula.
     """
@@ -44,11 +46,14 @@ def predictions_csv(prediction: Prediction, *, separator: str = ",", spreadsheet
 
     writer.writerow(map(safe, header))
     missing = prediction.missing.tolist()
+    finite: list[bool] = np.isfinite(prediction.values).all(axis=1).tolist()  # type: ignore[assignment]
     for k, values in enumerate(prediction.values.tolist()):
         if missing[k]:
             writer.writerow([""] * len(header))
             continue
         said = [] if labels is None else list(labels[k]) if labels.ndim == 2 else [safe(labels[k])]
+        if not finite[k]:
+            said = [""] * len(said)
         writer.writerow([*said, *map(repr, values)])
     return out.getvalue()
 

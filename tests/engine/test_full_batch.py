@@ -14,7 +14,8 @@ from contract import LeastSquares
 from bpcli.config.load import load_config
 from bpcli.engine import full_batch, registry
 from bpcli.engine.evaluation import predict
-from bpcli.engine.full_batch import NormalEquations, UnfinishedIterationError
+from bpcli.engine.full_batch import NormalEquations, TrainingProblem, UnfinishedIterationError
+from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.line_search import Trial, strong_wolfe
 from bpcli.engine.losses.mse import MSE
@@ -500,6 +501,17 @@ def test_an_iteration_that_was_given_up_at_any_evaluation_is_done_anew_with_the_
         assert run.memory == whole.memory
         assert all(np.array_equal(run.vectors[key], vector) for key, vector in whole.vectors.items())
     assert given_up >= 10
+
+
+def test_a_problem_asks_before_each_evaluation_whether_to_give_up() -> None:
+    network, optimizer = Network([entry(1)], (2,)), made("lbfgs")
+    state = TrainState.start(network, optimizer, seed=0, dtype="float64")
+    gradient = BatchGradient(network, MSE(), state, np.empty_like(state.theta), n=4)
+    problem = TrainingProblem(network, MSE(), XOR, gradient, state.theta.copy(), 0.0)
+    problem.value(state.theta)
+    problem.give_up = lambda: True  # asked at the same point too: a step that rounds to nothing leads there
+    with pytest.raises(UnfinishedIterationError):
+        problem.value(state.theta)
 
 
 ENDLESS = {"mu_inc": 1.0 + 1e-9}  # from the minimum on, 10^10 tries without a lower loss

@@ -166,4 +166,40 @@ GUARDS = [
         "return values",
         "tests/cli/test_evaluate.py::test_json_has_null_for_what_is_not_finite",
     ),
+    Guard(
+        "a step that lowers the loss by nothing is none",
+        "engine/line_search.py",
+        "return found if found.value < start.value else None",
+        "return None if found is start else found",
+        "tests/engine/test_full_batch.py::test_lbfgs_takes_the_gradient_where_its_own_direction_lowers_the_loss_by_nothing",
+    ),
+    Guard(
+        "a full-batch iteration without end heeds time and signals",
+        "engine/full_batch.py",
+        "        if self.give_up():  # also where the point is the last one, as for a step that rounds to nothing\n"
+        "            raise UnfinishedIterationError\n",
+        "",
+        "tests/engine/test_full_batch.py::test_a_problem_asks_before_each_evaluation_whether_to_give_up",
+    ),
+    Guard(
+        "no class where an output is not finite",
+        "trained.py",
+        "        labels[lost] = _no_label(labels)\n",
+        "",
+        "tests/cli/test_predict.py::test_outputs_that_are_not_finite_have_no_label",
+    ),
+    Guard(
+        "a range beyond float64 is no missing value",
+        "data/preparation.py",
+        "    if scaler is None or np.isfinite(scaler.scale).all():\n",
+        "    if True:\n",
+        "tests/data/test_preparation.py::test_a_range_beyond_all_numbers_is_named_and_no_value_is_called_missing",
+    ),
+    Guard(
+        "no second softmax on an activation layer at the end",
+        "model.py",
+        "        entries[-1] = _with_function_as_output(config.loss, entries[-1])\n",
+        "",
+        "tests/test_session.py::test_an_activation_layer_at_the_end_is_the_output_activation",
+    ),
 ]
