@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -66,11 +67,16 @@ def write_output(path: Path, text: str) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    from bpcli.runs.files import disk_errors, write_text
+    from bpcli.runs.files import disk_errors
+    from bpcli.runs.held import write_text
 
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        with disk_errors(f"cannot write {path}"):
+    with disk_errors(f"cannot write {path}"):
+        target = Path(os.path.realpath(path))
+        try:
+            is_file = stat.S_ISREG(target.stat().st_mode)
+        except FileNotFoundError:
+            is_file = True
+        if not is_file:
             target.write_text(text, encoding="utf-8")
-    else:
-        write_text(target, text)
+            return
+    write_text(target, text, tell)

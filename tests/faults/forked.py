@@ -20,6 +20,10 @@ def bpcli_main(arguments: list[str], out: Path, err: Path, gate: Connection | No
         os.sched_setaffinity(0, cpus)
     sys.argv = ["bpcli", *arguments]
     from bpcli.__main__ import main
+    from bpcli.runs import held
+
+    # a fault is set to a file by its name, so that a temporary one must have the same name each time
+    held.temporary_name = lambda name: f".{name}.{0:016x}.tmp"
 
     if gate is not None:
         gate.send("ready")

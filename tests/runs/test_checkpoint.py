@@ -16,7 +16,7 @@ import pytest
 import bpcli
 from bpcli.errors import DiskError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.runs.files import write_text
+from bpcli.runs.held import write_text
 
 
 @pytest.fixture(scope="module")
@@ -284,13 +284,13 @@ def test_what_cannot_be_read_is_refused(path):
 def calls(monkeypatch):
     """What is asked of the operating system, in order."""
     made = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def kind(descriptor):
         return "folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file"  # noqa: PTH112
 
     monkeypatch.setattr(os, "fsync", lambda fd: (made.append(f"fsync {kind(fd)}"), fsync(fd)))
-    monkeypatch.setattr(Path, "replace", lambda self, to: (made.append("rename"), replace(self, to))[1])
+    monkeypatch.setattr(os, "replace", lambda *names, **folders: (made.append("rename"), replace(*names, **folders)))
     return made
 
 
@@ -310,7 +310,7 @@ def test_a_failed_save_leaves_the_old_file(monkeypatch, broken):
     if broken == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr("bpcli.runs.files.void", fail)
+        monkeypatch.setattr("bpcli.runs.held.void", fail)
     with pytest.raises(DiskError, match=r"cannot write a\.txt: No space left on device"):
         write_text(Path("a.txt"), "new")
     assert [path.name for path in Path().iterdir()] == ["a.txt"]

@@ -36,7 +36,7 @@ except RunInUseError:
 
 
 def a_run(path):
-    Path(path).mkdir(parents=True)
+    Path(path, "checkpoints").mkdir(parents=True)
     Path(path, "config.yaml").write_text("name: x\n")
     return Path(path)
 
@@ -68,26 +68,26 @@ def test_a_file_of_that_name_is_passed_by():
 
 def test_a_new_run_has_a_folder_for_checkpoints():
     run = new_run(Path("runs"), "a")
-    make_ready(run)
+    with run.locked() as held:
+        make_ready(run, held)
     assert run.checkpoints.is_dir()
 
 
 def test_a_run_that_another_process_began_before_the_lock_is_refused():
     run = run_at(Path("here"))
     a_run("elsewhere").rename("here")
-    Path("here/checkpoints").mkdir()
     Path("here/checkpoints/last.npz").write_text("another's")
-    with pytest.raises(UsageError, match="holds a run already"):
-        make_ready(run)
+    with run.locked() as held, pytest.raises(UsageError, match="holds a run already"):
+        make_ready(run, held)
     assert Path("here/checkpoints/last.npz").read_text() == "another's"
 
 
 def test_a_lock_that_the_file_system_refuses_is_no_other_process(monkeypatch):
     def refuse(*_):
-        raise OSError(37, "No locks available")
+        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(DiskError, match="cannot lock run: No locks available"), RunFolder(a_run("run")).locked():
+    with pytest.raises(DiskError, match="cannot lock run: Input/output error"), RunFolder(a_run("run")).locked():
         pass
 
 

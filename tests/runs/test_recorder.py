@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "iris.yaml"
 def saves(monkeypatch):
     """The names of the files that are flushed to the disk or renamed, in order."""
     done = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def note_fsync(descriptor):
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
@@ -26,12 +26,13 @@ def saves(monkeypatch):
             done.append(f"fsync {path.name}")
         fsync(descriptor)
 
-    def note_replace(self, target):
-        done.append(f"{self.name} becomes {Path(target).name}")
-        return replace(self, target)
+    def note_replace(old, new, **folders):
+        done.append(f"{old} becomes {new}")
+        replace(old, new, **folders)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "replace", note_replace)
+    monkeypatch.setattr(os, "replace", note_replace)
+    monkeypatch.setattr("bpcli.runs.held.temporary_name", lambda name: f".{name}.tmp")
     return done
 
 
