@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import pathlib
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -103,8 +104,12 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
     """
     source = str(path) if source is None else source
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+            text = b""  # nor is it opened: a log of the kernel's, such as /proc/kmsg, never ends
+        else:
+            with path.open("rb") as file:
+                text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
     except FileNotFoundError:
         raise ConfigError([f"{source}: there is no such file{_suggestion(path)}"]) from None
     except IsADirectoryError:

@@ -158,6 +158,8 @@ def _kind_of(paths: tuple[Path, ...], label: str) -> Kind:
     for path in paths:
         if not path.is_file():
             raise DataError(_why_no_file(path))
+        if path.stat().st_size == 0:  # nor is it opened: a log of the kernel's, such as /proc/kmsg, never ends
+            raise DataError(f"{path}: the file is empty")
         kinds.append(_kind_by_name(path) or _kind_by_content(path))
         if kinds[-1] is None:
             raise DataError(f"{path}: not a kind of data file bpcli knows; it reads {_KNOWN}")

@@ -7,39 +7,34 @@ from guard import Guard
 GUARDS = [
     Guard(
         "fsync of the file",
-        "runs/files.py",
-        "                os.fsync(file.fileno())\n",
-        "",
+        "runs/held.py",
+        "                os.fsync(file.fileno())\n            self._rename",
+        "            self._rename",
         "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
     ),
     Guard(
         "fsync of the folder after the rename",
-        "runs/files.py",
-        "            sync_folder(path.parent)\n        finally",
-        "        finally",
+        "runs/held.py",
+        "            raise\n        self._sync()\n",
+        "            raise\n",
         "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
     ),
     Guard(
         "temporary file and rename",
-        "runs/files.py",
-        """            with temporary.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+        "runs/held.py",
+        """        temporary = temporary_name(name)
+        descriptor = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
 """,
-        """            with path.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
+        """        temporary = name
+        descriptor = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 """,
         "tests/runs/test_checkpoint.py::test_a_failed_save_leaves_the_old_file",
     ),
     Guard(
         "a failed save's temporary file is removed",
-        "runs/files.py",
-        "            temporary.unlink(missing_ok=True)\n",
-        "            pass\n",
+        "runs/held.py",
+        "                self._remove(temporary)\n",
+        "                pass\n",
         "tests/cli/test_exit_codes.py::test_a_leftover_of_a_failed_save_is_cleared_away",
     ),
     Guard(
@@ -51,7 +46,7 @@ GUARDS = [
     ),
     Guard(
         "a new folder's entry is flushed",
-        "runs/files.py",
+        "runs/held.py",
         "        path.mkdir(exist_ok=True)\n        sync_folder(path.parent)\n",
         "        path.mkdir(exist_ok=True)\n",
         "tests/faults/test_system_calls.py::test_the_order_of_calls_survives_a_power_cut",
@@ -65,14 +60,14 @@ GUARDS = [
     ),
     Guard(
         "the lock",
-        "runs/folder.py",
-        "            if not held:\n",
-        "            if False:\n",
+        "runs/lock.py",
+        "        if whole is False or file is False:\n",
+        "        if False:\n",
         "tests/runs/test_folder.py::test_a_folder_is_locked_for_one_at_a_time",
     ),
     Guard(
         "a lock refused is no other process",
-        "runs/folder.py",
+        "runs/lock.py",
         "except (BlockingIOError, PermissionError):",
         "except OSError:",
         "tests/runs/test_folder.py::test_a_lock_that_the_file_system_refuses_is_no_other_process",
@@ -101,14 +96,14 @@ GUARDS = [
     Guard(
         "an older run's checkpoints are put aside",
         "runs/folder.py",
-        '        put_aside(run.checkpoints, "checkpoints-old-{}")\n',
+        '        held.put_aside(run.checkpoints, "checkpoints-old-{}")\n',
         "        pass\n",
         "tests/cli/test_train.py::test_out_without_config_leaves_no_checkpoint_of_an_older_run",
     ),
     Guard(
         "a loss.csv or summary.json that is there is put aside",
         "runs/folder.py",
-        '            put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")\n',
+        '            held.put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")\n',
         "            pass\n",
         "tests/cli/test_train.py::test_out_overwrites_no_file_that_is_there",
     ),
@@ -178,14 +173,14 @@ GUARDS = [
     Guard(
         "metadata of another form",
         "runs/checkpoint.py",
-        "        check_metadata(meta)\n",
+        "    check_metadata(meta)\n",
         "",
         "tests/runs/test_checkpoint.py -k metadata_of_another_form",
     ),
     Guard(
         "members that share their bytes",
         "runs/checkpoint.py",
-        "if sum(member.file_size for member in members) > len(blob):",
+        "if sum(member.file_size for member in members) > size:",
         "if False:",
         "tests/runs/test_checkpoint.py -k share_their_bytes",
     ),
@@ -248,7 +243,7 @@ GUARDS = [
     Guard(
         "a damaged checkpoint is never renamed over a whole one",
         "training.py",
-        "    for note in put_damaged_aside(folder) if named or damaged else ():",
+        "    for note in put_damaged_aside(folder, held) if named or damaged else ():",
         "    for note in ():",
         "tests/cli/test_resume_anew.py::test_a_save_that_fails_beside_a_damaged_checkpoint_leaves_the_whole_one",
     ),
@@ -269,8 +264,8 @@ GUARDS = [
     Guard(
         "checkpoints later than the one gone on from are removed",
         "runs/recorder.py",
-        "                        path.unlink()\n",
-        "                        pass\n",
+        "                    self.held.remove(path)\n",
+        "                    pass\n",
         "tests/cli/test_resume_anew.py::test_after_a_named_checkpoint_nothing_leads_back_to_what_was_given_up",
     ),
     Guard(
@@ -318,7 +313,7 @@ GUARDS = [
     Guard(
         "a loss.csv of another form is put aside",
         "runs/loss_log.py",
-        '            aside = put_aside(self.path, "loss-old-{}.csv")\n',
+        '            aside = self.held.put_aside(self.path, "loss-old-{}.csv")\n',
         "            aside = self.path\n",
         "tests/cli/test_resume_anew.py::test_a_log_in_another_form_is_put_aside",
     ),
