@@ -264,3 +264,12 @@ def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_confi
     result = cli("eval", "runs/both", "--data", "both.csv")
     assert result.code == 3
     assert "both.csv: with softmax log_likelihood takes target columns of which exactly one is 1" in result.err
+
+
+@pytest.mark.parametrize("command", [["eval"], ["predict", "new.csv"]])
+def test_a_newest_run_from_the_future_is_told(iris, ok, datasets, command):
+    Path("new.csv").write_text((datasets / "iris.csv").read_text())
+    assert "future" not in ok(*command).err
+    os.utime(iris / "config.yaml", (4e9, 4e9))
+    assert "runs/iris: taken for the newest run, but its time lies in the future (2096-" in ok(*command).err
+    assert "future" not in ok(command[0], iris, *command[1:]).err
