@@ -368,4 +368,6 @@ def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
         return None
     aside = held.free_path(folder.config, "config-old-{}.yaml")
     held.write(aside, lambda file: void(file.write(text)), like=folder.config)
-    return f"{folder.config}: was edited by hand; written anew with what it says, your text is kept as {aside.name}"
+    return (
+        f"{folder.config}: was changed by hand; written anew with what it says, the text as it was is in {aside.name}"
+    )

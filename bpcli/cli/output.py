@@ -71,12 +71,12 @@ def write_output(path: Path, text: str) -> None:
     from bpcli.runs.held import write_text
 
     with disk_errors(f"cannot write {path}"):
-        target = Path(os.path.realpath(path))
         try:
-            is_file = stat.S_ISREG(target.stat().st_mode)
+            is_file = stat.S_ISREG(path.stat().st_mode)
         except FileNotFoundError:
             is_file = True
         if not is_file:
-            target.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             return
+        target = Path(os.path.realpath(path))
     write_text(target, text, tell)

@@ -333,6 +333,12 @@ def test_an_output_that_is_replaced_keeps_its_permissions(run, ok):
     assert stat.S_IMODE(Path("p.csv").stat().st_mode) == 0o600
 
 
+def test_an_output_to_the_pipe_behind_stdout_is_written(run, process):
+    result = process("predict", run, "fruit.csv", "-o", "/dev/stdout")
+    assert result.code == 0, result.err
+    assert len(parsed(result.out)) == 60
+
+
 def test_links_in_a_circle_are_exit_code_6(run, cli):
     Path("p.csv").symlink_to("q.csv")
     Path("q.csv").symlink_to("p.csv")

@@ -133,3 +133,27 @@ def test_the_order_of_calls_survives_a_power_cut(kind: str, scene, figure) -> No
 def _index(calls: list[Call], name: str, path: str | None) -> int | None:
     found = [place for place, call in enumerate(calls) if call.name == name and (path is None or path in call.paths)]
     return found[0] if found else None
+
+
+@pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_worked_on(number: str, config: Path, whole: rig.Outcome, figure) -> None:
+    inject = ("-e", f"inject=flock:error={number}")
+    result = rig.traced("train", config, "--out", "run", log=Path("log.txt"), options=inject)
+    assert result.code == 0, result.err
+    assert result.err.count("warning: run: the file system has no locks. Going on without") == 1
+    assert rig.outcome(Path("run")) == whole
+    figure("29", f"flock gives {number}", "trained, told of the lost guarantee")
+
+
+@pytest.mark.parametrize("number", ["EINVAL", "EOPNOTSUPP"])
+def test_a_file_system_that_cannot_flush_folders_is_worked_on(
+    number: str, config: Path, whole: rig.Outcome, figure
+) -> None:
+    folders = [Path(name).absolute() for name in ("runs/run/checkpoints", "runs/run", "runs", ".")]
+    paths = [part for folder in folders for part in ("-P", str(folder))]
+    inject = (*paths, "-e", f"inject=fsync:error={number}")
+    result = rig.traced("train", config, log=Path("log.txt"), options=inject)
+    assert result.code == 0, result.err
+    assert result.err.count("warning: runs/run: the file system cannot flush a folder to the disk") == 1
+    assert rig.outcome(Path("runs/run")) == whole
+    figure("29", f"fsync of a folder gives {number}", "trained, told of the lost guarantee")

@@ -260,6 +260,11 @@ def test_a_bare_pickle_is_refused(load):
     assert not Path("unpickled").exists()
 
 
+def test_a_hole_before_the_members_is_not_read(load, blobs):
+    with pytest.raises(RunError, match="it holds more than its members"):
+        load(bytes(1 << 20) + blobs["last"])
+
+
 def test_another_format_says_so(load, blobs):
     def newer(members):
         meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())

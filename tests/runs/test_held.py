@@ -117,6 +117,14 @@ def test_a_name_as_long_as_the_file_system_takes_can_be_written():
         assert Path(name).read_text() == "x"
 
 
+def test_a_temporary_file_that_is_there_is_never_written_to(folder, monkeypatch):
+    Path("f/.a.txt.tmp").write_text("mine")
+    monkeypatch.setattr(module, "temporary_name", lambda name: f".{name}.tmp")
+    with pytest.raises(DiskError, match=r"cannot write f/a\.txt: File exists"):
+        folder.write_text(Path("f/a.txt"), "x")
+    assert Path("f/.a.txt.tmp").read_text() == "mine"
+
+
 def test_temporary_names_are_never_the_same():
     assert len({module.temporary_name("a") for _ in range(1000)}) == 1000
 
