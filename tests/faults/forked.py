@@ -15,7 +15,7 @@ def bpcli_main(
     err: Path,
     gate: Connection | None,
     cpus: Sequence[int],
-    fixed_names: bool = True,
+    fixed_names: bool,
 ) -> None:
     """`bpcli ARGUMENTS` with its output in two files; waits for the gate where there is one.
 
