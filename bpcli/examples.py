@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from pathlib import Path
 
 from bpcli.errors import UsageError
-from bpcli.runs.files import disk_errors
+from bpcli.runs.held import HeldFolder
 from bpcli.text import nearest, shown
 
 
@@ -40,8 +40,8 @@ def write_example(name: str, target: Path) -> list[Path]:
     """Copies an example's config and data into target/configs and target/datasets; gives what was written.
 
     Raises:
-        UsageError: there is no such example, or its config exists already.
-        DiskError: a file cannot be written.
+        UsageError: there is no such example, or its config exists already, if only as a link that leads nowhere.
+        DiskError: a file cannot be written. RunError: configs or datasets is a symbolic link.
     """
     if name not in example_names():
         near = nearest(Path(name).stem, example_names())
@@ -49,19 +49,18 @@ def write_example(name: str, target: Path) -> list[Path]:
         raise UsageError(f"no example is called {shown(name)}{hint}")
     source = _config(name)
     config = target / "configs" / source.name
-    if config.exists():
+    if os.path.lexists(config):
         raise UsageError(f"{config} exists already: bpcli init overwrites nothing")
-    used = _data_of(source)
     written = []
-    for origin, path in [
-        (source, config),
-        *((examples_folder() / data, target / data) for data in dict.fromkeys(used)),
-    ]:
-        if not path.exists():
-            with disk_errors(f"cannot write {path}"):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(origin, path)
-            written.append(path)
+    with HeldFolder.opened(target) as held:
+        for origin, path in [
+            (source, config),
+            *((examples_folder() / data, target / data) for data in dict.fromkeys(_data_of(source))),
+        ]:
+            if not path.exists():
+                held.make_folder(path.parent)
+                held.create(path, origin.read_bytes())
+                written.append(path)
     return written
 
 

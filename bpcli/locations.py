@@ -67,14 +67,14 @@ def of_a_run(plan: DataPlan, fix: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        for key, path in _files(plan).items():
+        for key, path in data_files(plan).items():
             if not path.exists():
                 *others, last = error.problems
                 raise DataError(*others, f"{last}; {fix.format(key=key)}") from None
         raise
 
 
-def _files(plan: DataPlan) -> dict[str, Path]:
+def data_files(plan: DataPlan) -> dict[str, Path]:
     """The data files by their keys in the config, those of a pair as data.train.x and data.train.y."""
     files: dict[str, Path] = {}
     for key, source in (("data.train", plan.train), ("data.val", plan.val), ("data.test", plan.test)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -146,11 +147,12 @@ def _recording(session: Session, state: TrainState, report: Report, epoch: float
     if state.best is None:  # the best weights are part of a checkpoint from the first epoch on
         state.stall_value = report.train_loss
         state.keep_as_best(report.train_loss)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         contents = run_contents(session, config.to_plain())
         run = run_at(Path(folder))
-        make_ready(run)
-        recorder = Recorder(run, contents, state)
+        held = stack.enter_context(run.locked())
+        make_ready(run, held)
+        recorder = Recorder(run, held, contents, state)
         recorder.begin()
         row = report._replace(complete=True, stop=None, epoch=log_every)
         added, written = _log_costs(recorder.log, row)

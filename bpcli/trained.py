@@ -27,7 +27,7 @@ from bpcli.engine.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
-from bpcli.locations import data_plan, of_a_run
+from bpcli.locations import data_files, data_plan, of_a_run
 from bpcli.memory import fits_into_memory
 from bpcli.model import Model, boundary_of, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
@@ -201,6 +201,13 @@ class TrainedModel:
             columns = tuple(f"p_{name}" for name in names)
             return Prediction(values, (values > 0.5).astype(np.int64), columns, missing, notes)
         return Prediction(values, None, names, missing, notes)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it comes from and no output may replace: the checkpoint, the other files of its run, the run's data."""
+        if self.folder is None:
+            return (self.checkpoint.path,)
+        return (self.checkpoint.path, *RunFolder(self.folder).files(), *data_files(self.plan).values())
 
     @property
     def gives_probabilities(self) -> bool:

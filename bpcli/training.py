@@ -28,17 +28,18 @@ from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
 from bpcli.memory import fits_into_memory
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
-from bpcli.runs.files import disk_errors, make_folder, write_text
+from bpcli.runs.files import disk_errors, opened, void
 from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at, run_of
+from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint, put_damaged_aside
 from bpcli.session import Session, open_session
 from bpcli.threads import one_blas_thread, usable_cpus
 
-MOST_OF_A_SUMMARY = 16 << 20  # bytes; one that is longer is no summary of a run
-
 Show = Callable[[Report], None]
 Tell = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
+
+LARGEST_SUMMARY = 1 << 24  # bytes
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ def start_run(
     config, state = file.config, session.start()
     runs = Path(os.path.expanduser(config.output.dir))
     folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
-    with folder.locked():
-        make_ready(folder)
+    with folder.locked(tell) as held:
+        make_ready(folder, held)
         plain = plain_as_seen_from(folder.path, file)
-        _write_config(folder, plain)
-        return _train(folder, session, state, plain, show, tell)
+        _write_config(folder, held, plain)
+        return _train(folder, held, session, state, plain, show, tell)
 
 
 def resume_run(
@@ -114,26 +115,27 @@ def resume_run(
         BpcliError: as its exit codes say.
     """
     folder = run_of(path)
-    with folder.locked():
-        with disk_errors(f"cannot write in {folder.path}"):
-            make_folder(folder.checkpoints)
+    with folder.locked(tell) as held:
+        held.make_folder(folder.checkpoints)
         file = load_config(folder.config, overrides)
         with of_a_run(data_plan(file), "where it lies now is said by --set {key}=FILE"):
             session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
             tell(note)
         plain = plain_as_seen_from(folder.path, file)
-        state, changes = _state_to_resume(path, folder, session, plain, tell)
+        state, changes = _state_to_resume(path, folder, held, session, plain, tell)
         if state is None:
             return None
         for text in (*changes, *(warnings(session) if changes else ())):
             tell(text)
-        _write_config(folder, plain)
-        return _train(folder, session, state, plain, show, tell, earlier=path != folder.path)
+        if edited := _keep_edited_config(folder, held):
+            tell(edited)
+        _write_config(folder, held, plain)
+        return _train(folder, held, session, state, plain, show, tell, earlier=path != folder.path)
 
 
 def _state_to_resume(
-    path: Path, folder: RunFolder, session: Session, plain: Mapping[str, Any], tell: Tell
+    path: Path, folder: RunFolder, held: HeldFolder, session: Session, plain: Mapping[str, Any], tell: Tell
 ) -> tuple[TrainState | None, list[str]]:
     """The state to go on from, None where the run has ended, and what the config changes.
 
@@ -160,8 +162,8 @@ def _state_to_resume(
             tell(f"not applied: {change}")
         if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
             run = _finish(folder, session, state, checkpoint.info["stop"])
-            write_text(folder.summary, json_text(_summary(run, session)) + "\n")
-        _mend_best(folder, session, state, checkpoint.config, tell)
+            held.write_text(folder.summary, json_text(_summary(run, session)) + "\n")
+        _mend_best(folder, held, session, state, checkpoint.config, tell)
         return None, []
     if changed := differences(checkpoint.info["environment"], environment()):
         tell(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
@@ -170,7 +172,7 @@ def _state_to_resume(
         tell("the learning rate was halved after divergence; the new one is taken as it is")
     if text := schedule_of_another_length(session, state, checkpoint.config):
         tell(f"warning: {text}")
-    for note in put_damaged_aside(folder) if named or damaged else ():
+    for note in put_damaged_aside(folder, held) if named or damaged else ():
         tell(note)
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if named:
@@ -196,7 +198,9 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
     return None if cut_off else checkpoint
 
 
-def _mend_best(folder: RunFolder, session: Session, state: TrainState, config: Mapping[str, Any], tell: Tell) -> None:
+def _mend_best(
+    folder: RunFolder, held: HeldFolder, session: Session, state: TrainState, config: Mapping[str, Any], tell: Tell
+) -> None:
     """Writes best.npz of a run that has ended anew where it is missing or damaged: `state` holds it too."""
     best = folder.checkpoints / "best.npz"
     if state.best is None:
@@ -204,21 +208,22 @@ def _mend_best(folder: RunFolder, session: Session, state: TrainState, config: M
     try:
         load_checkpoint(best)
     except RunError as error:
-        Recorder(folder, run_contents(session, config), state).save_best()
+        Recorder(folder, held, run_contents(session, config), state).save_best()
         tell(f"{error}; written anew")
 
 
 def _iterations_told(summary: Path) -> object:
     """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
     try:
-        with summary.open("rb") as file:
-            return json.loads(file.read(MOST_OF_A_SUMMARY))["iterations"]
+        with opened(summary, at_most=LARGEST_SUMMARY) as (file, _):
+            return json.loads(file.read())["iterations"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _train(
     folder: RunFolder,
+    held: HeldFolder,
     session: Session,
     state: TrainState,
     plain: Mapping[str, Any],
@@ -227,7 +232,7 @@ def _train(
     *,
     earlier: bool = False,
 ) -> Run:
-    recorder = Recorder(folder, run_contents(session, plain), state)
+    recorder = Recorder(folder, held, run_contents(session, plain), state)
     if note := recorder.begin(earlier=earlier):
         tell(note)
     report: Report | None = None
@@ -257,7 +262,7 @@ def _train(
                 stopped.signal_number,
             )
         run = _finish(folder, session, state, report.stop)
-        write_text(folder.summary, json_text(_summary(run, session)) + "\n")
+        held.write_text(folder.summary, json_text(_summary(run, session)) + "\n")
         log, last = recorder.log, (report.epoch, report.train_loss)
         instead = without_hidden_layer(session.model)
         no_lower = no_descent(log.row_after(0), log.row_after(0.5), last, report.learning_rate, instead)
@@ -352,9 +357,26 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
     }
 
 
-def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:
+def _write_config(folder: RunFolder, held: HeldFolder, plain: Mapping[str, Any]) -> None:
+    held.check()
     try:
         text = dump_yaml(dict(plain))
     except ValueError as error:  # `check_alone` lets pass what then grows by the data's paths as seen from the run
         raise UsageError(f"{folder.config}: could not be read again: {error}") from error
-    write_text(folder.config, text)
+    held.write_text(folder.config, text)
+
+
+def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
+    """Keeps a copy of a config.yaml that is not as bpcli writes it: somebody's comments and order must not be lost.
+
+    Gives a note then.
+    """
+    with disk_errors(f"cannot read {folder.config}"), opened(folder.config) as (file, _):
+        text = file.read()
+    if text == dump_yaml(dict(load_config(folder.config).tree.value)).encode():
+        return None
+    aside = held.free_path(folder.config, "config-old-{}.yaml")
+    held.write(aside, lambda file: void(file.write(text)), like=folder.config)
+    return (
+        f"{folder.config}: was changed by hand; written anew with what it says, the text as it was is in {aside.name}"
+    )

@@ -65,7 +65,12 @@ def evaluate(
 
 
 def chosen_run(run: Path | None) -> Path:
-    """The run as given, or the newest one under runs/."""
-    from bpcli.runs.folder import newest_run
+    """The run as given, or the newest one under runs/; a note where that is in doubt."""
+    from bpcli.runs.folder import future_note, newest_run
 
-    return newest_run(Path("runs")).path if run is None else run
+    if run is not None:
+        return run
+    newest = newest_run(Path("runs"))
+    if note := future_note(newest):
+        tell(note)
+    return newest.path

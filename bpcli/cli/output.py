@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -98,13 +99,16 @@ def write_output(path: Path, content: bytes) -> None:
     Raises:
         DiskError: it cannot be written.
     """
-    from bpcli.runs.files import disk_errors, void, write_atomically
+    from bpcli.runs.files import disk_errors, void
+    from bpcli.runs.held import write_atomically
 
-    target = Path(os.path.realpath(path))
-    if target.is_symlink():
-        raise DiskError(f"cannot write {path}: it is one of several links that lead in a circle")
-    if target.exists() and not target.is_file():
-        with disk_errors(f"cannot write {path}"):
-            target.write_bytes(content)
-    else:
-        write_atomically(target, lambda file: void(file.write(content)))
+    with disk_errors(f"cannot write {path}"):
+        try:
+            is_file = stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:
+            is_file = True
+        if not is_file:
+            path.write_bytes(content)
+            return
+        target = Path(os.path.realpath(path))
+    write_atomically(target, lambda file: void(file.write(content)), tell)

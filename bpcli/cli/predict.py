@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -51,12 +52,12 @@ def predict(
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
     if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
         raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
-    if output is not None and _same_file(output, paths[-1]):
-        raise typer.BadParameter(f"{output} is the data file itself; name another", param_hint="-o")
     separator = separator_of("" if output is None else output.name)
     if separator is None:
         raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
+    if output is not None:
+        _refuse_to_replace(output, paths[-1], model.files)
     for note in model.notes:
         tell(note)
     prediction = model.predict_file(paths[-1])
@@ -70,6 +71,21 @@ def predict(
     else:
         write_output(output, packed_for(output.name, text))
         tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
+
+
+def _refuse_to_replace(output: Path, data: Path, others: Sequence[Path]) -> None:
+    """Raises BadParameter where writing the output would destroy what the command reads, or what a run keeps."""
+    from bpcli.runs.folder import run_that_keeps
+
+    what = ""
+    if _same_file(output, data):
+        what = "the data file itself"
+    elif (run := run_that_keeps(output)) is not None:
+        what = f"a file of the run {run.path}"
+    elif (same := next((other for other in others if _same_file(output, other)), None)) is not None:
+        what = f"the file {same}, which belongs to the run"
+    if what:
+        raise typer.BadParameter(f"{output} is {what}; name another", param_hint="-o")
 
 
 def _same_file(path: Path, other: Path) -> bool:

@@ -12,7 +12,6 @@ What YAML means here is settled in `yaml_reader`.
 from __future__ import annotations
 
 import difflib
-import os
 import pathlib
 import re
 import stat
@@ -108,10 +107,12 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
     """
     source = str(path) if source is None else source
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            empty = stat.S_ISREG(status.st_mode) and not status.st_size  # or of /proc, where reading may never end
-            text = b"" if empty else file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+            text = b""  # nor is it opened: a log of the kernel's, such as /proc/kmsg, never ends
+        else:
+            with path.open("rb") as file:
+                text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
     except FileNotFoundError:
         what = "this is a URL; save the file and name it" if _URL.match(source) else "there is no such file"
         raise ConfigError([f"{source}: {what}{'' if _URL.match(source) else _suggestion(path)}"]) from None

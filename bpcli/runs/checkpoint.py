@@ -9,11 +9,10 @@ in `block1/dense.W`: what tells the two apart is the dot, which stands in every 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ from bpcli.engine.network import Network
 from bpcli.engine.state import Best, TrainState, generator_at
 from bpcli.errors import ConfigError, DataError, RunError
 from bpcli.runs.environment import environment
-from bpcli.runs.files import write_atomically
+from bpcli.runs.files import opened
+from bpcli.runs.held import Write, write_atomically
 from bpcli.runs.metadata import BEST, PREPARATION, STATE, check_metadata
 from bpcli.runs.soundness import check_sound, folder, is_weight
 
@@ -130,10 +130,12 @@ def save_checkpoint(
     config: Mapping[str, Any],
     preparation: Preparation,
     info: Mapping[str, Any],
+    write: Callable[[Path, Write], None] = write_atomically,
 ) -> None:
     """Saves the state; a state that is its own best (`TrainState.at_best`) without the clock.
 
-    So best.npz has the same bytes whenever the run is repeated, and whenever within it the file was written.
+    So best.npz has the same bytes whenever the run is repeated, and whenever within it the file was written. `write` is
+    how: a run's folder is written to by `HeldFolder.write`.
 
     Raises:
         DiskError: the file could not be written; the one before is still there.
@@ -160,7 +162,7 @@ def save_checkpoint(
     }
     text = json.dumps(meta, allow_nan=False)
     members = {"meta": np.array(text), "sha256": np.array(hashlib.sha256(text.encode()).hexdigest()), **arrays}
-    write_atomically(path, lambda file: _write_npz(file, members))
+    write(path, lambda file: _write_npz(file, members))
 
 
 def _write_npz(file: IO[bytes], members: Mapping[str, Array]) -> None:
@@ -194,23 +196,28 @@ def load_checkpoint(path: Path) -> Checkpoint:
         RunError: it is missing, cut, changed, or no checkpoint.
     """
     try:
-        blob = path.read_bytes()
+        with opened(path) as (file, size), damage_is_a_run_error(path):
+            return _read_checkpoint(path, file, size)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
-    with damage_is_a_run_error(path):
-        members = _read_npz(blob)
-        text = str(members.pop("meta").item())
-        digest = str(members.pop("sha256").item())
-        if hashlib.sha256(text.encode()).hexdigest() != digest:
-            raise ValueError("the digest of its metadata is another")
-        meta = _parsed(text)
-        if meta["format"] != FORMAT:
-            raise RunError(f"{path}: has format {meta['format']!r:.20}, this version of bpcli reads format {FORMAT}")
-        if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:
-            raise ValueError("the digest of an array is another")
-        check_metadata(meta)
-        check_sound(meta, members)
-        return _checkpoint(path, meta, members)
+    except MemoryError as error:
+        raise RunError(f"{path}: cannot be read: there is not enough memory for what it holds") from error
+
+
+def _read_checkpoint(path: Path, file: IO[bytes], size: int) -> Checkpoint:
+    members = _read_npz(file, size)
+    text = str(members.pop("meta").item())
+    digest = str(members.pop("sha256").item())
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        raise ValueError("the digest of its metadata is another")
+    meta = _parsed(text)
+    if meta["format"] != FORMAT:
+        raise RunError(f"{path}: has format {meta['format']!r:.20}, this version of bpcli reads format {FORMAT}")
+    if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:
+        raise ValueError("the digest of an array is another")
+    check_metadata(meta)
+    check_sound(meta, members)
+    return _checkpoint(path, meta, members)
 
 
 @contextmanager
@@ -236,15 +243,18 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"its metadata hold {constant}")
 
 
-def _read_npz(blob: bytes) -> dict[str, Array]:
-    with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+def _read_npz(file: IO[bytes], size: int) -> dict[str, Array]:
+    """The arrays of a file of that many bytes, which are all theirs: a hole before them is not read."""
+    with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len({member.filename for member in members}) != len(members):
             raise ValueError("a member stands in it twice")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("a member is compressed")
-        if sum(member.file_size for member in members) > len(blob):
+        if sum(member.file_size for member in members) > size:
             raise ValueError("its members are larger than the file")
+        if size > sum(member.file_size + 8 * len(member.filename) + 512 for member in members):
+            raise ValueError("it holds more than its members")
         return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
 
 

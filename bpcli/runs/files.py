@@ -1,16 +1,27 @@
-"""Writing files so that a crash at any moment leaves either the old or the new one, whole."""
+"""Errors of the operating system, and reading only what is a file."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError
-from bpcli.runs.systems import flush, replace
+
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for nobody at its other end
+BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 @contextmanager
@@ -22,59 +33,30 @@ def disk_errors(what: str) -> Iterator[None]:
         raise DiskError(f"{what}: {error.strerror or error}") from error
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Replaces `path`: a temporary file beside it is written, flushed to the disk, and renamed over it.
+@contextmanager
+def opened(path: Path, *, at_most: int | None = None) -> Iterator[tuple[IO[bytes], int]]:
+    """A regular file and its size in bytes. Nothing else is opened: a pipe or a device might never end.
 
     Raises:
-        DiskError: nothing was replaced, or the replacement may not survive a power cut.
+        OSError: it cannot be opened, is no regular file, or is larger than `at_most`.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_errors(f"cannot write {path}"):
-        try:
-            with temporary.open("wb") as file:
-                write(file)
-                file.flush()
-                flush(file.fileno())
-            replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    status = path.stat()
+    if stat.S_ISREG(status.st_mode):
+        descriptor = os.open(path, os.O_RDONLY | AT_ONCE | BINARY)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if at_most is not None and status.st_size > at_most:
+                raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than the {at_most:,} that are read")
+            if stat.S_ISREG(status.st_mode):
+                yield file, status.st_size
+                return
+    raise OSError(errno.EINVAL, not_a_file(status))
 
 
-def make_folder(path: Path) -> None:
-    """Makes a folder and those above it, each entry written to the disk; one that is there already will do."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
-
-
-def put_aside(path: Path, name: str) -> Path:
-    """Renames a file or folder to the first free `name` beside it, whose {} is 1, 2, ...; gives its new path."""
-    for number in count(1):
-        aside = path.with_name(name.format(number))
-        if not aside.exists():
-            path.rename(aside)
-            sync_folder(path.parent)
-            return aside
-    raise AssertionError("count() never ends")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replaces `path` with UTF-8 text, as `write_atomically`."""
-    write_atomically(path, lambda file: void(file.write(text.encode())))
+def not_a_file(status: os.stat_result) -> str:
+    """`it is a pipe, not a file`."""
+    return f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'something else')}, not a file"
 
 
 def void(_: object) -> None:
     """Nothing, whatever was given."""
-
-
-def sync_folder(folder: Path) -> None:
-    """Has the folder's entries, a rename among them, written to the disk."""
-    if os.name == "nt":  # Windows cannot open folders; its renames are journalled
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        flush(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import IO
 
-from bpcli.errors import DiskError, RunError, RunInUseError, UsageError
-from bpcli.runs.files import disk_errors, make_folder, put_aside, sync_folder
+from bpcli.errors import DiskError, RunError, UsageError
+from bpcli.runs import lock
+from bpcli.runs.files import disk_errors
+from bpcli.runs.held import HeldFolder, Tell, make_folder, sync_folder
+
+CLOCKS_DIFFER = 60.0  # seconds, between this machine and a file server
 
 
 @dataclass(frozen=True)
@@ -41,36 +44,31 @@ class RunFolder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder holds a run: a config alone may be anybody's, beside these only bpcli writes one."""
+        return self.config.is_file() and (self.checkpoints.is_dir() or (self.path / lock.NAME).is_file())
+
+    def files(self) -> list[Path]:
+        """Where bpcli keeps something of the run; the checkpoints are those that are there."""
+        checkpoints = self.checkpoints.glob("*.npz") if self.checkpoints.is_dir() else ()
+        return [self.config, self.loss_log, self.summary, self.path / lock.NAME, *checkpoints]
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the folder for this process alone; the operating system lets go of it when the process ends.
+    def locked(self, tell: Tell = lambda text: None) -> Iterator[HeldFolder]:
+        """Holds the folder for this process alone, by its descriptor: what is written goes through that.
+
+        tell: is given a warning where the file system lacks a guarantee.
 
         Raises:
-            RunInUseError: another process holds it. DiskError: the file system does not let itself be locked.
+            RunInUseError: another process holds it. DiskError: nothing can be written in it.
         """
-        with disk_errors(f"cannot write in {self.path}"):
-            file = (self.path / ".lock").open("a+b")
-        with file:
-            with disk_errors(f"cannot lock {self.path}"):
-                held = _try_lock(file)
-            if not held:
-                raise RunInUseError(f"{self.path}: another process is training in this run folder")
-            yield
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the latter on Windows
-        return False
-    return True
+        with HeldFolder.opened(self.path, tell) as held, lock.hold_lock(held):
+            if held.is_locked:  # else they may be of a process that is at work
+                held.clear_leftovers(self.path)
+                if self.checkpoints.is_dir() and not self.checkpoints.is_symlink():
+                    held.clear_leftovers(self.checkpoints)
+            yield held
 
 
 def new_run(parent: Path, name: str) -> RunFolder:
@@ -109,8 +107,8 @@ def run_at(folder: Path) -> RunFolder:
         return run
 
 
-def make_ready(run: RunFolder) -> None:
-    """Gives a new run its folder of checkpoints, empty. The run's folder has to be locked.
+def make_ready(run: RunFolder, held: HeldFolder) -> None:
+    """Gives a new run its folder of checkpoints, empty.
 
     Another process may have begun a run there before the lock was had, even ended it: so this looks once more.
 
@@ -119,24 +117,26 @@ def make_ready(run: RunFolder) -> None:
     """
     with disk_errors(f"cannot make the run folder {run.path}"):
         _refuse_a_run(run)
-        _put_aside(run)
-        make_folder(run.checkpoints)
+        _put_aside(run, held)
+        held.make_folder(run.checkpoints)
 
 
 def _refuse_a_run(run: RunFolder) -> None:
-    if run.config.exists():
+    if run.is_there:
         raise UsageError(
             f"--out {run.path}: holds a run already; choose another folder, or go on with it: bpcli resume {run.path}"
         )
+    if os.path.lexists(run.config):
+        raise UsageError(f"--out {run.path}: holds a config.yaml, which is not overwritten; choose another folder")
 
 
-def _put_aside(run: RunFolder) -> None:
+def _put_aside(run: RunFolder, held: HeldFolder) -> None:
     """Renames what an older run, or somebody else, has left under the names that a new run writes to."""
-    if run.checkpoints.is_dir() and list(run.checkpoints.iterdir()):
-        put_aside(run.checkpoints, "checkpoints-old-{}")
+    if not run.checkpoints.is_symlink() and run.checkpoints.is_dir() and list(run.checkpoints.iterdir()):
+        held.put_aside(run.checkpoints, "checkpoints-old-{}")
     for file in (run.loss_log, run.summary):
-        if file.exists():
-            put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")
+        if held.has(file):
+            held.put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")
 
 
 def find_run(folder: Path) -> RunFolder:
@@ -146,16 +146,20 @@ def find_run(folder: Path) -> RunFolder:
         RunError: there is none.
     """
     with disk_errors(f"cannot read {folder}"):
-        if (folder / "config.yaml").is_file():
-            return RunFolder(folder)
-        run = folder.absolute().parent
-        if folder.absolute().name == "checkpoints" and (run / "config.yaml").is_file():
+        run, above = RunFolder(folder), RunFolder(folder.absolute().parent)
+        if run.is_there:
+            return run
+        if folder.absolute().name == above.checkpoints.name and above.is_there:
             raise RunError(
                 f"{folder}: these are a run's checkpoints; name the run, {folder.parent}, or one of the files"
             )
+        if run.config.is_file():
+            raise RunError(
+                f"{folder}: holds a config.yaml but no run of it (no folder checkpoints). To train it: "
+                f"bpcli train {run.config}"
+            )
         what = "holds no run (no config.yaml)" if folder.is_dir() else "there is no such run folder"
-        beside = folder.parent.glob("*/config.yaml") if folder.parent.is_dir() else ()
-        near = sorted(str(path.parent) for path in beside)
+        near = sorted(str(run.path) for run in _runs_in(folder.parent))
     hint = f"; runs beside it: {', '.join(near[:5])}" if near else "; train one first: bpcli train CONFIG"
     raise RunError(f"{folder}: {what}{hint}")
 
@@ -180,6 +184,15 @@ def refuse_other_files(path: Path) -> None:
         raise RunError(f"{path}: is no run: name a run folder, such as {run}, or a checkpoint (.npz) in one")
 
 
+def run_that_keeps(path: Path) -> RunFolder | None:
+    """The run that has, or would have, something of its own at `path`, also by way of links; None without one."""
+    place = Path(os.path.realpath(path))
+    above, run = RunFolder(place.parent.parent), RunFolder(place.parent)
+    if place.parent.name == above.checkpoints.name and place.suffix == ".npz" and above.is_there:
+        return above
+    return run if place in run.files() and run.is_there else None
+
+
 def folder_of(checkpoint: Path) -> Path:
     """The run folder that a checkpoint file lies in, also for a path that starts inside of it, as last.npz."""
     return Path(os.path.normpath(checkpoint / ".." / ".."))
@@ -192,7 +205,27 @@ def newest_run(parent: Path) -> RunFolder:
         RunError: there is none.
     """
     with disk_errors(f"cannot read {parent}"):
-        configs = [path for path in parent.glob("*/config.yaml") if path.is_file()]
-        if not configs:
+        runs = _runs_in(parent)
+        if not runs:
             raise RunError(f"{parent}: no runs there yet; train one first: bpcli train CONFIG")
-        return RunFolder(max(configs, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent)
+        return max(runs, key=lambda run: (run.config.stat().st_mtime_ns, run.path.name))
+
+
+def future_note(run: RunFolder) -> str | None:
+    """A note where the time that makes a run the newest lies in the future, as after a clock was set back."""
+    with disk_errors(f"cannot read {run.path}"):
+        written = run.config.stat().st_mtime
+    if written <= time.time() + CLOCKS_DIFFER:
+        return None
+    try:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(written))
+    except (OverflowError, ValueError, OSError):
+        when = "beyond any calendar"
+    return (
+        f"warning: {run.path}: taken for the newest run, but its time lies in the future ({when}); "
+        "name the run that you mean"
+    )
+
+
+def _runs_in(parent: Path) -> list[RunFolder]:
+    return [run for path in parent.glob("*/config.yaml") if (run := RunFolder(path.parent)).is_there]

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bpcli.engine.trainer import Report
-from bpcli.runs.files import disk_errors, put_aside, write_text
-from bpcli.runs.systems import flush
+from bpcli.runs.files import disk_errors, opened
+from bpcli.runs.held import HeldFolder
 
 FLUSH_SECONDS = 1.0
+LONGEST_ROW = 1 << 16  # bytes; what is longer is none, and nothing after it is read
 
 
 class LossLog:
@@ -20,8 +21,8 @@ class LossLog:
     row goes if it is there for a former last epoch alone, and `log_every` would not have logged it.
     """
 
-    def __init__(self, path: Path, metrics: Sequence[str], *, log_every: int) -> None:
-        self.path, self.metrics, self.log_every = path, tuple(metrics), log_every
+    def __init__(self, held: HeldFolder, path: Path, metrics: Sequence[str], *, log_every: int) -> None:
+        self.held, self.path, self.metrics, self.log_every = held, path, tuple(metrics), log_every
         self.columns = ("epoch", "iteration", "train_loss", "val_loss", *metrics, "learning_rate", "seconds")
         self.rows: list[Report] = []
         self.flushed = time.monotonic()
@@ -35,23 +36,26 @@ class LossLog:
         Raises:
             DiskError: it cannot be written.
         """
-        rows, note = list[str](), None
+        kept, note = list[str](), None
         if epoch:
             with disk_errors(f"cannot read {self.path}"):
-                rows, note = self._former_rows()
-        kept = [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)]
-        write_text(self.path, "\n".join([",".join(self.columns), *kept]) + "\n")
+                kept, note = self._former_rows(epoch)
+        self.held.write_text(self.path, "\n".join([",".join(self.columns), *kept]) + "\n")
         return note
 
-    def _former_rows(self) -> tuple[list[str], str | None]:
-        """The file's rows; or none, and a note."""
-        if not self.path.exists():
-            return [], f"{self.path}: is missing; begun anew, without the rows of former epochs"
-        rows = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[1:]
-        if rows and not any(_epoch_of(row) for row in rows):
-            aside = put_aside(self.path, "loss-old-{}.csv")
+    def _former_rows(self, epoch: int) -> tuple[list[str], str | None]:
+        """The file's rows up to that epoch; or none, and a note."""
+        try:
+            header, *rows = _lines(self.path)
+        except FileNotFoundError:
+            return [], self._missing_note()
+        if not any(map(_epoch_of, rows)) and (rows or not header.startswith("epoch,")):
+            aside = self.held.put_aside(self.path, "loss-old-{}.csv")
             return [], f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
-        return rows, None
+        return [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)], None
+
+    def _missing_note(self) -> str:
+        return f"{self.path}: is missing; begun anew, without the rows of former epochs"
 
     def row_after(self, share: float) -> tuple[int, float] | None:
         """(epoch, training loss) of the first row that begins after that share of the file; None if it has none.
@@ -59,10 +63,10 @@ class LossLog:
         Raises:
             DiskError: the file cannot be read.
         """
-        with disk_errors(f"cannot read {self.path}"), self.path.open("rb") as file:
-            file.seek(int(share * self.path.stat().st_size))
-            file.readline()
-            cells = file.readline().split(b",")
+        with disk_errors(f"cannot read {self.path}"), opened(self.path) as (file, size):
+            file.seek(int(share * size))
+            file.readline(LONGEST_ROW)
+            cells = file.readline(LONGEST_ROW).split(b",")
         try:
             return int(cells[0]), float(cells[2])
         except (IndexError, ValueError):  # the end of the file, or a damaged row
@@ -85,11 +89,12 @@ class LossLog:
         Raises:
             DiskError: they cannot be written.
         """
-        with disk_errors(f"cannot write {self.path}"), self.path.open("a", newline="") as file:
-            file.write("".join(map(self._line, self.rows)))
-            file.flush()
-            if sync:
-                flush(file.fileno())
+        text = "".join(map(self._line, self.rows))
+        if not self.held.has(self.path):
+            self.held.tell(self._missing_note())
+            self.held.write_text(self.path, ",".join(self.columns) + "\n" + text)
+        else:
+            self.held.append(self.path, text.encode(), sync=sync)
         self.rows.clear()
         self.flushed = time.monotonic()
 
@@ -106,3 +111,13 @@ def _epoch_of(line: str) -> int:
     """The epoch that a row is of, 0 for a line that is none or damaged."""
     number = line.partition(",")[0]
     return int(number) if number.isascii() and number.isdigit() and len(number) < 20 else 0
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines, each with its end, the header first; only those up to one that is too long to be a row."""
+    with opened(path) as (file, _):
+        lines = [file.readline(LONGEST_ROW)]
+        while lines[-1].endswith(b"\n"):
+            lines.append(file.readline(LONGEST_ROW))
+    whole = lines if lines[-1] or len(lines) == 1 else lines[:-1]
+    return [line.decode("utf-8", errors="replace") for line in whole]

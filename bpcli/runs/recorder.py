@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from bpcli.engine.state import TrainState
 from bpcli.engine.trainer import Report
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bpcli.runs.files import disk_errors, put_aside
+from bpcli.runs.files import disk_errors
 from bpcli.runs.folder import RunFolder
+from bpcli.runs.held import HeldFolder
 from bpcli.runs.loss_log import LossLog
-from bpcli.runs.systems import replace
 
 CHECKPOINT_SECONDS = 5.0
 
@@ -45,9 +46,9 @@ class RunContents:
 class Recorder:
     """Takes a run's reports and keeps its folder up to date."""
 
-    def __init__(self, folder: RunFolder, contents: RunContents, state: TrainState) -> None:
-        self.folder, self.contents, self.state = folder, contents, state
-        self.log = LossLog(folder.loss_log, contents.metrics, log_every=contents.log_every)
+    def __init__(self, folder: RunFolder, held: HeldFolder, contents: RunContents, state: TrainState) -> None:
+        self.folder, self.held, self.contents, self.state = folder, held, contents, state
+        self.log = LossLog(held, folder.loss_log, contents.metrics, log_every=contents.log_every)
         self.saved_at = time.monotonic()
         self.saved_best = -1
         self.is_read_back = False
@@ -66,7 +67,7 @@ class Recorder:
             self._save(self.folder.checkpoints / "last.npz", self.state, None)
             if self.state.best is not None:
                 self.save_best()
-            self._remove_later(self.folder.checkpoints)
+            self._remove_later()
         return self.log.start(epoch=self.state.epoch)
 
     def take(self, report: Report) -> None:
@@ -90,14 +91,17 @@ class Recorder:
         """Writes loss.csv, best.npz if the best has changed, and last.npz, in this order, each safely on the disk.
 
         Raises:
-            DiskError: something could not be written; what was there before still is, if only as last-2.npz.
+            DiskError: something could not be written; what was there before still is, if only as last-2.npz. Or all
+                is written, but the run's folder has been renamed. RunInUseError: the lock is gone.
         """
+        self.held.check_lock()
         self.log.flush(sync=True)
         best, folder = self.state.best, self.folder.checkpoints
         if best is not None and best.epoch != self.saved_best:
             self.save_best()
         self._rotate(folder)
         self._save(folder / "last.npz", self.state, stop)
+        self.held.check()
         self.saved_at = time.monotonic()
 
     def save_best(self) -> None:
@@ -123,6 +127,8 @@ class Recorder:
         self.log.start(epoch=self.state.epoch)
 
     def _save(self, path: Path, state: TrainState, stop: str | None) -> None:
+        """A checkpoint that was renamed to make room hands its permissions on to the new one."""
+        renamed = path.name == "last.npz" and not self.held.has(path)
         save_checkpoint(
             path,
             self.contents.network,
@@ -130,6 +136,7 @@ class Recorder:
             config=self.contents.config,
             preparation=self.contents.preparation,
             info={"data": dict(self.contents.hashes), "stop": stop},
+            write=partial(self.held.write, like=path.with_name("last-2.npz") if renamed else None),
         )
         if not self.is_read_back:
             self._read_back(path)
@@ -153,18 +160,16 @@ class Recorder:
     def _rotate(self, folder: Path) -> None:
         """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`; a new last.npz comes after."""
         names = ["last.npz"]
-        with disk_errors(f"cannot rename a checkpoint in {folder}"):
-            while len(names) < self.contents.keep and (folder / names[-1]).exists():
-                names.append(f"last-{len(names) + 1}.npz")
-            for newer, older in reversed(list(pairwise(names))):
-                replace(folder / newer, folder / older)
+        while len(names) < self.contents.keep and self.held.has(folder / names[-1]):
+            names.append(f"last-{len(names) + 1}.npz")
+        for newer, older in reversed(list(pairwise(names))):
+            self.held.rename(folder / newer, folder / older)
 
-    def _remove_later(self, folder: Path) -> None:
-        with disk_errors(f"cannot remove a later checkpoint in {folder}"):
-            for path in _last_files(self.folder):
-                with suppress(RunError):  # one that is damaged leads nobody on
-                    if load_checkpoint(path).state["step"] > self.state.step:
-                        path.unlink()
+    def _remove_later(self) -> None:
+        for path in _last_files(self.folder):
+            with suppress(RunError):  # one that is damaged leads nobody on
+                if load_checkpoint(path).state["step"] > self.state.step:
+                    self.held.remove(path)
 
 
 def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
@@ -186,7 +191,7 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
     return None, notes
 
 
-def put_damaged_aside(folder: RunFolder) -> list[str]:
+def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
     """Renames checkpoints newer than the newest whole one, which the next save would rename over that one.
 
     Gives a note for each.
@@ -199,8 +204,7 @@ def put_damaged_aside(folder: RunFolder) -> list[str]:
         try:
             load_checkpoint(path)
         except RunError:
-            with disk_errors(f"cannot rename {path}"):
-                aside = put_aside(path, "damaged-{}.npz")
+            aside = held.put_aside(path, "damaged-{}.npz")
             notes.append(f"{path}: put aside as {aside.name}")
         else:
             break

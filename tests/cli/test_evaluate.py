@@ -285,3 +285,12 @@ def test_more_classes_than_a_matrix_is_shown_for_are_counted_one_by_one(ok, writ
 def test_a_checkpoint_itself_has_no_best_and_last(cli, iris):
     result = cli("eval", iris / "checkpoints" / "last.npz", "--checkpoint", "best")
     assert (result.code, "last.npz is a checkpoint itself; name its run folder" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["eval"], ["predict", "new.csv"]])
+def test_a_newest_run_from_the_future_is_told(iris, ok, datasets, command):
+    Path("new.csv").write_text((datasets / "iris.csv").read_text())
+    assert "future" not in ok(*command).err
+    os.utime(iris / "config.yaml", (4e9, 4e9))
+    assert "runs/iris: taken for the newest run, but its time lies in the future (2096-" in ok(*command).err
+    assert "future" not in ok(command[0], iris, *command[1:]).err

@@ -349,3 +349,70 @@ def test_a_sample_that_scaling_takes_beyond_all_numbers_is_named(ok, cli, write_
     result = cli("predict", "runs/s", "new.csv")
     assert result.code == 3
     assert 'new.csv: sample 2 is inf in column "a" as the network takes it, no finite number' in result.err
+
+
+REFUSED = {
+    "best": "runs/fruit/checkpoints/best.npz",
+    "last": "runs/fruit/checkpoints/last.npz",
+    "one that is not there": "runs/fruit/checkpoints/last-9.npz",
+    "config": "runs/fruit/config.yaml",
+    "log": "runs/fruit/loss.csv",
+    "summary": "runs/fruit/summary.json",
+    "lock": "runs/fruit/.lock",
+    "training data": "fruit.csv",
+    "another run": "runs/fruit-2/checkpoints/best.npz",
+}
+
+
+@pytest.mark.parametrize("how", ["by name", "by a link", "by a hard link"])
+@pytest.mark.parametrize("what", REFUSED)
+def test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps(run, cli, ok, fruit, what, how):
+    if what == "another run":
+        ok("train", fruit)
+    write_csv("new.csv", [["weight", "width"], ["150", "7"]])
+    target, output = Path(REFUSED[what]), Path(REFUSED[what])
+    if how != "by name":
+        output = Path("out.csv")
+        if how == "by a link":
+            output.symlink_to(target.absolute())
+        elif target.exists() and what != "another run":
+            output.hardlink_to(target)
+        else:
+            return
+    before = target.read_bytes() if target.exists() else None
+    result = cli("predict", run, "new.csv", "-o", output)
+    assert result.code == 2
+    assert f"{output} is " in result.err
+    assert "name another" in result.err
+    assert (target.read_bytes() if target.exists() else None) == before
+
+
+def test_an_output_beside_the_files_of_a_run_is_written(run, ok):
+    ok("predict", run, "fruit.csv", "-o", run / "predictions.csv")
+    assert len(parsed((run / "predictions.csv").read_text())) == 60
+
+
+def test_a_users_file_with_the_name_of_a_temporary_one_is_left_alone(run, ok):
+    Path(".p.csv.tmp").write_text("mine")
+    ok("predict", run, "fruit.csv", "-o", "p.csv")
+    assert Path(".p.csv.tmp").read_text() == "mine"
+
+
+def test_an_output_that_is_replaced_keeps_its_permissions(run, ok):
+    Path("p.csv").touch(mode=0o600)
+    ok("predict", run, "fruit.csv", "-o", "p.csv")
+    assert stat.S_IMODE(Path("p.csv").stat().st_mode) == 0o600
+
+
+def test_an_output_to_the_pipe_behind_stdout_is_written(run, process):
+    result = process("predict", run, "fruit.csv", "-o", "/dev/stdout")
+    assert result.code == 0, result.err
+    assert len(parsed(result.out)) == 60
+
+
+def test_links_in_a_circle_are_exit_code_6(run, cli):
+    Path("p.csv").symlink_to("q.csv")
+    Path("q.csv").symlink_to("p.csv")
+    result = cli("predict", run, "fruit.csv", "-o", "p.csv")
+    assert result.code == 6
+    assert "cannot write p.csv: Too many levels of symbolic links" in result.err

@@ -299,3 +299,36 @@ def test_a_summary_that_somebody_else_has_written_is_written_anew(ok, configs, t
     ok("resume", "run")
     after = json.loads(Path("run/summary.json").read_text())
     assert after["iterations"] == before["iterations"]
+
+
+def test_a_config_that_was_edited_by_hand_is_kept(run, ok):
+    text = (run.path / "config.yaml").read_text()
+    ok("resume", "run", *on())
+    assert not list(run.path.glob("config-old*"))
+    edited = "# why this rate: see the paper\n" + (run.path / "config.yaml").read_text()
+    assert text != edited
+    (run.path / "config.yaml").write_text(edited)
+    result = ok("resume", "run", "--set", "training.epochs=12")
+    assert "run/config.yaml: was changed by hand; written anew with what it says" in result.err
+    assert (run.path / "config-old-1.yaml").read_text() == edited
+    assert run.config["training"]["epochs"] == 12
+
+
+def test_a_folder_with_somebodys_config_is_no_run_to_go_on_with(cli, configs):
+    text = (configs / "xor.yaml").read_text()
+    Path("config.yaml").write_text(text)
+    for name in (".", "../" + Path.cwd().name):
+        result = cli("resume", name)
+        assert result.code == 4
+        assert "holds a config.yaml but no run of it" in result.err
+    assert [path.name for path in Path().iterdir()] == ["config.yaml"]
+    assert Path("config.yaml").read_text() == text
+
+
+def test_permissions_stay_over_a_resume(run, ok):
+    for path in run.path.rglob("*"):
+        if path.is_file():
+            path.chmod(0o600)
+    ok("resume", "run", *on())
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in run.path.rglob("*") if path.is_file()}
+    assert set(modes.values()) == {"0o600"}, modes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from pathlib import Path
 
 LINE = re.compile(r"^\d+ +(?P<name>\w+)\((?P<rest>.*)$")
 PATH = re.compile(r'<([^<>]*)>|"([^"]*)"')
+PLACE = re.compile(r'<([^<>]*)>, "([^"]*)"')  # a folder's descriptor and a name in it, as openat takes them
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call. paths: those it names, by text or by descriptor. number: which of its name on paths[0], from 1."""
+    """One call. paths: those it names, by text or by descriptor. at: what strace finds it by, the descriptor's path
+    where a name follows. number: which of its name there, from 1.
+    """
 
     name: str
     number: int
+    at: str
     paths: tuple[str, ...]
     text: str
 
@@ -36,9 +41,18 @@ def read_calls(log: Path, folder: Path) -> list[Call]:
             continue
         name, rest = match["name"], match["rest"]
         arguments = rest.rpartition(" = ")[0] or rest  # without a result where another thread's line came in between
-        named = [first or second for first, second in PATH.findall(arguments)]
-        paths = tuple(path for path in named if path == str(folder) or path.startswith(f"{folder}/"))
-        if paths:
-            counts[name, paths[0]] += 1
-            calls.append(Call(name, counts[name, paths[0]], paths, line))
+        if name.endswith(("at", "at2")) and (found := PLACE.findall(arguments)):
+            places = [(start, os.path.join(start, inner)) for start, inner in found]  # noqa: PTH118
+        else:
+            places = [(first or second,) * 2 for first, second in PATH.findall(arguments)]
+        inside = [place for place in places if _is_in(folder, place[1])]
+        if inside:
+            at = inside[0][0] if _is_in(folder, inside[0][0]) else inside[0][1]
+            counts[name, at] += 1
+            paths = tuple(path for _, path in inside)
+            calls.append(Call(name, counts[name, at], at, paths, line))
     return calls
+
+
+def _is_in(folder: Path, path: str) -> bool:
+    return path == str(folder) or path.startswith(f"{folder}/")

@@ -9,8 +9,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 
-def bpcli_main(arguments: list[str], out: Path, err: Path, gate: Connection | None, cpus: Sequence[int]) -> None:
-    """`bpcli ARGUMENTS` with its output in two files; waits for the gate where there is one."""
+def bpcli_main(
+    arguments: list[str],
+    out: Path,
+    err: Path,
+    gate: Connection | None,
+    cpus: Sequence[int],
+    fixed_names: bool,
+) -> None:
+    """`bpcli ARGUMENTS` with its output in two files; waits for the gate where there is one.
+
+    fixed_names: a temporary file has the same name each time, so that strace can set a fault to it.
+    """
     for number, path in ((1, out), (2, err)):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, number)
@@ -20,6 +30,11 @@ def bpcli_main(arguments: list[str], out: Path, err: Path, gate: Connection | No
         os.sched_setaffinity(0, cpus)
     sys.argv = ["bpcli", *arguments]
     from bpcli.__main__ import main
+
+    if fixed_names:
+        from bpcli.runs import held
+
+        held.temporary_name = lambda name: f".{name}.{0:016x}.tmp"
 
     if gate is not None:
         gate.send("ready")

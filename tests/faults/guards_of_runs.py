@@ -7,44 +7,39 @@ from guard import Guard
 GUARDS = [
     Guard(
         "fsync of the file",
-        "runs/files.py",
-        "                flush(file.fileno())\n",
-        "",
+        "runs/held.py",
+        "                flush(file.fileno())\n            self._rename",
+        "            self._rename",
         "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
     ),
     Guard(
         "fsync of the folder after the rename",
-        "runs/files.py",
-        "            sync_folder(path.parent)\n        finally",
-        "        finally",
+        "runs/held.py",
+        "            raise\n        self._sync()\n",
+        "            raise\n",
         "tests/runs/test_checkpoint.py::test_a_save_is_flushed_renamed_and_its_folder_flushed",
     ),
     Guard(
         "temporary file and rename",
-        "runs/files.py",
-        """            with temporary.open("wb") as file:
-                write(file)
-                file.flush()
-                flush(file.fileno())
-            replace(temporary, path)
+        "runs/held.py",
+        """        temporary = temporary_name(name)
+        descriptor = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
 """,
-        """            with path.open("wb") as file:
-                write(file)
-                file.flush()
-                flush(file.fileno())
+        """        temporary = name
+        descriptor = self._open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 """,
         "tests/runs/test_checkpoint.py::test_a_failed_save_leaves_the_old_file",
     ),
     Guard(
         "a failed save's temporary file is removed",
-        "runs/files.py",
-        "            temporary.unlink(missing_ok=True)\n",
-        "            pass\n",
+        "runs/held.py",
+        "                self._remove(temporary)\n",
+        "                pass\n",
         "tests/cli/test_exit_codes.py::test_a_leftover_of_a_failed_save_is_cleared_away",
     ),
     Guard(
         "a new folder's entry is flushed",
-        "runs/files.py",
+        "runs/held.py",
         "        path.mkdir(exist_ok=True)\n        sync_folder(path.parent)\n",
         "        path.mkdir(exist_ok=True)\n",
         "tests/faults/test_system_calls.py::test_the_order_of_calls_survives_a_power_cut",
@@ -58,14 +53,14 @@ GUARDS = [
     ),
     Guard(
         "the lock",
-        "runs/folder.py",
-        "            if not held:\n",
-        "            if False:\n",
+        "runs/lock.py",
+        "        if whole is False or file is False:\n",
+        "        if False:\n",
         "tests/runs/test_folder.py::test_a_folder_is_locked_for_one_at_a_time",
     ),
     Guard(
         "a lock refused is no other process",
-        "runs/folder.py",
+        "runs/lock.py",
         "except (BlockingIOError, PermissionError):",
         "except OSError:",
         "tests/runs/test_folder.py::test_a_lock_that_the_file_system_refuses_is_no_other_process",
@@ -94,14 +89,14 @@ GUARDS = [
     Guard(
         "an older run's checkpoints are put aside",
         "runs/folder.py",
-        '        put_aside(run.checkpoints, "checkpoints-old-{}")\n',
+        '        held.put_aside(run.checkpoints, "checkpoints-old-{}")\n',
         "        pass\n",
         "tests/cli/test_train.py::test_out_without_config_leaves_no_checkpoint_of_an_older_run",
     ),
     Guard(
         "a loss.csv or summary.json that is there is put aside",
         "runs/folder.py",
-        '            put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")\n',
+        '            held.put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")\n',
         "            pass\n",
         "tests/cli/test_train.py::test_out_overwrites_no_file_that_is_there",
     ),
@@ -171,14 +166,14 @@ GUARDS = [
     Guard(
         "metadata of another form",
         "runs/checkpoint.py",
-        "        check_metadata(meta)\n",
+        "    check_metadata(meta)\n",
         "",
         "tests/runs/test_checkpoint.py -k metadata_of_another_form",
     ),
     Guard(
         "members that share their bytes",
         "runs/checkpoint.py",
-        "if sum(member.file_size for member in members) > len(blob):",
+        "if sum(member.file_size for member in members) > size:",
         "if False:",
         "tests/runs/test_checkpoint.py -k share_their_bytes",
     ),
@@ -241,7 +236,7 @@ GUARDS = [
     Guard(
         "a damaged checkpoint is never renamed over a whole one",
         "training.py",
-        "    for note in put_damaged_aside(folder) if named or damaged else ():",
+        "    for note in put_damaged_aside(folder, held) if named or damaged else ():",
         "    for note in ():",
         "tests/cli/test_resume_anew.py::test_a_save_that_fails_beside_a_damaged_checkpoint_leaves_the_whole_one",
     ),
@@ -262,8 +257,8 @@ GUARDS = [
     Guard(
         "checkpoints later than the one gone on from are removed",
         "runs/recorder.py",
-        "                        path.unlink()\n",
-        "                        pass\n",
+        "                    self.held.remove(path)\n",
+        "                    pass\n",
         "tests/cli/test_resume_anew.py::test_after_a_named_checkpoint_nothing_leads_back_to_what_was_given_up",
     ),
     Guard(
@@ -311,7 +306,7 @@ GUARDS = [
     Guard(
         "a loss.csv of another form is put aside",
         "runs/loss_log.py",
-        '            aside = put_aside(self.path, "loss-old-{}.csv")\n',
+        '            aside = self.held.put_aside(self.path, "loss-old-{}.csv")\n',
         "            aside = self.path\n",
         "tests/cli/test_resume_anew.py::test_a_log_in_another_form_is_put_aside",
     ),
@@ -377,5 +372,96 @@ GUARDS = [
         "    except _DAMAGE as error:",
         "    except (MemoryError, *_DAMAGE) as error:",
         "tests/runs/test_wrong_contents.py -k lack_of_memory",
+    ),
+    Guard(
+        "a temporary file is made, never opened",
+        "runs/held.py",
+        "os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode",
+        "os.O_WRONLY | os.O_CREAT, 0o666 if mode",
+        "tests/runs/test_held.py::test_a_temporary_file_that_is_there_is_never_written_to",
+    ),
+    Guard(
+        "names of temporary files that nobody can guess",
+        "runs/held.py",
+        'return f".{name[:40]}.{os.urandom(8).hex()}.tmp"',
+        'return f".{name}.tmp"',
+        "tests/runs/test_held.py::test_temporary_names_are_never_the_same",
+    ),
+    Guard(
+        "no writing through a link inside a run",
+        "runs/held.py",
+        "        if status is not None and stat.S_ISLNK(status.st_mode):\n",
+        "        if False:\n",
+        "tests/runs/test_held.py::test_an_inner_folder_that_is_a_link_is_refused",
+    ),
+    Guard(
+        "a file keeps its permissions",
+        "runs/held.py",
+        "                        os.fchmod(file.fileno(), mode)\n",
+        "                        os.fchmod(file.fileno(), 0o644)\n",
+        "tests/runs/test_held.py::test_a_file_keeps_its_permissions",
+    ),
+    Guard(
+        "a new checkpoint has the permissions of the one before",
+        "runs/recorder.py",
+        'like=path.with_name("last-2.npz") if renamed else None',
+        "like=None",
+        "tests/cli/test_resume_anew.py::test_permissions_stay_over_a_resume",
+    ),
+    Guard(
+        "a run folder that was renamed is noticed at a save",
+        "runs/recorder.py",
+        "        self.held.check()\n",
+        "",
+        "tests/faults/test_folder_moved.py::test_a_run_that_takes_the_name_of_a_renamed_one_is_not_written_to",
+    ),
+    Guard(
+        "the run folder is locked beside its lock file",
+        "runs/lock.py",
+        "whole = None if folder.descriptor is None else _try_lock(folder.descriptor)",
+        "whole = None",
+        "tests/runs/test_folder.py::test_a_lock_file_that_is_removed_lets_nobody_in",
+    ),
+    Guard(
+        "a lock file that alone keeps others out is watched",
+        "runs/lock.py",
+        "            folder.only_lock = path, descriptor\n",
+        "            pass\n",
+        "tests/runs/test_folder.py::test_a_lock_file_that_alone_keeps_others_out_is_watched",
+    ),
+    Guard(
+        "a config.yaml alone is no run",
+        "runs/folder.py",
+        "return self.config.is_file() and (self.checkpoints.is_dir() or (self.path / lock.NAME).is_file())",
+        "return self.config.is_file()",
+        "tests/runs/test_folder.py::test_a_config_alone_is_no_run",
+    ),
+    Guard(
+        "a config.yaml changed by hand is kept",
+        "training.py",
+        "    held.write(aside, lambda file: void(file.write(text)), like=folder.config)\n",
+        "",
+        "tests/cli/test_resume_anew.py::test_a_config_that_was_edited_by_hand_is_kept",
+    ),
+    Guard(
+        "predict -o replaces nothing of a run",
+        "cli/predict.py",
+        "    elif (run := run_that_keeps(output)) is not None:\n",
+        "    elif (run := None) is not None:\n",
+        "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
+    ),
+    Guard(
+        "predict -o replaces nothing of a run by another name",
+        "cli/predict.py",
+        "        _refuse_to_replace(output, paths[-1], model.files)\n",
+        "        _refuse_to_replace(output, paths[-1], [])\n",
+        "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
+    ),
+    Guard(
+        "a checkpoint with a hole before its members",
+        "runs/checkpoint.py",
+        "if size > sum(member.file_size + 8 * len(member.filename) + 512 for member in members):",
+        "if False:",
+        "tests/runs/test_checkpoint.py::test_a_hole_before_the_members_is_not_read",
     ),
 ]

@@ -113,7 +113,7 @@ GUARDS = [
     Guard(
         "a best.npz that is damaged is written anew",
         "training.py",
-        "        Recorder(folder, run_contents(session, config), state).save_best()\n",
+        "        Recorder(folder, held, run_contents(session, config), state).save_best()\n",
         "",
         "tests/cli/test_resume_anew.py::test_a_finished_run_gets_back_its_best",
     ),

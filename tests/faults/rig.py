@@ -112,15 +112,18 @@ def _context() -> Any:
 _numbers = iter(range(10**9))
 
 
-def start(*arguments: object, held: bool = False, cpus: Sequence[int] = ()) -> Child:
-    """Starts `bpcli ARGUMENTS`; `held` only once `go` is called; on those processors where some are given."""
+def start(*arguments: object, held: bool = False, cpus: Sequence[int] = (), fixed_names: bool = False) -> Child:
+    """Starts `bpcli ARGUMENTS`; `held` only once `go` is called; on those processors where some are given.
+
+    fixed_names: of temporary files.
+    """
     number = next(_numbers)
     out, err = Path(f"out-{number}.txt").absolute(), Path(f"err-{number}.txt").absolute()
     out.touch()
     err.touch()
     here, there = _context().Pipe()
     process = _context().Process(
-        target=bpcli_main, args=([*map(str, arguments)], out, err, there if held else None, cpus)
+        target=bpcli_main, args=([*map(str, arguments)], out, err, there if held else None, cpus, fixed_names)
     )
     process.start()
     if held:
@@ -279,7 +282,7 @@ def _strace(child: Child, log: Path, options: Sequence[str]) -> Iterator[None]:
 
 def traced(*arguments: object, log: Path, options: Sequence[str] = ()) -> Ended:
     """Runs bpcli under strace, which writes its log."""
-    child = start(*arguments, held=True)
+    child = start(*arguments, held=True, fixed_names=True)
     with _strace(child, log, options):
         child.go()
         return ended(child)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import rig
-from small_run import EPOCHS, write_config
+from small_run import EPOCHS, ROOT, write_config
 
 RACERS = 4
 LONG = ("--set", "training.epochs=1000000", "--set", "output.checkpoint_every=500", "--quiet")
@@ -100,3 +100,26 @@ def test_the_first_is_unharmed_by_a_second() -> None:
     assert first.wait() == 0
     assert rig.outcome(Path("run")) == rig.outcome(Path("whole"))
     assert EPOCHS < 40
+
+
+@pytest.mark.parametrize("races", [5, pytest.param(100, marks=pytest.mark.faults)])
+def test_several_predictions_to_one_file_leave_those_of_one(
+    races: int, config: Path, whole: rig.Outcome, figure
+) -> None:
+    lines = (ROOT / "datasets" / "iris.csv").read_text().splitlines(keepends=True)
+    inputs = [Path(f"in-{number}.csv") for number in range(RACERS)]
+    for number, path in enumerate(inputs):
+        path.write_text("".join([lines[0], *(lines[1 + 30 * number : 31 + 30 * number] * (1 + 20 * number))]))
+    alone = {rig.run_ok("predict", "whole", path).out for path in inputs}
+    wrong = []
+    for _ in range(races):
+        racers = [rig.start("predict", "whole", path, "-o", "p.csv", held=True) for path in inputs]
+        for racer in racers:
+            racer.go()
+        if any(codes := [racer.wait() for racer in racers]):
+            wrong.append(f"{codes}: {[racer.err for racer in racers]}")
+        elif Path("p.csv").read_text() not in alone:
+            wrong.append("a mixture")
+    assert list(Path().glob(".p.csv*")) == []
+    figure("9", f"{RACERS} predictions at once to one file", f"{races} races, {races - len(wrong)} with one whole file")
+    assert wrong == []

@@ -12,6 +12,7 @@ from calls import Call, read_calls
 from small_run import write_config
 
 FAULTS = {"SIGKILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
+RENAMES = ("rename", "renameat", "renameat2")
 LENGTHS = {"train": (0, 1), "resume": (1, 2)}  # epochs before and after: the calls of one save
 
 
@@ -63,7 +64,7 @@ def test_a_fault_at_a_call_loses_nothing(fault: str, kind: str, choose, scene, f
     points = choose(calls)
     wrong, ends = [], dict.fromkeys((-9, 0, 2, 4, 6), 0)
     for call in points:
-        path = call.paths[0].replace(str(whole_folder), str(folder), 1)
+        path = call.at.replace(str(whole_folder), str(folder), 1)
         inject = ("-P", path, "-e", f"inject={call.name}:{FAULTS[fault]}:when={call.number}")
         stopped = scene(kind, folder, log, inject)
         trouble = rig.faults_of(folder, config, whole, stopped, *settings)
@@ -84,14 +85,14 @@ def test_a_fault_at_a_call_loses_nothing(fault: str, kind: str, choose, scene, f
 
 def test_a_call_is_read_where_another_thread_comes_in_between() -> None:
     Path("log.txt").write_text(
-        '7 rename("/r/.a.tmp", "/r/a") = 0\n7 fsync(3</r> <unfinished ...>\n9 +++ exited with 0 +++\n'
-        "7 <... fsync resumed>) = 0\n7 close(3</r>) = 0\n"
+        '7 renameat(4</r>, ".a.tmp", 4</r>, "a") = 0\n7 fsync(4</r> <unfinished ...>\n9 +++ exited with 0 +++\n'
+        "7 <... fsync resumed>) = 0\n7 close(4</r>) = 0\n"
     )
     calls = read_calls(Path("log.txt"), Path("/r"))
-    assert [(call.name, call.paths) for call in calls] == [
-        ("rename", ("/r/.a.tmp", "/r/a")),
-        ("fsync", ("/r",)),
-        ("close", ("/r",)),
+    assert [(call.name, call.at, call.paths) for call in calls] == [
+        ("renameat", "/r", ("/r/.a.tmp", "/r/a")),
+        ("fsync", "/r", ("/r",)),
+        ("close", "/r", ("/r",)),
     ]
 
 
@@ -105,13 +106,13 @@ def test_the_order_of_calls_survives_a_power_cut(kind: str, scene, figure) -> No
     files = renamed = 0
     for place, call in enumerate(calls):
         after = calls[place + 1 :]
-        if call.name == "mkdir":
+        if call.name in ("mkdir", "mkdirat"):
             assert _index(after, "fsync", str(Path(call.paths[0]).parent)) is not None, call.text
-        if call.name == "rename":
+        if call.name in RENAMES:
             old, new = call.paths
             synced = _index(after, "fsync", str(Path(new).parent))
             assert synced is not None, call.text
-            assert "rename" not in [other.name for other in after[:synced] if new in other.paths]
+            assert not [other for other in after[:synced] if new in other.paths and other.name in RENAMES]
             renamed += 1
             if old.endswith(".tmp"):
                 before = [other for other in calls[:place] if old in other.paths]
@@ -121,7 +122,8 @@ def test_the_order_of_calls_survives_a_power_cut(kind: str, scene, figure) -> No
         if call.name == "write":
             assert call.paths[0].endswith((".tmp", "loss.csv")), call.text  # nothing is written in place but rows
         if call.name == "write" and call.paths[0].endswith("loss.csv"):
-            synced, saved = _index(after, "fsync", call.paths[0]), _index(after, "rename", None)
+            synced = _index(after, "fsync", call.paths[0])
+            saved = min((place for name in RENAMES if (place := _index(after, name, None)) is not None), default=None)
             assert synced is not None
             assert saved is None or synced < saved  # no checkpoint is ahead of its rows
     assert files >= 4
@@ -131,3 +133,27 @@ def test_the_order_of_calls_survives_a_power_cut(kind: str, scene, figure) -> No
 def _index(calls: list[Call], name: str, path: str | None) -> int | None:
     found = [place for place, call in enumerate(calls) if call.name == name and (path is None or path in call.paths)]
     return found[0] if found else None
+
+
+@pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_worked_on(number: str, config: Path, whole: rig.Outcome, figure) -> None:
+    inject = ("-e", f"inject=flock:error={number}")
+    result = rig.traced("train", config, "--out", "run", log=Path("log.txt"), options=inject)
+    assert result.code == 0, result.err
+    assert result.err.count("warning: run: the file system has no locks. Going on without") == 1
+    assert rig.outcome(Path("run")) == whole
+    figure("29", f"flock gives {number}", "trained, told of the lost guarantee")
+
+
+@pytest.mark.parametrize("number", ["EINVAL", "EOPNOTSUPP"])
+def test_a_file_system_that_cannot_flush_folders_is_worked_on(
+    number: str, config: Path, whole: rig.Outcome, figure
+) -> None:
+    folders = [Path(name).absolute() for name in ("runs/run/checkpoints", "runs/run", "runs", ".")]
+    paths = [part for folder in folders for part in ("-P", str(folder))]
+    inject = (*paths, "-e", f"inject=fsync:error={number}")
+    result = rig.traced("train", config, log=Path("log.txt"), options=inject)
+    assert result.code == 0, result.err
+    assert result.err.count("warning: runs/run: the file system cannot flush a folder to the disk") == 1
+    assert rig.outcome(Path("runs/run")) == whole
+    figure("29", f"fsync of a folder gives {number}", "trained, told of the lost guarantee")

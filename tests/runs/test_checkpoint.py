@@ -16,7 +16,7 @@ import pytest
 import bpcli
 from bpcli.errors import DiskError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.runs.files import write_text
+from bpcli.runs.held import write_text
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +260,11 @@ def test_a_bare_pickle_is_refused(load):
     assert not Path("unpickled").exists()
 
 
+def test_a_hole_before_the_members_is_not_read(load, blobs):
+    with pytest.raises(RunError, match="it holds more than its members"):
+        load(bytes(1 << 20) + blobs["last"])
+
+
 def test_another_format_says_so(load, blobs):
     def newer(members):
         meta = json.loads(np.load(io.BytesIO(members["meta.npy"])).item())
@@ -310,7 +315,7 @@ def test_a_failed_save_leaves_the_old_file(monkeypatch, broken):
     if broken == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr("bpcli.runs.files.void", fail)
+        monkeypatch.setattr("bpcli.runs.held.void", fail)
     with pytest.raises(DiskError, match=r"cannot write a\.txt: No space left on device"):
         write_text(Path("a.txt"), "new")
     assert [path.name for path in Path().iterdir()] == ["a.txt"]

@@ -9,6 +9,7 @@ import pytest
 from bpcli.engine.trainer import Report
 from bpcli.errors import DiskError
 from bpcli.runs import loss_log
+from bpcli.runs.held import HeldFolder
 from bpcli.runs.loss_log import LossLog
 
 PATH = Path("loss.csv")
@@ -32,9 +33,15 @@ def report(epoch, *, val_loss=0.25, stop=None):
 
 
 @pytest.fixture
-def log():
+def held():
+    with HeldFolder.opened(Path()) as folder:
+        yield folder
+
+
+@pytest.fixture
+def log(held):
     def make(*, log_every=1, epoch=0):
-        log = LossLog(PATH, ["val_accuracy"], log_every=log_every)
+        log = LossLog(held, PATH, ["val_accuracy"], log_every=log_every)
         log.start(epoch=epoch)
         return log
 
@@ -116,10 +123,10 @@ def test_what_cannot_be_written_is_a_disk_error(log):
         rows.flush()
 
 
-def test_a_disk_that_fails_to_say_whether_it_is_there_is_an_error(monkeypatch):
-    def fail(path):
+def test_a_disk_that_fails_to_say_whether_it_is_there_is_an_error(monkeypatch, held):
+    def fail(path, **_):
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr(Path, "exists", fail)
+    monkeypatch.setattr(Path, "stat", fail)
     with pytest.raises(DiskError, match=r"cannot read loss\.csv: Input/output error"):
-        LossLog(PATH, ["val_accuracy"], log_every=1).start(epoch=3)
+        LossLog(held, PATH, ["val_accuracy"], log_every=1).start(epoch=3)

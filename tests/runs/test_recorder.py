@@ -27,11 +27,12 @@ def saves(monkeypatch):
         fsync(descriptor)
 
     def note_replace(old, new, **folders):
-        done.append(f"{Path(old).name} becomes {Path(new).name}")
+        done.append(f"{old} becomes {new}")
         replace(old, new, **folders)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(os, "replace", note_replace)
+    monkeypatch.setattr("bpcli.runs.held.temporary_name", lambda name: f".{name}.tmp")
     return done
 
 
