@@ -252,7 +252,9 @@ class TrainedModel:
         """
         pair = Path(path), None if targets is None else Path(targets)
         source = Source(*pair, label=str(path), is_argument=True)
-        return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
+        with fits_into_memory(str(path)):
+            part = load_part(self.preparation, source, self.plan)
+        return self._evaluate(str(path), part)
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
         with fits_into_memory(name):

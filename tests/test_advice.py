@@ -306,7 +306,7 @@ def table(*rows, header="a,b,y"):
     Path("lines.csv").write_text("\n".join([header, *rows]) + "\n")
 
 
-LARGE = [f"{30000 + 1000 * k},{k % 4},{'uvw'[k % 3]}" for k in range(15)]
+LARGE = [f"{30000.5 + 1000 * k},{k % 4},{'uvw'[k % 3]}" for k in range(15)]
 CLASSES = ["data.task=classification", "loss=log_likelihood", "network.layers=[2, 4, 3]"]
 
 
@@ -374,6 +374,6 @@ def test_a_value_beside_which_its_column_is_flat_is_named(ok, write_config, scal
 
 
 def test_columns_that_only_look_lonely_are_passed_over(ok, write_config):
-    table(*(f"0,{k},{k}" for k in range(12)), "1,1e5,5", "0,2e5,6")
+    table(*(f"0,{k + 0.5},{k}" for k in range(12)), "1,1e5,5", "0,2e5,6")
     path = write_config(CONFIG, "lines.yaml", network={"layers": [2, 1]})
     assert ok("validate", path, "--set", "data.scale=standard").err == ""

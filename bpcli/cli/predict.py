@@ -52,12 +52,12 @@ def predict(
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
     if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
         raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
-    separator = separator_of("" if output is None else output.name)
-    if separator is None:
-        raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     if output is not None:
         _refuse_to_replace(output, paths[-1], model.files)
+    separator = separator_of("" if output is None else output.name)
+    if separator is None:
+        raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     for note in model.notes:
         tell(note)
     prediction = model.predict_file(paths[-1])

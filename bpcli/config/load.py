@@ -42,7 +42,7 @@ class ConfigFile:
 
     def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
         """An error that shows each problem at its key."""
-        return ConfigError(self.located(key, message) for key, message in problems if key[0] not in self.assumed)
+        return ConfigError(self.located(key, message) for key, message in problems if not self.assumed & {*key[:1]})
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:

@@ -123,7 +123,7 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
         raise ConfigError([f"{source}: cannot be read: {reason}"]) from None
     if text.startswith(_ZIP):
         raise ConfigError([f"{source}: {_of_a_zip(path)}"])
-    if path.suffix.lower() in _DATA_ENDINGS:
+    if text and path.suffix.lower() in _DATA_ENDINGS:
         raise ConfigError([f"{source}: this is a data file; a config names it as data.train; see bpcli init"])
     return parse_yaml(text, source)
 
@@ -143,12 +143,14 @@ def _of_a_zip(path: pathlib.Path) -> str:
 
 def _suggestion(path: pathlib.Path) -> str:
     """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
+    folders = [path.parent, path.parent / "configs"]
     try:
-        folders = [path.parent, path.parent / "configs"]
         beside = [file for folder in folders if folder.is_dir() for file in list(folder.iterdir())[:1000]]
-        files = [file for file in beside if file.suffix in (".yaml", ".yml")]
     except OSError:
-        return f"; the folder {path.parent} does not exist either" if not path.parent.exists() else ""
+        return ""
+    if not path.parent.exists():
+        return f"; the folder {path.parent} does not exist either"
+    files = [file for file in beside if file.suffix in (".yaml", ".yml")]
     # without the endings, which would make all names alike
     by_stem = {file.stem.casefold(): file for file in files if file.is_file()}
     close = difflib.get_close_matches(path.stem.casefold(), by_stem)

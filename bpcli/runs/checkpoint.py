@@ -200,8 +200,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
             return _read_checkpoint(path, file, size)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except MemoryError as error:
-        raise RunError(f"{path}: cannot be read: there is not enough memory for what it holds") from error
 
 
 def _read_checkpoint(path: Path, file: IO[bytes], size: int) -> Checkpoint:

@@ -140,7 +140,7 @@ def test_data_that_does_not_fit_is_said_before_anything_is_written(cli, xor, mon
     monkeypatch.setattr("bpcli.data.datasets.file_hashes", no_memory)
     result = cli(command, xor())
     assert result.code == 3
-    assert "the data of config.yaml: does not fit into memory; use fewer rows or columns" in result.err
+    assert "xor.csv: not enough memory to prepare the data; use fewer rows or columns, or dtype: float32" in result.err
     assert not Path("runs").exists()
 
 

@@ -583,7 +583,7 @@ def test_a_misspelt_key_is_one_error_that_names_line_and_key(key):
         line = tree.lines[path]
         problems = problems_of(tree)
         assert len(problems) == 1, problems
-        assert problems[0].startswith(f'c.yaml:{line} {dotted(path)}: unknown key "{wrong}", '), problems
+        assert problems[0].startswith(f'c.yaml:{line} {dotted(path)}: unknown key "{wrong}"'), problems
 
 
 LONG = list({(key.names, key.name): key for key in KEYS if len(key.name) >= 5}.values())

@@ -390,6 +390,7 @@ def test_a_failing_disk_is_a_config_error(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(5, "Input/output error")
 
+    (tmp_path / "xor.yaml").write_text("name: xor")
     monkeypatch.setattr(pathlib.Path, "open", fail)
     assert "cannot be read: Input/output error" in refusal(tmp_path / "xor.yaml")
 

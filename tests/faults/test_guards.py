@@ -81,7 +81,7 @@ def test_the_command_lists_every_guard(capsys: pytest.CaptureFixture[str]) -> No
     assert guards.main(["--list"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert len(listed) == 2 + len(guards.GUARDS)
-    assert "| fsync of the file | `runs/files.py::write_atomically` |" in listed[2]
+    assert "| fsync of the file | `runs/held.py::_replace` |" in listed[2]
 
 
 @pytest.mark.faults
