@@ -19,9 +19,7 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.source import shown
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Identity, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.full_batch import objections
 from bpcli.engine.losses.hinge import Hinge

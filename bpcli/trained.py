@@ -19,11 +19,10 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import confusion_matrix
 from bpcli.engine.evaluation import Evaluator, predict
+from bpcli.engine.metrics.confusion import confusion_matrix
 from bpcli.engine.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run

@@ -1,6 +1,10 @@
-"""Names for parts: a class registers itself under a name, and a config finds it by that name.
+"""Names for parts: `part_of` makes a class a part and enters it under a name, and a config finds it by that name.
 
-A registry finds the modules of its folder by itself, so a new part is one new file and nothing else. A name is first
+    @part_of(optimizers, "momentum")
+    class Momentum(Optimizer):
+        momentum: Annotated[float, Between(0, 1)] = 0.9
+
+A registry finds the modules of its folder by itself, so a new part is one new class and nothing else. A name is first
 looked for in the file of that name, so that a config pays only for the parts that it uses; all files are imported where
 that does not find it, or where all names are asked for.
 """
@@ -12,8 +16,10 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, dataclass_transform
 
+from bpcli.engine.fields import check_fields
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
 
 T = TypeVar("T")
@@ -30,18 +36,13 @@ class Registry(Generic[T]):
         self._aliases: dict[str, str] = {}
         self._complete = False
 
-    def register(self, name: str, *aliases: str) -> Callable[[C], C]:
-        """Decorator: enters the class under `name`, and under each alias."""
-
-        def enter(cls: C) -> C:
-            for key in (name, *aliases):
-                if key in self._classes or key in self._aliases:
-                    raise ValueError(f"two parts register as {self.kind} {key!r}")
-            self._classes[name] = cls
-            self._aliases.update(dict.fromkeys(aliases, name))
-            return cls
-
-        return enter
+    def enter(self, cls: type[T], name: str, *aliases: str) -> None:
+        """Enters the class under `name`, and under each alias."""
+        for key in (name, *aliases):
+            if key in self._classes or key in self._aliases:
+                raise ValueError(f"two parts register as {self.kind} {key!r}")
+        self._classes[name] = cls
+        self._aliases.update(dict.fromkeys(aliases, name))
 
     def names(self) -> tuple[str, ...]:
         """Every name, without the aliases, in alphabetical order."""
@@ -101,6 +102,30 @@ class Registry(Generic[T]):
             for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
                 importlib.import_module(f"{self._package}.{found.name}")
             self._complete = True
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def part_of(parts: Registry[Any], name: str, *aliases: str) -> Callable[[C], C]:
+    """Decorator that makes a class a part, found under `name` and each alias.
+
+    The class becomes a frozen dataclass with keyword-only fields. A new object's fields are checked against the ranges
+    in their annotations, see `bpcli.engine.fields`; then its own `__post_init__`, if it has one, checks what is left.
+    """
+
+    def make(cls: C) -> C:
+        own_checks = cls.__dict__.get("__post_init__")
+
+        def check(self: Any) -> None:
+            check_fields(self)
+            if own_checks is not None:
+                own_checks(self)
+
+        cls.__post_init__ = check  # type: ignore[attr-defined]
+        dataclass(frozen=True, kw_only=True)(cls)
+        parts.enter(cls, name, *aliases)
+        return cls
+
+    return make
 
 
 layers: Registry[LayerSpec] = Registry("layer", "bpcli.engine.layers")

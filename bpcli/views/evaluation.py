@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import AverageScores, average_scores, class_scores
+from bpcli.engine.metrics.confusion import AverageScores, average_scores, class_scores
 from bpcli.json_text import json_text
 from bpcli.trained import EvaluationResult, TrainedModel
 from bpcli.views.tables import number, plural, table

@@ -27,9 +27,7 @@ from contract import (
 from every_gradient import worst_of_block
 
 from bpcli.engine import registry
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.activations.tanh import Tanh
+from bpcli.engine.activations import Sigmoid, Softmax, Tanh
 from bpcli.engine.arrays import Scratch
 from bpcli.engine.gradcheck import check_gradients
 from bpcli.engine.initializers import Normal

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.relu import ReLU
-from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations import Identity, ReLU, Sigmoid
 from bpcli.engine.divergence import is_finite
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.conv2d import Conv2d

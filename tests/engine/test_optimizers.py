@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.activations.tanh import Tanh
+from bpcli.engine.activations import Tanh
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network, Trainable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations import Identity
 from bpcli.engine.evaluation import predict
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.dense import Dense

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.tanh import Tanh
+from bpcli.engine.activations import Identity, Tanh
 from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE

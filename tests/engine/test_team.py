@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.activations.relu import ReLU
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import ReLU, Softmax
 from bpcli.engine.gradient import shards_for
 from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense

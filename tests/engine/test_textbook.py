@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bpcli.config.load import load_config
-from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations import Sigmoid
 from bpcli.engine.arrays import Scratch
 from bpcli.engine.evaluation import predict
 from bpcli.engine.layers.dense import Dense

@@ -7,17 +7,14 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.activations.softplus import Softplus
+from bpcli.engine.activations import Sigmoid, Softmax, softplus
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("focal")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "focal")
 class Focal:
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.
 
@@ -30,9 +27,6 @@ class Focal:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_classes: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss:
         if isinstance(activation, Softmax):
@@ -65,7 +59,7 @@ class BernoulliFocal:
         y, dz, work = target, d_output, scratch.full
         _one_minus_twice(y, out=dz)
         np.multiply(dz, output, out=dz)
-        Softplus().forward(dz, dz, scratch)  # l
+        softplus(dz, dz, scratch)  # l
         _wrong(dz, out=work)
         np.power(work, self.gamma, out=work)
         np.multiply(work, dz, out=work)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("half_squared_error")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "half_squared_error")
 class HalfSquaredError:
     """Half the squared error: L = 1/2 sum_j (a_j - y_j)^2 for one sample, so that dL/da = a - y."""
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.hard_sigmoid import HardSigmoid
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import HardSigmoid, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("hinge")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "hinge")
 class Hinge:
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
 

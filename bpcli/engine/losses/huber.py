@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import MoreThan, check_fields
+from bpcli.engine.fields import MoreThan
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("huber")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "huber")
 class Huber:
     """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.
 
@@ -25,9 +23,6 @@ class Huber:
 
     delta: Annotated[float, MoreThan(0)] = 1.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss | None:
         return None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.registry import losses, part_of
 
 FAR = (
     20.0  # from here on ln cosh e = |e| - ln 2 to the last digit of a float64, and sinh(e / 2)^2 is still far from inf
 )
 
 
-@losses.register("log_cosh", "logcosh")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "log_cosh", "logcosh")
 class LogCosh:
     """Mean over samples and the M outputs of ln cosh(e), e = a - y: e^2 / 2 near 0, |e| - ln 2 far out.
 

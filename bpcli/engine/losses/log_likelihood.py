@@ -11,16 +11,14 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Sigmoid, Softmax, sigmoid
 from bpcli.engine.arrays import Array, Scale, Scratch, largest_of_rows
-from bpcli.engine.fields import Between, check_fields
+from bpcli.engine.fields import Between
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("log_likelihood", "cross_entropy")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "log_likelihood", "cross_entropy")
 class LogLikelihood:
     """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
 
@@ -32,9 +30,6 @@ class LogLikelihood:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_classes: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss:
         if isinstance(activation, Softmax):
@@ -111,7 +106,7 @@ class BernoulliLogLikelihood:
         np.log1p(work, out=work)
         np.multiply(work, scale, out=work)
         value = float(np.add.reduce(work, axis=None)) + fit
-        Sigmoid().forward(z, dz, scratch)
+        sigmoid(z, dz, scratch)
         np.subtract(dz, _smoothed(y, self.label_smoothing, 0.5, work), out=dz)
         np.multiply(dz, scale, out=dz)
         return value

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch, times
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("mse", "mean_squared_error")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "mse", "mean_squared_error")
 class MSE:
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import MoreThan, check_fields
+from bpcli.engine.fields import MoreThan
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("poisson")
-@dataclass(frozen=True, kw_only=True)
+@part_of(losses, "poisson")
 class Poisson:
     """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.
 
@@ -29,9 +27,6 @@ class Poisson:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_numbers: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss | None:
         if not self.log_input and _goes_below_zero(activation):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, MoreThan
 from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adagrad")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "adagrad")
 class AdaGrad:
     """s <- s + g^2, theta <- theta - rate * g / (sqrt(initial_accumulator + s) + eps).
 
@@ -29,9 +27,6 @@ class AdaGrad:
     eps: Annotated[float, MoreThan(0)] = 1e-10
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("sum",)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.moments import adam_step
 from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adam")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "adam")
 class Adam:
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, theta <- theta - rate * m' / (sqrt(v') + eps).
 
@@ -33,9 +31,6 @@ class Adam:
     amsgrad: bool = False
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.moments import adam_step
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adamw")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "adamw")
 class AdamW:
     """theta <- theta - rate * weight_decay * theta, for weights and not for biases; then Adam's step.
 
@@ -30,9 +28,6 @@ class AdamW:
     eps: Annotated[float, MoreThan(0)] = 1e-8
     amsgrad: bool = False
     weight_decay: Annotated[float, AtLeast(0)] = 0.01
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")

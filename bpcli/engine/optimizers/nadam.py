@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.moments import root_of_second_moment, times_rate, update_moments
 from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 NEGLIGIBLE = 2.0**-54  # 1 minus a number below it is 1
 
 
-@optimizers.register("nadam")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "nadam")
 class NAdam:
     """theta <- theta - rate * (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v') + eps).
 
@@ -36,9 +34,6 @@ class NAdam:
     momentum_decay: Annotated[float, AtLeast(0)] = 0.004
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("rmsprop")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "rmsprop")
 class RMSProp:
     """v <- alpha v + (1 - alpha) g^2, u <- momentum * u + g / (sqrt(v) + eps), theta <- theta - rate * u.
 
@@ -33,9 +31,6 @@ class RMSProp:
     centered: bool = False
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("v", *(["mean"] if self.centered else []), *(["velocity"] if self.momentum else []))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("rprop")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "rprop")
 class RProp:
     """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
 
@@ -31,9 +29,6 @@ class RProp:
     eta_plus: Annotated[float, MoreThan(1)] = 1.2
     min_step: Annotated[float, AtLeast(0)] = 1e-6
     max_step: Annotated[float, MoreThan(0)] = 50.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("step", "sign")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
+from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("sgd")
-@dataclass(frozen=True, kw_only=True)
+@part_of(optimizers, "sgd")
 class SGD:
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
 
@@ -31,7 +29,6 @@ class SGD:
     l1: Annotated[float, AtLeast(0)] = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: needs a momentum above 0, for example 0.9")
 
