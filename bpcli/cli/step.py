@@ -24,4 +24,6 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
         tell(note)
     with session.memory_errors():
         trace = first_step(session)
+    if not trace.finite:
+        tell("warning: this step is not finite: training would stop here with exit code 5, as diverged")
     say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

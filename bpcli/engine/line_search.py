@@ -33,18 +33,8 @@ def strong_wolfe(
     Returns:
         The step; None if no evaluated one lowers phi enough, as at a minimum, where what is left drowns in rounding.
     """
-    search = _Search(phi, start, c1, c2, max_evaluations)
-    before, alpha = start, first
-    while search.left:
-        trial = search.at(alpha)
-        if search.too_high(trial) or (before is not start and trial.value >= before.value):
-            return search.zoom(before, trial)
-        if search.flat(trial):
-            return trial
-        if trial.slope >= 0:
-            return search.zoom(trial, before)
-        before, alpha = trial, 2.0 * alpha
-    return None if before is start else before
+    found = _Search(phi, start, c1, c2, max_evaluations).step(first)
+    return found if found.value < start.value else None
 
 
 class _Search:
@@ -64,7 +54,21 @@ class _Search:
     def flat(self, trial: Trial) -> bool:
         return abs(trial.slope) <= self.c2 * abs(self.start.slope)
 
-    def zoom(self, low: Trial, high: Trial) -> Trial | None:
+    def step(self, alpha: float) -> Trial:
+        """Algorithm 3.5; at worst a step, or the start itself, that lowers phi by nothing that rounding leaves."""
+        before = self.start
+        while self.left:
+            trial = self.at(alpha)
+            if self.too_high(trial) or trial.value > before.value or (trial.value == before.value and trial.slope >= 0):
+                return self.zoom(before, trial)
+            if self.flat(trial):
+                return trial
+            if trial.slope >= 0:
+                return self.zoom(trial, before)
+            before, alpha = trial, 2.0 * alpha  # also where phi is the same and leads down: the step was too short
+        return before
+
+    def zoom(self, low: Trial, high: Trial) -> Trial:
         """Algorithm 3.6: `low` is the best step so far, and a good one lies between it and `high`."""
         while self.left and abs(high.alpha - low.alpha) > 1e-14 * max(high.alpha, low.alpha):
             trial = self.at(_between(low, high))
@@ -76,7 +80,7 @@ class _Search:
             if trial.slope * (high.alpha - low.alpha) >= 0:
                 high = low
             low = trial
-        return None if low is self.start else low
+        return low
 
 
 def _between(low: Trial, high: Trial) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.network import Network, Stack, of_layer
-from bpcli.engine.objective import Objective, batch_scale
-from bpcli.engine.protocols import Loss
+from bpcli.engine.arrays import Array, Scratch
+from bpcli.engine.gradient import BatchGradient
+from bpcli.engine.network import Network, of_layer
+from bpcli.engine.protocols import Layer
+from bpcli.engine.samples import Samples
 from bpcli.engine.state import TrainState
 from bpcli.engine.update import Update
 
@@ -33,60 +35,65 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class StepTrace:
-    """One step of training on one batch. Losses before and after the update; x (N, ...), y (N, M)."""
+    """One step of training on one batch. Losses before and after the update; x (N, ...), y (N, M).
+
+    weights: (N,), what multiplies each sample's loss; None where all are 1.
+    finite: whether the loss, the gradient and the new weights are; training stops at a step where they are not.
+    """
 
     x: Array
     y: Array
+    weights: Array | None
     loss: float
     layers: tuple[LayerTrace, ...]
     learning_rate: float
     loss_after: float
+    finite: bool
 
 
-def trace_step(network: Network, loss: Loss, state: TrainState, update: Update, x: Array, y: Array) -> StepTrace:
-    """Does one step on the batch x (N, *in_shape), y (N, M), changing `state`, and keeps a copy of every number.
+class _Recorder:
+    """Copies what a layer puts out on the way forward, and what it is given on the way back: y, and dy = dL/dy."""
 
-    The numbers come from the very layers and the very update that training uses, called one by one.
+    def __init__(self, layer: Layer) -> None:
+        self.forward, self.backward = layer.forward, layer.backward
+        self.y = self.dy = np.empty(0)
+        vars(layer).update(forward=self._forward, backward=self._backward)  # of this one object alone
+
+    def _forward(self, x: Array, training: bool) -> Array:
+        y = self.forward(x, training)
+        self.y = y.copy()
+        return y
+
+    def _backward(self, dy: Array) -> Array:
+        self.dy = dy.copy()
+        return self.backward(dy)
+
+
+def trace_step(
+    network: Network, state: TrainState, gradient: BatchGradient, update: Update, samples: Samples, n: int
+) -> StepTrace:
+    """Does one step on the first n samples, changing `state`, and keeps a copy of every number.
+
+    gradient, update: as training makes them; each layer is overheard while they do the step.
     """
-    theta = state.theta
-    before, grad = theta.copy(), np.empty_like(theta)
-    noise = state.noise[0] if state.noise else None
-    stack = network.bind(theta, grad, len(x), stats=state.stats, noise=noise)
-    objective = Objective(loss, network.output_activation, len(x), network.out_shape, theta.dtype.name)  # type: ignore[arg-type]
-    scale = batch_scale(loss, len(x))
-    with np.errstate(over="ignore"):  # exp(-z) of a very negative z: sigmoid is then 0, as it should be
-        outputs = _forward(stack, x)
-        first_loss, delta = objective.value_and_delta(outputs[-1].copy(), y, scale)
-        deltas = _backward(stack, delta)
-        gradient = grad.copy()
-        update(state, grad)
-        loss_after, _ = objective.value_and_delta(stack.forward(x, training=True), y, scale)
+    rows, theta, before = slice(0, n), state.theta, state.theta.copy()
+    recorders = [[_Recorder(layer) for layer in shard.stack.layers] for shard in gradient.shards]
+    with np.errstate(all="ignore"):  # as in training; what is not finite is shown as it is
+        loss = gradient(samples, rows)
+        grads = gradient.grad.copy()
+        outputs = [np.concatenate([layer.y for layer in same]) for same in zip(*recorders, strict=True)]
+        deltas = [np.concatenate([layer.dy for layer in same]) for same in zip(*recorders, strict=True)]
+        x, y = (np.concatenate([getattr(shard, name) for shard in gradient.shards]) for name in "xy")
+        finite = update(state, gradient.grad) and math.isfinite(loss)
+        loss_after = gradient(samples, rows)
         output = np.empty_like(outputs[-1])
-        network.output_activation.forward(outputs[-1].copy(), output, objective.scratch)
+        network.output_activation.forward(outputs[-1].copy(), output, Scratch.beside(output.shape, theta.dtype.name))  # type: ignore[arg-type]
 
-    views = [network.layout.views(vector) for vector in (before, gradient, theta)]
+    views = [network.layout.views(vector) for vector in (before, grads, theta)]
     traces = []
     for index, name in enumerate(network.names):
         own = [k for k, placed in enumerate(network.placed) if placed.entry == index]
-        params, grads, after = (of_layer(named, name) for named in views)
         a = output if index == len(network.names) - 1 else outputs[own[-1]]
-        traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], params, grads, after))
-    return StepTrace(x, y, first_loss, tuple(traces), update.learning_rate, loss_after)
-
-
-def _forward(stack: Stack, x: Array) -> list[Array]:
-    """A copy of each layer's output, first to last."""
-    outputs = []
-    for layer in stack.layers:
-        x = layer.forward(x, training=True)
-        outputs.append(x.copy())
-    return outputs
-
-
-def _backward(stack: Stack, delta: Array) -> list[Array]:
-    """A copy of dL/d(output) of each layer, first to last."""
-    deltas = []
-    for layer in reversed(stack.layers):
-        deltas.append(delta.copy())
-        delta = layer.backward(delta)
-    return deltas[::-1]
+        traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], *(of_layer(named, name) for named in views)))
+    weights = None if samples.weights is None else samples.weights[rows, 0]
+    return StepTrace(x, y, weights, loss, tuple(traces), update.learning_rate, loss_after, finite)

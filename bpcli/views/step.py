@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine import registry
-from bpcli.engine.arrays import Array, batch_array
+from bpcli.engine.arrays import Array
+from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import FullBatchOptimizer, Optimizer
 from bpcli.engine.trace import StepTrace, trace_step
@@ -31,9 +32,6 @@ def first_step(session: Session) -> StepTrace:
     samples = model.samples(session.datasets.parts["train"])
     n = min(session.options.batch_size or len(samples), len(samples))
     config, state = model.config, session.start()
-    x = batch_array(n, model.network.in_shape, config.dtype)
-    y = np.empty((n, *model.network.out_shape), config.dtype)
-    samples.fetch(slice(0, n), x, y)
     update = Update(
         model.network,
         config.optimizer,
@@ -44,7 +42,9 @@ def first_step(session: Session) -> StepTrace:
         clip_norm=session.options.clip_norm,
         clip_value=session.options.clip_value,
     )
-    return trace_step(model.network, config.loss, state, update, x, y)
+    shards = min(n, session.options.shards or shards_for(model.network, n))
+    gradient = BatchGradient(model.network, config.loss, state, np.empty_like(state.theta), n=n, shards=shards)
+    return trace_step(model.network, state, gradient, update, samples, n)
 
 
 def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
@@ -53,7 +53,10 @@ def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
     for layer in trace.layers:
         lines += [f"  {layer.name}", *(_row(name, value) for name, value in layer.params.items())]
         lines += [_row("z", layer.z), _row("a", layer.a)]
-    lines += [_row("y", trace.y), f"  loss = {trace.loss:.12g}", "", "backward"]
+    lines.append(_row("y", trace.y))
+    if trace.weights is not None:
+        lines.append(_row("weight of each sample's loss", trace.weights))
+    lines += [f"  loss = {trace.loss:.12g}", "", "backward"]
     for layer in reversed(trace.layers):
         lines += [f"  {layer.name}", _row("delta = dL/dz", layer.delta)]
         lines += [_row(f"dL/d{name}", value) for name, value in layer.grads.items()]
@@ -83,5 +86,13 @@ def step_json(trace: StepTrace) -> str:
         }
         for layer in trace.layers
     ]
-    values = {"x": trace.x.tolist(), "y": trace.y.tolist(), "loss": trace.loss, "layers": layers}
-    return json_text({**values, "loss_after": trace.loss_after})
+    values = {
+        "x": trace.x.tolist(),
+        "y": trace.y.tolist(),
+        "sample_weight": None if trace.weights is None else trace.weights.tolist(),
+        "loss": trace.loss,
+        "layers": layers,
+        "learning_rate": trace.learning_rate,
+        "loss_after": trace.loss_after,
+    }
+    return json_text(values)

@@ -71,6 +71,45 @@ def test_overrides_apply(ok, configs):
     assert after["loss_after"] == pytest.approx(after["loss"], abs=1e-9)
 
 
+@pytest.fixture
+def weighed(write_config):
+    """A config of one linear unit, weight 1 and bias 0, on two samples of weight 1 and 3."""
+    Path("rows.csv").write_text("x,wt,y\n1,1,0\n2,3,1\n")
+    unit = {"type": "dense", "units": 1, "weights": [[1.0]], "biases": [0.0]}
+    return write_config(
+        {
+            "name": "weighed",
+            "dtype": "float64",
+            "data": {"train": "rows.csv", "target": "y", "sample_weight": "wt", "task": "regression"},
+            "network": {"layers": [unit]},
+            "optimizer": {"type": "sgd", "learning_rate": 0.1},
+            "training": {"epochs": 1, "batch_size": "full"},
+        },
+        "weighed.yaml",
+    )
+
+
+def test_weights_of_samples_multiply_their_loss_as_in_training(ok, weighed):
+    # L = (1 (1 - 0)^2 + 3 (2 - 1)^2) / 2 = 2; dL/dw = (1 * 2 * 1 + 3 * 2 * 1 * 2) / 2 = 7
+    step = json.loads(ok("step", weighed, "--json").out)
+    assert step["loss"] == pytest.approx(2.0)
+    assert step["layers"][0]["after"]["W"] == [[pytest.approx(0.3)]]
+    assert step["sample_weight"] == [1.0, 3.0]
+    assert "weight of each sample's loss = [1., 3.]" in ok("step", weighed).out
+
+
+def test_json_has_the_learning_rate_and_no_weights_where_there_are_none(ok, configs, step):
+    assert (step["learning_rate"], step["sample_weight"]) == (0.5, None)
+    warm = ok("step", configs / "textbook-2-2-2.yaml", "--json", "--set", "schedule={type: cosine, warmup: 1}").out
+    assert json.loads(warm)["learning_rate"] == 0.25
+
+
+@pytest.mark.parametrize("rate", [1e200, 1e308])
+def test_a_step_that_is_not_finite_says_that_training_would_stop(ok, weighed, rate):
+    result = ok("step", weighed, "--set", f"optimizer.learning_rate={rate:g}")
+    assert result.err == "warning: this step is not finite: training would stop here with exit code 5, as diverged\n"
+
+
 def test_writes_no_run(ok, configs):
     ok("step", configs / "textbook-2-2-2.yaml")
     assert list(Path().iterdir()) == []

@@ -160,6 +160,41 @@ def test_a_line_search_comes_back_from_where_the_loss_is_not_finite() -> None:
     assert 0 < step.alpha < 0.01
 
 
+def test_a_line_search_lengthens_a_step_whose_decrease_drowns_in_rounding() -> None:
+    """phi = 1 - 1e-17 a: below 1 only from a = 11.2 on, 2^-53 being half the distance to the number before 1."""
+
+    def phi(a: float) -> Trial:
+        return Trial(a, 1.0 - 1e-17 * a, -1e-17)
+
+    step = strong_wolfe(phi, phi(0.0), 1.0, max_evaluations=10)
+    assert step is not None
+    assert (step.alpha, step.value) == (2.0**9, phi(2.0**9).value)
+    assert step.value < 1.0
+
+
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 1.0])
+def test_a_line_search_gives_no_step_that_lowers_the_loss_by_nothing(slope: float) -> None:
+    assert strong_wolfe(lambda a: Trial(a, 1.0, slope), Trial(0.0, 1.0, -1e-30), 1.0) is None
+
+
+def test_lbfgs_takes_the_gradient_where_its_own_direction_lowers_the_loss_by_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """f = x^2 + 1e-40 y, with -H g along y alone: x must move all the same, with a history begun anew."""
+
+    class Flat(LeastSquares):
+        def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+            x, y = theta.tolist()
+            return x * x + 1e-40 * y, np.array([2 * x, 1e-40])
+
+    run = Run(made("lbfgs"), Flat(lambda v: v, lambda v: np.eye(2)), [1.0, 1.0])
+    run.memory.update(pairs=1.0, newest=0.0)
+    monkeypatch.setattr(type(run.optimizer), "_direction", lambda *arguments: np.array([0.0, -1.0]))
+    run.iterate()
+    assert run.theta[0] < 0.9
+    assert run.memory["pairs"] == 1.0
+
+
 def test_lbfgs_direction_is_that_of_the_bfgs_matrix() -> None:
     """-H g with H built by the BFGS formula (Nocedal & Wright 6.17), from H0 = (s^T y / y^T y) I."""
     run = Run(made("lbfgs", history=4), rosenbrock(), [-1.2, 1.0]).iterate(4)

@@ -96,6 +96,29 @@ def test_the_step_shown_is_the_one_trained_with_any_setting(setting: str) -> Non
     assert all(np.array_equal(views[f"{layer.name}.W"], layer.after["W"]) for layer in trace.layers)
 
 
+WEIGHED = """
+data: {train: rows.csv, target: y%s}
+network: {layers: [{type: dense, units: 4, activation: tanh}, {type: dropout, rate: 0.5}, {type: dense, units: 1}]}
+loss: log_likelihood
+optimizer: {type: sgd, learning_rate: 0.5}
+training: {epochs: 1, batch_size: full, shards: %s}
+"""
+
+
+@pytest.mark.parametrize("shards", ["auto", 3])
+@pytest.mark.parametrize("weights", ["", ", sample_weight: w", ", class_weights: {no: 3, yes: 0.5}"])
+def test_the_step_shown_is_the_one_trained_with_weights_of_samples_and_in_shards(weights: str, shards: object) -> None:
+    Path("rows.csv").write_text("a,b,w,y\n1,0,1,no\n2,1,3,yes\n0,2,0.5,no\n1,1,2,yes\n2,0,0,no\n")
+    Path("c.yaml").write_text(WEIGHED % (weights, shards))
+    session = open_session(load_config("c.yaml"))
+    trace, state = first_step(session), session.start()
+    (report,) = session.train(state)
+    views = session.model.network.layout.views(state.theta)
+    dense = [layer for layer in trace.layers if layer.after]
+    assert all(np.array_equal(views[f"{layer.name}.{key}"], layer.after[key]) for layer in dense for key in "Wb")
+    assert (trace.loss, trace.finite) == (report.train_loss, True)
+
+
 def test_iterations_per_epoch() -> None:
     assert iterations_per_epoch(50000, 256) == 196
     assert iterations_per_epoch(50000, 256, drop_last=True) == 195
