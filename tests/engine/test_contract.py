@@ -24,7 +24,7 @@ from contract import (
     smooth_point,
     targets_for,
 )
-from every_gradient import worst_of_block
+from tools.every_gradient import worst_of_block
 
 from bpcli.engine import registry
 from bpcli.engine.activations import Sigmoid, Softmax, Tanh

@@ -1,4 +1,4 @@
-"""Metrics give scikit-learn's numbers: each case of tests/reference/make_metrics_reference.py, to 1e-12.
+"""Metrics give scikit-learn's numbers: each case of tests/tools/make_metrics_reference.py, to 1e-12.
 
 What scikit-learn computed is stored, so nothing here needs it.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.make_metrics_reference import CASES, metrics_of
+from tools.make_metrics_reference import CASES, metrics_of
 
 from bpcli.config.parts import part
 from bpcli.engine import registry
@@ -48,7 +48,7 @@ def test_the_values_are_scikit_learns(metric: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_registered_metric_has_values_of_scikit_learns_that_differ(name: str) -> None:
     values = {item["value"] for entry in STORED["cases"] for item in entry["values"] if item["metric"]["type"] == name}
-    assert len(values) > 5, "add it to tests/reference/make_metrics_reference.py and run that"
+    assert len(values) > 5, "add it to tests/tools/make_metrics_reference.py and run that"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,7 +60,7 @@ def test_every_case_of_a_metrics_task_is_measured_with_it_at_its_defaults(name: 
 
 
 def test_the_stored_values_are_those_of_the_cases_in_the_script() -> None:
-    assert [entry["case"] for entry in STORED["cases"]] == CASES, "run tests/reference/make_metrics_reference.py"
+    assert [entry["case"] for entry in STORED["cases"]] == CASES, "run tests/tools/make_metrics_reference.py"
     for entry in STORED["cases"]:
         assert [item["metric"] for item in entry["values"]] == metrics_of(entry["case"])
 

@@ -1,4 +1,4 @@
-"""Training gives PyTorch's numbers: each case of tests/reference/make_reference.py, to 1e-10 in float64.
+"""Training gives PyTorch's numbers: each case of tests/tools/make_reference.py, to 1e-10 in float64.
 
 What PyTorch computed is stored, so nothing here needs it.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.make_reference import CASES, EPOCHS, fingerprint
+from tools.make_reference import CASES, EPOCHS, fingerprint
 
 from bpcli.config.parts import part
 from bpcli.config.schema import LayeredNetwork, Training
@@ -128,7 +128,7 @@ def test_pytorch_moved_all_that_learns_and_nothing_else(case: dict[str, Any]) ->
 
 
 def test_the_stored_numbers_are_those_of_the_cases_in_the_script() -> None:
-    assert STORED["cases"] == CASES, "run tests/reference/make_reference.py"
+    assert STORED["cases"] == CASES, "run tests/tools/make_reference.py"
     assert STORED["cases_sha256"] == fingerprint(CASES)
     assert STORED["npz_sha256"] == hashlib.sha256((FOLDER / "torch.npz").read_bytes()).hexdigest()
     assert {key.partition(".")[0] for key in ARRAYS} == {case["name"] for case in CASES}

@@ -1,7 +1,11 @@
-"""Takes each guard out of a copy of the package, once, and demands that a test fails: `python tests/faults/guards.py`.
+"""Mutation tests: takes each guard out of a copy of the package, one at a time, and expects its test to fail.
 
-A guard that no test misses is not guarded. A new guard gets an entry in the module of its topic. Words after it choose
-guards whose name holds one of them; `--list` only prints the table.
+    python tests/faults/guards.py           every guard
+    python tests/faults/guards.py fsync     the guards whose name contains one of these words
+    python tests/faults/guards.py --list    prints the list of guards and takes none out
+
+A mutant is the package without one guard. It is killed if the guard's test fails; a mutant that survives shows a guard
+that could be lost unnoticed. To add a guard, add an entry to the module of its topic, guards_of_*.py.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ COPIED = ("bpcli", "tests", "configs", "datasets", "pyproject.toml", "README.md"
 
 
 def copy_to(folder: Path) -> None:
-    """A copy of all that the tests need."""
+    """Copies everything the tests need."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -35,7 +39,7 @@ def copy_to(folder: Path) -> None:
 
 
 def run_tests(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
-    """pytest's exit code on the copy, and the line that says which test failed, or else the last one."""
+    """Runs pytest on the copy. Returns its exit code, and the line that names the failed test or else its last line."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     for name in list(environment):
         if name.startswith("PYTEST"):
@@ -48,20 +52,20 @@ def run_tests(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
     return done.returncode, (telling or lines)[0]
 
 
-def is_missed(guard: Guard) -> tuple[bool, str]:
-    """Whether its test fails without the guard, and pytest's last line."""
+def is_killed(guard: Guard) -> tuple[bool, str]:
+    """Whether the test fails without the guard, and pytest's line about it."""
     if guard.occurrences() != 1:
-        return False, f"the text stands {guard.occurrences()} times in {guard.file}"
+        return False, f"the code occurs {guard.occurrences()} times in {guard.file}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_to(folder)
         guard.take_out(folder)
         code, line = run_tests(folder, guard.arguments())
-    return code == 1, line  # 1: tests failed; anything else is no answer
+    return code == 1, line  # 1: tests failed; with any other code nothing was tested
 
 
 def with_all_guards_in() -> tuple[int, str]:
-    """The same tests on a copy that nothing was taken out of: they have to pass. pytest's code and its telling line."""
+    """Runs the same tests on an unchanged copy, where they have to pass. Returns pytest's exit code and its line."""
     tests = {tuple(guard.arguments()) for guard in GUARDS}
     whole = sorted(arguments[0] for arguments in tests if len(arguments) == 1)
     with tempfile.TemporaryDirectory() as name:
@@ -74,15 +78,15 @@ def with_all_guards_in() -> tuple[int, str]:
 
 
 def table() -> str:
-    """The list of guards as tests/README.md has it."""
-    rows = [f"| {guard.name} | `{guard.file}` | `{guard.test.removeprefix('tests/')}` |" for guard in GUARDS]
+    """The list of guards in Markdown, with the function in which each stands now."""
+    rows = [f"| {guard.name} | `{guard.place()}` | `{guard.test.removeprefix('tests/')}` |" for guard in GUARDS]
     return "\n".join(
         ["| guard | in `bpcli/` | the test in `tests/` that fails without it |", "| --- | --- | --- |", *rows]
     )
 
 
 def main(words: Sequence[str]) -> int:
-    """Tells of each guard as soon as it is known; gives the number of guards that nothing misses."""
+    """Reports each mutant as soon as it is known; returns how many survived."""
     if "--list" in words:
         print(table())
         return 0
@@ -91,13 +95,13 @@ def main(words: Sequence[str]) -> int:
     if code:
         return 1
     chosen = [guard for guard in GUARDS if not words or any(word in guard.name for word in words)]
-    found = 0
+    killed = 0
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
-        for guard, (missed, line) in zip(chosen, pool.map(is_missed, chosen), strict=True):
-            found += missed
-            print(f"{'missed' if missed else 'NOT MISSED'}: {guard.name}: {line}", flush=True)
-    print(f"{found} of {len(chosen)} guards were missed by their test")
-    return len(chosen) - found
+        for guard, (is_dead, line) in zip(chosen, pool.map(is_killed, chosen), strict=True):
+            killed += is_dead
+            print(f"{'killed' if is_dead else 'SURVIVED'}: {guard.name}: {line}", flush=True)
+    print(f"{len(chosen)} mutants: {killed} killed, {len(chosen) - killed} survived")
+    return len(chosen) - killed
 
 
 if __name__ == "__main__":

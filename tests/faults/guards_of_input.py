@@ -97,13 +97,6 @@ GUARDS = [
         "tests/config/test_schema.py -k cannot_be_printed",
     ),
     Guard(
-        "unknown keys",
-        "config/strict.py",
-        'extra="forbid"',
-        'extra="ignore"',
-        "tests/config/test_schema.py -k unlike_any_other",
-    ),
-    Guard(
         "a mapping of too many keys",
         "config/strict.py",
         "if isinstance(value, dict) and len(value) > MOST_KEYS:",
@@ -169,8 +162,8 @@ GUARDS = [
     Guard(
         "a quote that is never closed",
         "data/csv_lines.py",
-        "delimiter=separator, strict=True, skip",
-        "delimiter=separator, skip",
+        "strict=True,",
+        "",
         "tests/data/test_csv_file.py -k broken_file",
     ),
     Guard(
@@ -235,20 +228,6 @@ GUARDS = [
         "fit_fill(preparation, raw, rows.train, plan.missing)",
         "fit_fill(preparation, raw, np.arange(len(raw.x)), plan.missing)",
         "tests/data/test_missing.py::test_gaps_are_filled_in_from_the_training_part_alone",
-    ),
-    Guard(
-        "drop says what was left out",
-        "data/datasets.py",
-        ".part(rows), notes=(note,))",
-        ".part(rows))",
-        "tests/data/test_missing.py::test_drop_leaves_out_incomplete_rows_and_says_how_many",
-    ),
-    Guard(
-        "nothing left is an error",
-        "data/datasets.py",
-        "    if incomplete.all():",
-        "    if False:",
-        "tests/data/test_missing.py::test_nothing_left_is_an_error",
     ),
     Guard(
         "labels that floats round",
@@ -377,20 +356,6 @@ GUARDS = [
         "tests/data/test_idx_file.py -k unsound_file",
     ),
     Guard(
-        "more parameters than an array can hold",
-        "model.py",
-        "if (index := beyond_counting(network)) is not None:",
-        "if (index := beyond_counting(network)) is not None and False:",
-        "tests/cli/test_memory.py::test_more_parameters_than_an_array_can_hold_are_refused_at_the_layer",
-    ),
-    Guard(
-        "a lack of memory",
-        "session.py",
-        "        except MemoryError:\n",
-        "        except ZeroDivisionError:\n",
-        "tests/cli/test_memory.py::test_whatever_lacks_memory_on_the_way_to_training",
-    ),
-    Guard(
         "a file changed while it is read",
         "data/datasets.py",
         "    if [_stamp(path) for path in paths] != before:",
@@ -403,26 +368,5 @@ GUARDS = [
         "if not np.isfinite(cast).all():",
         "if False:",
         "tests/data/test_weights.py -k too_large",
-    ),
-    Guard(
-        "several classes at once for a softmax",
-        "session.py",
-        "    if objections:\n        raise file.error(objections[0])\n",
-        "",
-        "tests/test_session.py -k a_softmax_over_target_columns",
-    ),
-    Guard(
-        "several classes at once for a softmax, in further data",
-        "trained.py",
-        "if objection := model.objection_to(part):",
-        "if (objection := model.objection_to(part)) and False:",
-        "tests/cli/test_evaluate.py::test_further_data_that_a_softmax_cannot_take_is_refused",
-    ),
-    Guard(
-        "hinge with several yes-or-no targets",
-        "model.py",
-        "if several_yes_or_no and isinstance(config.loss, Hinge):",
-        "if False:",
-        "tests/test_session.py::test_hinge_is_not_for_several_yes_or_no_columns",
     ),
 ]

@@ -43,13 +43,6 @@ GUARDS = [
         "tests/cli/test_exit_codes.py::test_a_leftover_of_a_failed_save_is_cleared_away",
     ),
     Guard(
-        "a failed write is exit code 6",
-        "runs/files.py",
-        'raise DiskError(f"{what}: {error.strerror or error}") from error',
-        "raise",
-        "tests/cli/test_exit_codes.py::test_a_full_disk_at_a_checkpoint_is_exit_code_6",
-    ),
-    Guard(
         "a new folder's entry is flushed",
         "runs/files.py",
         "        path.mkdir(exist_ok=True)\n        sync_folder(path.parent)\n",

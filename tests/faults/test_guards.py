@@ -1,7 +1,8 @@
-"""The list of guards is up to date; and, in the long run, each of them is missed by a test when it is taken out."""
+"""The list of guards is up to date; in the long run, each mutant is killed by the test that the list names."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from guard import ROOT, Guard
 
 
 def named_tests(guard: Guard) -> list[str]:
-    """The tests that the guard names by their name, or by a word of it; of a file alone all of its tests."""
+    """The tests that the guard names: by name, by a word in the name, or all tests of a file."""
     path, _, name = guard.arguments()[0].partition("::")
     names = re.findall(r"^def (test_\w+)\(", Path(ROOT, path).read_text(encoding="utf-8"), re.M)
     if name:
@@ -20,9 +21,15 @@ def named_tests(guard: Guard) -> list[str]:
 
 
 @pytest.mark.parametrize("guard", guards.GUARDS, ids=lambda guard: guard.name)
-def test_a_guard_stands_where_the_list_says_and_its_test_exists(guard: Guard) -> None:
-    assert guard.occurrences() == 1
+def test_a_guard_is_found_once_and_its_test_exists(guard: Guard) -> None:
+    assert guard.occurrences() == 1, f"name the function that is meant: {guard.path}::FUNCTION"
     assert named_tests(guard)
+
+
+@pytest.mark.parametrize("guard", guards.GUARDS, ids=lambda guard: guard.name)
+def test_a_mutant_is_another_program_that_can_be_compiled(guard: Guard) -> None:
+    before = Path(ROOT, "bpcli", guard.path).read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(guard.without())) != ast.dump(ast.parse(before))
 
 
 def test_no_guard_is_listed_twice() -> None:
@@ -30,10 +37,51 @@ def test_no_guard_is_listed_twice() -> None:
     assert len({(guard.file, guard.old, guard.new) for guard in guards.GUARDS}) == len(guards.GUARDS)
 
 
-def test_the_readme_has_the_list() -> None:
-    """After a change of the list: `python tests/faults/guards.py --list`, put between the two marks."""
-    readme = Path(ROOT, "tests", "README.md").read_text(encoding="utf-8")
-    assert readme.split("<!-- guards -->\n")[1].split("\n<!-- /guards -->")[0] == guards.table()
+SOURCE = """
+def save(file):
+        if file:
+            flush(
+                file,
+            )
+        close(file)
+
+def load(file):
+    close(file)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    (tmp_path / "bpcli").mkdir()
+    (tmp_path / "bpcli" / "files.py").write_text(SOURCE)
+    return tmp_path
+
+
+def test_white_space_and_line_breaks_of_an_entry_do_not_matter(package: Path) -> None:
+    guard = Guard("", "files.py", "flush(file,)\nclose(file)", "close(file)", "")
+    assert guard.occurrences(package) == 1
+    assert guard.without(package) == SOURCE.replace("flush(\n                file,\n            )", "")
+
+
+def test_code_that_occurs_twice_is_told_apart_by_its_function(package: Path) -> None:
+    assert Guard("", "files.py", "close(file)", "pass", "").occurrences(package) == 2
+    guard = Guard("", "files.py::load", "close(file)", "pass", "")
+    assert guard.occurrences(package) == 1
+    assert guard.place(package) == "files.py::load"
+    assert guard.without(package) == "pass".join(SOURCE.rsplit("close(file)", 1))
+    assert Guard("", "files.py::gone", "close(file)", "pass", "").occurrences(package) == 0
+
+
+def test_lines_of_a_replacement_are_indented_as_its_place_is(package: Path) -> None:
+    guard = Guard("", "files.py", "if file:", "try:\n    pass\nfinally:", "")
+    assert guard.without(package) == SOURCE.replace("if file:", "try:\n            pass\n        finally:")
+
+
+def test_the_command_lists_every_guard(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guards.main(["--list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == 2 + len(guards.GUARDS)
+    assert "| fsync of the file | `runs/files.py::write_atomically` |" in listed[2]
 
 
 @pytest.mark.faults
@@ -44,6 +92,6 @@ def test_the_tests_of_the_guards_pass_while_they_are_in() -> None:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("guard", guards.GUARDS, ids=lambda guard: guard.name)
-def test_a_guard_is_missed_when_it_is_taken_out(guard: Guard) -> None:
-    missed, line = guards.is_missed(guard)
-    assert missed, line
+def test_a_mutant_is_killed(guard: Guard) -> None:
+    killed, line = guards.is_killed(guard)
+    assert killed, line

@@ -1,10 +1,10 @@
-"""Epochs and seconds that each training method needs to reach a goal, on four data sets: the table in the README.
+"""Epochs and seconds each training method needs to reach a goal on four data sets: the table in tests/README.md.
 
-    python tests/compare_methods.py
+    python tests/tools/compare_methods.py
 
-Every method at its defaults, from the same three seeds; mean squared error, float64, one hidden layer of tanh;
-first-order methods in batches of 16 (xor: the four samples), full-batch methods and rprop on the whole training set. A
-cell is the median of the epochs and of the seconds over the seeds; `-` where a seed did not reach the goal in time.
+Every method runs at its defaults from the same three seeds, with mean squared error, float64 and one hidden layer of
+tanh units. First-order methods take batches of 16 (xor: all four samples); full-batch methods and rprop take the whole
+training set. A cell shows the median epochs and seconds over the seeds, or `-` if a seed missed the goal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bpcli.engine import registry
 from bpcli.session import open_session
 from bpcli.threads import one_blas_thread
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # config -> (layer sizes, goal of the training loss)
 PROBLEMS = {
     "xor": ("[2, 4, 1]", 1e-3),

@@ -1,8 +1,10 @@
-"""Time and memory of reading a numeric CSV of 200 MB, against pandas' C reader as it is by default.
+"""Time and memory of reading a numeric CSV of 200 MB, compared with pandas' default C reader.
 
-`python tests/compare_csv.py --pandas PYTHON` names a Python that has pandas; default: this one. The two read in turns,
-each in a process of its own, on one core; seconds are of the processor, ratios medians of the turns. Memory is the peak
-above the start over the size of the array.
+    python tests/tools/compare_csv.py --pandas PYTHON
+
+PYTHON is an interpreter that has pandas; default: this one. The two readers take turns, each in a process of its own on
+one core. Seconds are CPU time, ratios are medians over the turns, memory is the growth of the peak divided by the size
+of the array.
 """
 
 from __future__ import annotations

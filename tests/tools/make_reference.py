@@ -1,9 +1,9 @@
-"""Makes torch.json and torch.npz beside it: what PyTorch computes in ten epochs of each of the CASES below.
+"""Makes tests/reference/torch.json and torch.npz: what PyTorch computes in ten epochs of each of the CASES below.
 
 tests/engine/test_reference.py trains the same networks with bpcli and compares. It needs these files, not PyTorch, and
 fails while CASES differs from the list that the files were made from. So after each change here:
 
-    python tests/reference/make_reference.py
+    python tests/tools/make_reference.py
 
 Needs PyTorch and NumPy, not bpcli. Last run with Python 3.11.7, PyTorch 2.13.0+cpu and NumPy 2.4.6.
 
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / "reference"
 EPOCHS = 10
 
 Part = dict[str, Any]  # a part of a config, {"type": name, its keys}

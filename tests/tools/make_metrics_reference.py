@@ -1,9 +1,9 @@
-"""Makes metrics.json beside it: what scikit-learn says of random truths and predictions, for each of the CASES below.
+"""Makes tests/reference/metrics.json: what scikit-learn says of random truths and predictions in the CASES below.
 
 tests/engine/test_metrics.py compares bpcli's metrics with these values. It needs this file's output, not scikit-learn,
 and fails while CASES or the options in MEASURES differ from what the values were made from. So after each change here:
 
-    python tests/reference/make_metrics_reference.py
+    python tests/tools/make_metrics_reference.py
 
 Needs scikit-learn and NumPy, not bpcli. Last run with Python 3.11.7, scikit-learn 1.9.1 and NumPy 2.4.6.
 
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / "reference"
 Case = dict[str, Any]
 Function = Callable[..., float]
 

@@ -3,8 +3,8 @@
 Needs scikit-learn, which carries the four real data sets, so nothing is downloaded; bpcli does not need it.
 Last run with Python 3.11.7, scikit-learn 1.9.1 and NumPy 2.4.6:
 
-    python tests/make_datasets.py            writes the files
-    python tests/make_datasets.py --check    writes nothing; exits 1 if a file is missing or differs
+    python tests/tools/make_datasets.py            writes the files
+    python tests/tools/make_datasets.py --check    writes nothing; exits 1 if a file is missing or differs
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 from sklearn import datasets
 from sklearn.utils import Bunch
 
-FOLDER = Path(__file__).resolve().parent.parent / "datasets"
+FOLDER = Path(__file__).resolve().parents[2] / "datasets"
 
 # Small enough to be read here. The text is the file, to the letter.
 BY_HAND = {

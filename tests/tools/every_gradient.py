@@ -1,12 +1,12 @@
-"""Gradients of every layer x activation x loss against central differences: the whole product, in float64.
+"""Compares the gradients of every layer x activation x loss with central differences, in float64.
 
-    python tests/every_gradient.py --seeds 50
+    cd tests && python -m tools.every_gradient --seeds 50
 
-For every layer, every activation after it and every loss so many seeds, each with weights, inputs and targets of its
-own; from seed to seed the output activation and the reduction change in turn, so that from 26 seeds on each of those
-that go together with the loss stands in every combination. Prints how many were checked and the worst relative error.
+Each combination is checked with this many seeds, each with its own weights, inputs and targets. The output activation
+and the reduction change from seed to seed, so that with 26 seeds or more every combination meets each output
+activation and reduction its loss allows. Prints the number of checks and the worst relative error.
 
-The networks are as small as they can be, because the differences take six values of the loss for each weight.
+The networks are as small as possible, because central differences take six values of the loss for each weight.
 """
 
 from __future__ import annotations
