@@ -12,8 +12,8 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
-from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.training.options import iterations_per_epoch
 from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss

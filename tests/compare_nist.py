@@ -23,14 +23,14 @@ import numpy as np
 
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
-from bpcli.engine.full_batch import FullBatchUpdate, NormalEquations, TrainingProblem
-from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.protocols import FullBatchOptimizer
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
+from bpcli.engine.training.full_batch import FullBatchUpdate, NormalEquations, TrainingProblem
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
 
 REFERENCE = Path(__file__).parent / "reference" / "nist_strd.json"
 NEAR = 1e-6  # relative, of the residual sum of squares
@@ -129,7 +129,7 @@ class Fit:
         with np.errstate(all="ignore"):
             while self.state.step < MOST_ITERATIONS and not np.array_equal(self.state.theta, before):
                 before = self.state.theta.copy()
-                update()
+                update.apply()
 
     def error(self) -> float:
         """How far the residual sum of squares lies from the certified one, relative to it."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast
+from bpcli.engine.layers._windows import Windows, batch_last, pooling_windows
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
-from bpcli.engine.windows import Windows, batch_last, pooling_windows
 
 
 @part_of(layers, "avg_pool2d")

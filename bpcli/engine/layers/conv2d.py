@@ -10,9 +10,9 @@ import numpy as np
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast
 from bpcli.engine.initializers import GlorotUniform, Zeros
+from bpcli.engine.layers._windows import Windows, batch_last, image_of, pair, windows_over
 from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
-from bpcli.engine.windows import Windows, batch_last, image_of, pair, windows_over
 
 PART = 2048  # columns in a product
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.layers._windows import image_of
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
-from bpcli.engine.windows import image_of
 
 
 @part_of(layers, "global_avg_pool2d")

@@ -15,7 +15,7 @@ from bpcli.engine.registry import activations, losses, part_of
 
 
 @part_of(losses, "focal")
-class Focal:
+class Focal(Loss):
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.
 
     softmax: p is the right class's probability, targets one-hot. sigmoid: a sum over the outputs, p = a_j where y_j = 1
@@ -43,7 +43,7 @@ class Focal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BernoulliFocal:
+class BernoulliFocal(Loss):
     """L = sum_j q_j^gamma l_j for one sample, l = -ln p = softplus((1 - 2y) z), q = 1 - p = 1 - exp(-l).
 
     dL/dz = (1 - 2y) q^gamma (q + gamma p l). All terms are positive, so nothing cancels. output: the logits z (N, M).
@@ -51,9 +51,6 @@ class BernoulliFocal:
 
     gamma: float
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         y, dz, work = target, d_output, scratch.full
@@ -77,7 +74,7 @@ class BernoulliFocal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalFocal:
+class CategoricalFocal(Loss):
     """L = q^gamma l for one sample, l = -ln p = ln(sum_k exp(z_k - z_right)), q = 1 - p = 1 - exp(-l).
 
     dL/dz = (a - y) q^gamma (1 + gamma p l / q). output: the logits z (N, M), M at least 2.
@@ -85,9 +82,6 @@ class CategoricalFocal:
 
     gamma: float
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, nll, work = output, target, d_output, scratch.row, scratch.full

@@ -13,7 +13,7 @@ from bpcli.engine.registry import activations, losses, part_of
 
 
 @part_of(losses, "hinge")
-class Hinge:
+class Hinge(Loss):
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
 
     One output, targets 0 and 1: margin = (2 y - 1) a, so yes is a > 0. Several outputs, targets one-hot: margin =

@@ -8,12 +8,12 @@ import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.fields import MoreThan
-from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
 @part_of(losses, "huber")
-class Huber:
+class Huber(Loss):
     """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.
 
     h(e) = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), so that dh/de is e cut off at -delta and delta.
@@ -23,9 +23,6 @@ class Huber:
 
     delta: Annotated[float, MoreThan(0)] = 1.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, cut = scratch.full, d_output

@@ -19,7 +19,7 @@ from bpcli.engine.registry import activations, losses, part_of
 
 
 @part_of(losses, "log_likelihood", "cross_entropy")
-class LogLikelihood:
+class LogLikelihood(Loss):
     """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
 
     label_smoothing: s moves the targets towards all being alike: (1 - s) y + s/M for the M outputs of a softmax, as in
@@ -46,7 +46,7 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalLogLikelihood:
+class CategoricalLogLikelihood(Loss):
     """L = ln S - sum_j y_j x_j for one sample, x = z - max z, S = sum_k exp x_k. output: the logits z (N, M).
 
     Since the y_j sum to 1, S - 1 = sum_k (exp x_k - y_k), and dL/dz = (exp x - y - y (S - 1)) / S. So a loss keeps its
@@ -55,9 +55,6 @@ class CategoricalLogLikelihood:
 
     label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, dz, work, row = output, d_output, scratch.full, scratch.row
@@ -82,7 +79,7 @@ class CategoricalLogLikelihood:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BernoulliLogLikelihood:
+class BernoulliLogLikelihood(Loss):
     """L = sum_j [ln(1 + exp(-|z_j|)) + z_j ([z_j > 0] - y_j)] for one sample. output: the logits z (N, M).
 
     Both terms are never negative for y in 0..1, so nothing cancels, and exp never overflows.
@@ -90,9 +87,6 @@ class BernoulliLogLikelihood:
 
     label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, work = output, target, d_output, scratch.full

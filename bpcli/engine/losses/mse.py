@@ -7,21 +7,18 @@ from typing import Literal
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch, times
-from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
 @part_of(losses, "mse", "mean_squared_error")
-class MSE:
+class MSE(Loss):
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
 
     The mean over the outputs is part of it whatever the reduction over the batch.
     """
 
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, outputs = scratch.full, output.shape[-1]

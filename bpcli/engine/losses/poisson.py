@@ -13,7 +13,7 @@ from bpcli.engine.registry import activations, losses, part_of
 
 
 @part_of(losses, "poisson")
-class Poisson:
+class Poisson(Loss):
     """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.
 
     log_input: the output is z = ln r: L = sum_j (exp(z_j) - y_j z_j), dL/dz = exp(z) - y. Beyond z = 88 in float32, or

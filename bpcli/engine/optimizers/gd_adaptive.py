@@ -9,14 +9,14 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between, MoreThan
-from bpcli.engine.protocols import Problem
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
 ATTEMPTS = 200  # at a lower learning rate
 
 
 @part_of(optimizers, "gradient_descent_adaptive", "traingdx")
-class GradientDescentAdaptive:
+class GradientDescentAdaptive(FullBatchOptimizer):
     """v <- momentum v - (1 - momentum) rate g, theta <- theta + v; then rate <- lr_inc rate if the loss fell.
 
     MATLAB's traingdx; with momentum 0 its traingda. A step after which the loss is more than max_perf_inc times as high

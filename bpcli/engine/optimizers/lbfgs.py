@@ -9,13 +9,13 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between
-from bpcli.engine.line_search import Trial, strong_wolfe
-from bpcli.engine.protocols import Problem
+from bpcli.engine.optimizers._line_search import Trial, strong_wolfe
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
 
 @part_of(optimizers, "lbfgs", "l_bfgs")
-class LBFGS:
+class LBFGS(FullBatchOptimizer):
     """theta <- theta - alpha H g: H from the last `history` pairs s = d theta, y = dg, alpha by a line search.
 
     Nocedal & Wright 2006: the two-loop recursion (algorithm 7.4) in algorithm 7.5, with H0 = (s^T y / y^T y) I and a

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
 @part_of(optimizers, "rprop")
-class RProp:
+class RProp(Optimizer):
     """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
 
     theta <- theta - (rate / learning_rate) * step * sign(g). This is iRprop- (Igel & Huesken 2000, algorithm 4), as is
@@ -33,19 +32,10 @@ class RProp:
     def vector_names(self) -> tuple[str, ...]:
         return ("step", "sign")
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        step, sign = state["step"], state["sign"]
-        if t == 1:
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
+        step, sign = p.state["step"], p.state["sign"]
+        if p.t == 1:
             step.fill(self.learning_rate)
         # signs, not gradients: the product of two small gradients could be 0
         np.sign(grad, out=grad)
@@ -64,6 +54,6 @@ class RProp:
         np.add(sign, 1.0, out=sign)
         np.multiply(sign, grad, out=sign)  # g's sign, 0 where it turned
         np.multiply(step, sign, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
+        np.multiply(scratch, p.rate, out=scratch)
         np.divide(scratch, self.learning_rate, out=scratch)
         np.subtract(theta, scratch, out=theta)

@@ -10,14 +10,14 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, MoreThan
-from bpcli.engine.protocols import Problem
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
 ATTEMPTS = 100  # at raising lambda along one direction
 
 
 @part_of(optimizers, "scaled_conjugate_gradient", "scg", "trainscg")
-class ScaledConjugateGradient:
+class ScaledConjugateGradient(FullBatchOptimizer):
     """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.
 
     Moller 1993, with the defaults of MATLAB's trainscg: s is the change of the gradient over a way of length sigma
@@ -32,10 +32,6 @@ class ScaledConjugateGradient:
     sigma: Annotated[float, MoreThan(0)] = 5e-5
     lambda_start: Annotated[float, MoreThan(0)] = 5e-7
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
-
-    @property
-    def learning_rate(self) -> float:
-        return 1.0
 
     def vector_names(self) -> tuple[str, ...]:
         return ("direction",)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast, Between, MoreThan
-from bpcli.engine.penalty import add_penalty_gradient
+from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
 @part_of(optimizers, "sgd")
-class SGD:
+class SGD(Optimizer):
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
 
     nesterov: theta <- theta - rate * (g + momentum * v) with the new v (Sutskever et al. 2013, as rearranged by Bengio
@@ -35,21 +33,11 @@ class SGD:
     def vector_names(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
         update = grad
         if self.momentum:
-            v = state["velocity"]
+            v = p.state["velocity"]
             np.multiply(v, self.momentum, out=v)
             np.add(v, grad, out=v)
             update = v
@@ -57,5 +45,5 @@ class SGD:
             np.multiply(v, self.momentum, out=scratch)
             np.add(grad, scratch, out=grad)
             update = grad
-        np.multiply(update, rate, out=grad)
+        np.multiply(update, p.rate, out=grad)
         np.subtract(theta, grad, out=theta)

@@ -5,7 +5,6 @@ It prints nothing and saves nothing: whoever takes the reports does, between two
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,18 +14,15 @@ from typing import Literal, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from bpcli.engine.arrays import Array, quiet_context
-from bpcli.engine.divergence import first_not_finite, not_finite_state
-from bpcli.engine.evaluation import Evaluator
-from bpcli.engine.full_batch import FullBatchUpdate, TrainingProblem, objections
-from bpcli.engine.gradient import BatchGradient, shards_for
 from bpcli.engine.network import Network
-from bpcli.engine.options import TrainOptions, iterations_per_epoch
-from bpcli.engine.protocols import AnyOptimizer, FullBatchOptimizer, Loss, Schedule, WatchingSchedule
-from bpcli.engine.registry import optimizers
-from bpcli.engine.samples import EpochOrder, Samples
-from bpcli.engine.state import TrainState
+from bpcli.engine.protocols import AnyOptimizer, Loss, Schedule, WatchingSchedule
 from bpcli.engine.team import Team, Tempo
-from bpcli.engine.update import Update
+from bpcli.engine.training.divergence import NotFiniteError, not_finite_state
+from bpcli.engine.training.evaluation import Evaluator
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import EpochOrder, Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.step import BatchStep, FullBatchStep, Step, make_step
 from bpcli.errors import DivergenceError
 
 StopReason: TypeAlias = Literal[
@@ -76,29 +72,32 @@ def train(
     schedule: Schedule | None = None,
     validation: Validation | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    on_step: Callable[[BatchStep | FullBatchStep], None] = lambda step: None,
 ) -> Iterator[Report]:
     """Trains until a reason to stop, changing `state` in place.
 
     Yields a report after each epoch, and now and then within a long one. The last report has `stop` set.
-    `should_stop` is asked after each iteration.
+    `should_stop` is asked after each iteration. `on_step` is given the step before the first one, to look at it.
 
     Raises:
         DivergenceError: a loss, gradient or weight is not finite.
         ValueError: the options do not fit the samples.
     """
     with Team(options.threads) as team:
-        trainer = _Trainer(network, loss, optimizer, samples, state, options, schedule, validation, team)
+        step = make_step(network, loss, optimizer, samples, state, options, schedule=schedule, team=team)
+        on_step(step)
+        trainer = _Trainer(step, network, loss, samples, state, options, schedule, validation, team)
         yield from trainer.reports(should_stop)
 
 
 class _Trainer:
-    """The parts of one training run, bound to memory."""
+    """The loop of one training run around its step."""
 
     def __init__(
         self,
+        step: Step,
         network: Network,
         loss: Loss,
-        optimizer: AnyOptimizer,
         samples: Samples,
         state: TrainState,
         options: TrainOptions,
@@ -106,77 +105,25 @@ class _Trainer:
         validation: Validation | None,
         team: Team,
     ) -> None:
-        self.network, self.loss = network, loss
-        self.samples, self.state, self.options, self.validation = samples, state, options, validation
-        self.n = len(samples)
-        self.batch_size = min(options.batch_size or self.n, self.n)
-        self.iterations = iterations_per_epoch(self.n, self.batch_size, drop_last=options.drop_last)
-        self.all_rows = slice(0, self.n)
+        self.network, self.samples, self.state = network, samples, state
+        self.options, self.validation = options, validation
+        self.batches = options.batches(len(samples))
+        self.all_rows = slice(0, len(samples))
         self.averages = loss.reduction == "mean"
-        self.shuffles = options.shuffle and self.batch_size < self.n
-        self.trained_samples = min(self.iterations * self.batch_size, self.n)
+        self.shuffles = options.shuffle and self.batches.size < len(samples)
         self.seconds_before = state.seconds
         self.started = time.monotonic()
-
-        theta = state.theta
-        self.grad = np.empty_like(theta)
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
+        self.tempo = Tempo(team) if team.size > 1 else None
+        self.take_step = step
+        measures = options.min_change is not None or step.ends_at_rest
+        self.before = np.empty_like(state.theta) if measures else state.theta[:0]
+        self.step = self._measured_step if measures else step
         self.small_change = self.no_descent = False
-
-        self.team, self.tempo = team, Tempo(team) if team.size > 1 else None
-        self.update: Update | FullBatchUpdate
-        self.take_step: Callable[[slice | Array, int], float]
-        if isinstance(optimizer, FullBatchOptimizer):
-            self._check_full_batch(optimizer, schedule)
-            point = np.empty_like(theta)
-            gradient = self._batch_gradient(self.n, dataclasses.replace(state, theta=point))
-            problem = TrainingProblem(network, loss, samples, gradient, point, optimizer.weight_decay)
-            self.update, self.gradients = FullBatchUpdate(optimizer, problem, state), {self.n: gradient}
-            self.take_step = self._full_batch_step
-        else:
-            self.update = Update(
-                network,
-                optimizer,
-                theta,
-                iterations_per_epoch=self.iterations,
-                epochs=options.epochs,
-                schedule=schedule,
-                clip_norm=options.clip_norm,
-                clip_value=options.clip_value,
-                team=self.team,
-            )
-            if state.position:  # an epoch that only has to be closed is reported with its last iteration's rate
-                self.update.learning_rate = self.update.rate_at(state, state.step - 1)
-            self.gradients = {n: self._batch_gradient(n, state) for n in self._batch_sizes()}
-            self.take_step = self._gradient_step
-        measures = options.min_change is not None or isinstance(self.update, FullBatchUpdate)
-        self.before = np.empty_like(theta) if measures else theta[:0]
-        self.step = self._measured_step if measures else self.take_step
         self.evaluator = None
         if validation is not None:
-            self.evaluator = Evaluator(network, loss, theta, validation.samples, stats=state.stats, team=self.team)
+            self.evaluator = Evaluator(network, loss, state.theta, validation.samples, stats=state.stats, team=team)
         self.monitor, self.sign = self._monitor()
-
-    def _batch_sizes(self) -> set[int]:
-        left_over = self.trained_samples % self.batch_size
-        return {self.batch_size, left_over} - {0}
-
-    def _batch_gradient(self, n: int, state: TrainState) -> BatchGradient:
-        shards = min(n, self.options.shards or shards_for(self.network, n))
-        return BatchGradient(self.network, self.loss, state, self.grad, n=n, shards=shards, team=self.team)
-
-    def _check_full_batch(self, optimizer: FullBatchOptimizer, schedule: Schedule | None) -> None:
-        clipped = tuple(key for key in ("clip_norm", "clip_value") if getattr(self.options, key) is not None)
-        found = objections(
-            optimizers.name_of(optimizer),
-            self.network,
-            self.loss,
-            full_batch=self.options.batch_size is None,
-            scheduled=schedule is not None,
-            clipped=clipped,
-        )
-        if messages := [f"{key}: {message}" for key, _, message in found]:
-            raise ValueError("\n".join(messages))
 
     def _monitor(self) -> tuple[str, float]:
         """What is watched for the best epoch, and the sign that makes smaller better."""
@@ -198,6 +145,12 @@ class _Trainer:
         if state.epoch >= self.options.epochs:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
+        try:
+            yield from self._epochs(should_stop)
+        except NotFiniteError as error:
+            self._raise_divergence(state.epoch + 1, error.iteration, error.what)
+
+    def _epochs(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         quietly = quiet_context().run  # what is not finite is found after each step, and its layer named
         while True:
             order = self._order()
@@ -217,13 +170,13 @@ class _Trainer:
         self, order: EpochOrder | None, should_stop: Callable[[], bool]
     ) -> StopReason | Literal["report"] | None:
         """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
-        state, limit = self.state, self.options.max_seconds
+        state, count, limit = self.state, self.batches.count, self.options.max_seconds
         begun = time.monotonic()
         due = begun + REPORT_SECONDS
         tempo = self.tempo
         if tempo is not None:
             tempo.begin(begun)
-        while state.position < self.iterations:
+        while state.position < count:
             rows, n = self._rows(order)
             state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
             state.position += 1
@@ -236,16 +189,17 @@ class _Trainer:
                 return "max_seconds"
             if self.small_change:
                 return None
-            if now >= due and state.position < self.iterations:
+            if now >= due and state.position < count:
                 return "report"
         return None
 
     def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:
         """Which samples make up the next batch, and how many they are."""
-        if order is None and self.batch_size == self.n:
-            return self.all_rows, self.n
-        low = self.state.position * self.batch_size
-        high = min(low + self.batch_size, self.n)
+        n, size = self.batches.n, self.batches.size
+        if order is None and size == n:
+            return self.all_rows, n
+        low = self.state.position * size
+        high = min(low + size, n)
         return slice(low, high) if order is None else order[low:high], high - low
 
     def _order(self) -> EpochOrder | None:
@@ -258,23 +212,6 @@ class _Trainer:
         state.shuffle_before = state.shuffle.bit_generator.state
         return self.samples.order(state.shuffle)
 
-    def _gradient_step(self, rows: slice | Array, n: int) -> float:
-        """One iteration: loss and gradient of a batch, then the update. Returns the batch's loss."""
-        update = self.update
-        assert isinstance(update, Update)
-        value = self.gradients[n](self.samples, rows)
-        if not (math.isfinite(value) and update(self.state, self.grad)):
-            self._diverged(n, value)
-        return value
-
-    def _full_batch_step(self, rows: slice | Array, n: int) -> float:
-        """One iteration of a full-batch optimizer. Returns the loss before it."""
-        assert isinstance(self.update, FullBatchUpdate)
-        value = self.update()
-        if not math.isfinite(value):
-            self._diverged(n, value)
-        return value
-
     def _measured_step(self, rows: slice | Array, n: int) -> float:
         """A step, and how far it moved the parameters: min_change and no_descent go by that."""
         theta, before = self.state.theta, self.before
@@ -283,12 +220,12 @@ class _Trainer:
         np.subtract(theta, before, out=before)
         change = float(np.abs(before, out=before).max())
         self.small_change = change < (self.options.min_change or 0.0)
-        self.no_descent = change == 0.0 and isinstance(self.update, FullBatchUpdate)
+        self.no_descent = change == 0.0 and self.take_step.ends_at_rest
         return value
 
     def _mean_loss(self) -> float:
         """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum)."""
-        seen = min(self.state.position * self.batch_size, self.n)
+        seen = min(self.state.position * self.batches.size, self.batches.n)
         return self.state.loss_sum / seen if self.averages else self.state.loss_sum
 
     def _end_of_epoch(self) -> Report:
@@ -355,12 +292,12 @@ class _Trainer:
             epoch=state.epoch,
             step=state.step,
             position=state.position,
-            iterations=self.iterations,
+            iterations=self.batches.count,
             complete=complete,
             train_loss=train_loss,
             val_loss=val_loss,
             metrics=metrics or {},
-            learning_rate=self.update.learning_rate,
+            learning_rate=self.take_step.learning_rate,
             seconds=state.seconds,
             stop=stop,
         )
@@ -374,17 +311,7 @@ class _Trainer:
         if not math.isfinite(value):
             self._raise_divergence(self.state.epoch + 1, self.state.step, f"{what} is not finite")
 
-    def _diverged(self, n: int, loss: float) -> NoReturn:
-        iteration, what = first_not_finite(self.network, self.state, self.gradients[n], loss=loss)
-        self._raise_divergence(self.state.epoch + 1, iteration, what)
-
     def _raise_divergence(self, epoch: int, iteration: int, what: str) -> NoReturn:
         self.state.seconds = self.seconds_before + time.monotonic() - self.started
-        advice = (
-            "data.scale: standard"
-            if isinstance(self.update, FullBatchUpdate)
-            else f"a lower optimizer.learning_rate (it was {self.update.learning_rate:g}), "
-            "training.clip_norm: 1.0, data.scale: standard, or training.on_divergence: halve_rate"
-        )
         where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
-        raise DivergenceError(f"training diverged {where}: {what}", advice)
+        raise DivergenceError(f"training diverged {where}: {what}", self.take_step.advice) from None

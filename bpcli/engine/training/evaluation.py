@@ -13,8 +13,8 @@ from bpcli.engine.arrays import Array, Scratch, Shape, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.protocols import Loss
-from bpcli.engine.samples import Inputs, Samples, fetch_inputs
 from bpcli.engine.team import ALONE, Team
+from bpcli.engine.training.samples import Inputs, Samples, fetch_inputs
 
 Bounds: TypeAlias = tuple[int, int]
 

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scratch
-from bpcli.engine.gradient import BatchGradient
-from bpcli.engine.network import Network, of_layer
+from bpcli.engine.network import of_layer
 from bpcli.engine.protocols import Layer
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.update import Update
+from bpcli.engine.training.step import BatchStep
 
 
 @dataclass(frozen=True)
@@ -69,22 +66,22 @@ class _Recorder:
         return self.backward(dy)
 
 
-def trace_step(
-    network: Network, state: TrainState, gradient: BatchGradient, update: Update, samples: Samples, n: int
-) -> StepTrace:
-    """Does one step on the first n samples, changing `state`, and keeps a copy of every number.
+def trace_step(step: BatchStep) -> StepTrace:
+    """Takes the step on the first whole batch, in the samples' own order, and keeps a copy of every number.
 
-    gradient, update: as training makes them; each layer is overheard while they do the step.
+    Each layer is overheard while the step does its work, part by part: gradient, update, and the gradient once more for
+    the loss after it.
     """
-    rows, theta, before = slice(0, n), state.theta, state.theta.copy()
-    recorders = [[_Recorder(layer) for layer in shard.stack.layers] for shard in gradient.shards]
+    network, samples, theta = step.network, step.samples, step.state.theta
+    gradient, rows, before = step.gradients[step.size], slice(0, step.size), theta.copy()
+    recorders = [[_Recorder(layer) for layer in shards] for shards in step.layers]
     with np.errstate(all="ignore"):  # as in training; what is not finite is shown as it is
         loss = gradient(samples, rows)
-        grads = gradient.grad.copy()
-        outputs = [np.concatenate([layer.y for layer in same]) for same in zip(*recorders, strict=True)]
-        deltas = [np.concatenate([layer.dy for layer in same]) for same in zip(*recorders, strict=True)]
+        grads = step.grad.copy()
+        outputs = [np.concatenate([layer.y for layer in same]) for same in recorders]
+        deltas = [np.concatenate([layer.dy for layer in same]) for same in recorders]
         x, y = (np.concatenate([getattr(shard, name) for shard in gradient.shards]) for name in "xy")
-        finite = update(state, gradient.grad) and math.isfinite(loss)
+        finite = step.update.apply() and math.isfinite(loss)
         loss_after = gradient(samples, rows)
         output = np.empty_like(outputs[-1])
         network.output_activation.forward(outputs[-1].copy(), output, Scratch.beside(output.shape, theta.dtype.name))  # type: ignore[arg-type]
@@ -96,4 +93,4 @@ def trace_step(
         a = output if index == len(network.names) - 1 else outputs[own[-1]]
         traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], *(of_layer(named, name) for named in views)))
     weights = None if samples.weights is None else samples.weights[rows, 0]
-    return StepTrace(x, y, weights, loss, tuple(traces), update.learning_rate, loss_after, finite)
+    return StepTrace(x, y, weights, loss, tuple(traces), step.learning_rate, loss_after, finite)

@@ -15,10 +15,10 @@ from bpcli.engine.arrays import Array, Scale, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
 from bpcli.engine.products import Products
-from bpcli.engine.protocols import Loss
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import MOST_SHARDS, TrainState
+from bpcli.engine.protocols import Layer, Loss
 from bpcli.engine.team import ALONE, Team
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import MOST_SHARDS, TrainState
 
 # A second shard pays from about this many numbers in a batch's layers: two threads then seldom wait for each other.
 NUMBERS_OF_A_SHARD = 250_000
@@ -57,13 +57,17 @@ class Shard:
     def run(self, samples: Samples, rows: slice | Array, scale: float) -> float:
         """The shard's part of the loss; its gradient is then in `grad`."""
         if rows is not self.rows:  # the full batch is the very same rows each time: it is fetched once
-            self.rows = rows
-            samples.fetch(rows, self.x, self.y)
-            self.scale = samples.fetch_scale(rows, scale, self.weights)
+            self.fetch(samples, rows, scale)
         logits = self.stack.forward(self.x, training=True)
         value, delta = self.objective.value_and_delta(logits, self.y, self.scale)
         self.stack.backward(delta)
         return value
+
+    def fetch(self, samples: Samples, rows: slice | Array, scale: float) -> None:
+        """Copies these samples into the shard's own memory."""
+        self.rows = rows
+        samples.fetch(rows, self.x, self.y)
+        self.scale = samples.fetch_scale(rows, scale, self.weights)
 
 
 class BatchGradient:
@@ -105,6 +109,11 @@ class BatchGradient:
         ]
         self.rows: slice | Array | None = None
         self.parts: list[slice | Array] = []
+
+    @property
+    def layers(self) -> list[list[Layer]]:
+        """The bound layers: for each of the network, one for every shard."""
+        return [list(same) for same in zip(*(shard.stack.layers for shard in self.shards), strict=True)]
 
     def __call__(self, samples: Samples, rows: slice | Array) -> float:
         """The loss of these n rows; the gradient is then in `grad`.

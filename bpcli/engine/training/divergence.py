@@ -7,14 +7,22 @@ import math
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.network import Network
 from bpcli.engine.parameters import ParamLayout
-from bpcli.engine.state import TrainState
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.state import TrainState
 
 HUGE_STEP = 1e20  # the square of a step's length from which on the weights are looked at: they might overflow
 
 PLURALS = {"W": "weights", "b": "biases"}
+
+
+class NotFiniteError(ArithmeticError):
+    """A step met a number that is not finite: in which iteration, and what was not finite first."""
+
+    def __init__(self, iteration: int, what: str) -> None:
+        super().__init__(what)
+        self.iteration, self.what = iteration, what
 
 
 def is_finite(vector: Array) -> bool:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Report
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Report
 from bpcli.errors import DivergenceError
 
 MOST_HALVINGS = 5

@@ -45,6 +45,30 @@ class TrainOptions:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def batches(self, n: int) -> Batches:
+        """The batches of an epoch of n samples."""
+        size = min(self.batch_size or n, n)
+        return Batches(n, size, iterations_per_epoch(n, size, drop_last=self.drop_last))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of an epoch: n samples in `count` batches of `size`, of which the last may be short."""
+
+    n: int
+    size: int
+    count: int
+
+    @property
+    def samples(self) -> int:
+        """How many samples are trained on in an epoch: all but those of a short last batch that is left out."""
+        return min(self.count * self.size, self.n)
+
+    @property
+    def sizes(self) -> set[int]:
+        """Every size of batch that comes up."""
+        return {self.size, self.samples % self.size} - {0}
+
 
 def iterations_per_epoch(n: int, batch_size: int, *, drop_last: bool = False) -> int:
     """ceil(n / batch_size) iterations, or floor with drop_last, when a short last batch is left out."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
+from bpcli.engine.protocols import Parameters
 
 
 def update_moments(m: Array, v: Array, grad: Array, scratch: Array, *, beta1: float, beta2: float) -> None:
@@ -38,28 +38,16 @@ def times_rate(step: Array, rate: float | Array, factor: float) -> None:
         np.multiply(step, factor, out=step)
 
 
-def adam_step(
-    theta: Array,
-    grad: Array,
-    state: Mapping[str, Array],
-    scratch: Array,
-    *,
-    rate: float | Array,
-    t: int,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    amsgrad: bool,
-) -> None:
+def adam_step(p: Parameters, *, beta1: float, beta2: float, eps: float, amsgrad: bool) -> None:
     """theta <- theta - rate * m' / (sqrt(v') + eps), as in bpcli.engine.optimizers.adam, with g taken as it is.
 
-    amsgrad: the largest v so far, state["v_max"], stands in for v. Overwrites scratch.
+    amsgrad: the largest v so far, p.state["v_max"], stands in for v. Overwrites p.scratch.
     """
-    m, v = state["m"], state["v"]
-    update_moments(m, v, grad, scratch, beta1=beta1, beta2=beta2)
+    m, v, scratch = p.state["m"], p.state["v"], p.scratch
+    update_moments(m, v, p.grad, scratch, beta1=beta1, beta2=beta2)
     if amsgrad:
-        v = np.maximum(state["v_max"], v, out=state["v_max"])
-    c = root_of_second_moment(v, scratch, beta2=beta2, eps=eps, t=t)
+        v = np.maximum(p.state["v_max"], v, out=p.state["v_max"])
+    c = root_of_second_moment(v, scratch, beta2=beta2, eps=eps, t=p.t)
     np.divide(m, scratch, out=scratch)
-    times_rate(scratch, rate, c / (1.0 - beta1**t))
-    np.subtract(theta, scratch, out=theta)
+    times_rate(scratch, p.rate, c / (1.0 - beta1**p.t))
+    np.subtract(p.theta, scratch, out=p.theta)

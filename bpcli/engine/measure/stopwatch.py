@@ -36,7 +36,7 @@ class Stopwatch:
         return taken
 
 
-def put_on(owner: object, method: str) -> Stopwatch:
+def attach(owner: object, method: str) -> Stopwatch:
     """A stopwatch on one method of this one object: its class, and any other object of it, stay as they are."""
     watch = Stopwatch()
     vars(owner)[method] = watch.around(getattr(owner, method))
@@ -53,7 +53,7 @@ class WatchCost(NamedTuple):
 def watch_cost(*, calls: int = 500, rounds: int = 20) -> WatchCost:
     """Measured on a layer that does nothing, with a stopwatch and without; the quickest of some rounds."""
     bare, watched = _Idle(), _Idle()
-    watch = put_on(watched, "forward")
+    watch = attach(watched, "forward")
     bare_seconds = min(_seconds_of_calls(bare, calls) for _ in range(rounds)) / calls
     watched_seconds = lap = float("inf")
     for _ in range(rounds):

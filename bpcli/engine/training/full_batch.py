@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scratch, batch_array
-from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.layers.activation import ActivationLayer
 from bpcli.engine.layers.dense import DenseLayer
 from bpcli.engine.losses.half_squared_error import HalfSquaredError
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import Network
 from bpcli.engine.objective import batch_scale
-from bpcli.engine.penalty import add_penalty_gradient, l2_penalty
+from bpcli.engine.penalty import Penalty
 from bpcli.engine.protocols import FullBatchOptimizer, Loss
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
 
 CHUNK_NUMBERS = 1 << 21  # of the Jacobian's rows that are held at once: 16 MB
 LARGEST_NORMAL_MATRIX = 2 * 1024**3  # bytes of J^T J, beside which solving for the step needs as much again
@@ -133,7 +133,8 @@ class TrainingProblem:
         self, network: Network, loss: Loss, samples: Samples, gradient: BatchGradient, point: Array, weight_decay: float
     ) -> None:
         self.network, self.loss, self.samples = network, loss, samples
-        self.gradient, self.point, self.weight_decay = gradient, point, weight_decay
+        self.gradient, self.point = gradient, point
+        self.weight_decay, self.minimised = weight_decay, Penalty(l2=weight_decay)
         self.decay = network.decay_mask.astype(point.dtype)
         mask = network.trainable_mask
         self.mask = None if bool(mask.all()) else mask.astype(point.dtype)
@@ -144,7 +145,7 @@ class TrainingProblem:
 
     def penalty(self, theta: Array) -> float:
         """(weight_decay / 2) |w|^2 over the weights that learn."""
-        return l2_penalty(theta, decay=self.decay, l2=self.weight_decay)
+        return self.minimised.value(theta, self.decay)
 
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
         grad = self.gradient.grad
@@ -154,7 +155,7 @@ class TrainingProblem:
         self.known = self.gradient(self.samples, self.rows) + self.penalty(theta)
         if self.mask is not None:
             np.multiply(grad, self.mask, out=grad)
-        add_penalty_gradient(theta, grad, self.scratch, decay=self.decay, l2=self.weight_decay)
+        self.minimised.add_gradient(theta, grad, self.scratch, self.decay)
         return self.known, grad
 
     def value(self, theta: Array) -> float:
@@ -185,7 +186,7 @@ class FullBatchUpdate:
         """Of the last iteration, also one before a resume."""
         return self.state.scalars.get("learning_rate", self.optimizer.learning_rate)
 
-    def __call__(self) -> float:
+    def apply(self) -> float:
         """Changes theta, the optimizer's vectors and scalars and `step`. Returns the loss before, without penalty."""
         state = self.state
         start = self.problem.value(state.theta)

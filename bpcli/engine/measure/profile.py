@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
+from bpcli.engine.measure.instrumented import WINDOW_SECONDS, TimedRun, Training, Window
+from bpcli.engine.measure.product_speed import ProductSpeed
+from bpcli.engine.measure.stopwatch import watch_cost
 from bpcli.engine.network import Network, PlacedLayer
-from bpcli.engine.product_speed import ProductSpeed
-from bpcli.engine.protocols import FullBatchOptimizer
-from bpcli.engine.stopwatch import WatchCost, watch_cost
 from bpcli.engine.team import Team
-from bpcli.engine.watched import WINDOW_SECONDS, PlainRun, Training, WatchedRun
+from bpcli.engine.training.divergence import NotFiniteError
+from bpcli.engine.training.step import make_step
 
 PRODUCT_SECONDS = 0.05  # between two looks at the machine's speed
 
@@ -91,11 +92,12 @@ class StepProfile:
         return sum(layer.work for layer in self.layers)
 
 
-def profile_step(training: Training, plain: PlainRun, *, seconds: float) -> StepProfile:
+def profile_step(training: Training, plain: TimedRun, *, seconds: float) -> StepProfile:
     """Measures for about that long.
 
-    Training as it is and training under stopwatches take turns, with as many steps each. Of each kind of turn the
-    quickest third counts, which other programs disturb least; with a full-batch optimizer, whose steps differ, all do.
+    Training as it is and training under stopwatches take turns. Of the windows of each kind the quickest third counts,
+    which other programs disturb least; with a full-batch optimizer, whose steps differ, all do, and both run through
+    the same steps.
 
     Args:
         plain: a run of this training, which is trained on.
@@ -103,38 +105,38 @@ def profile_step(training: Training, plain: PlainRun, *, seconds: float) -> Step
     Raises:
         DivergenceError: as in training.
     """
-    shards, threads = training.shards(training.batch_size), training.options.threads
+    threads, batches = training.options.threads, training.batches
+    cost = watch_cost()
     with Team(threads) as team:
-        watched, buffers, made_anew = _with_its_memory(training, team)
-        cost, speed = watch_cost(), ProductSpeed(plain.state.theta.dtype, threads)
-        turns = list[_Turn]()
+        shards, buffers, made_anew = _of_one_step(training, team)
+        watched, speed = TimedRun(training, cost), ProductSpeed(plain.state.theta.dtype, threads)
+        if plain.report is not None and not plain.ended:
+            watched.advance(0.0, plain.state.step)
+        plains, watcheds = list[Window](), list[Window]()
         begun = due = perf_counter()
-        while not turns or perf_counter() - begun < seconds:
+        while not plains or perf_counter() - begun < seconds:
             if perf_counter() >= due:
                 speed.sample(team)
                 due = perf_counter() + PRODUCT_SECONDS
-            if plain.ended:
-                plain, watched = PlainRun(training), WatchedRun(training, team)
-                watched.steps(1)
-                watched.take(cost)
-            turns += _turns(plain, watched, cost)
-    if isinstance(training.optimizer, FullBatchOptimizer):
-        plains = watcheds = turns
-    else:
-        plains, watcheds = (_quickest(turns, seconds) for seconds in (_Turn.plain_step, _Turn.watched_step))
-    steps = sum(turn.steps for turn in watcheds)
-    each = np.sum([turn.taken for turn in watcheds], axis=0) / steps
+            if plain.ended or watched.ended:
+                plain, watched = TimedRun(training), TimedRun(training, cost)
+            plains += plain.advance(WINDOW_SECONDS)
+            watcheds += watched.advance(0.0, plain.state.step)
+    if not training.optimizer.full_batch:
+        plains, watcheds = _quickest(plains), _quickest(watcheds)
+    steps = sum(window.steps for window in watcheds)
+    each = np.sum([window.taken for window in watcheds], axis=0) / steps
     evaluations, watches, data, loss, update, normal_equations = (float(value) for value in each[:6])
     forward, backward = np.split(each[6:], 2)
-    samples = sum(high - low for low, high in training.bounds) / training.iterations
+    samples = batches.samples / batches.count
     return StepProfile(
-        step=sum(turn.plain for turn in plains) / sum(turn.steps for turn in plains),
+        step=sum(window.seconds for window in plains) / sum(window.steps for window in plains),
         layers=_layers(training.network, forward, backward, samples * evaluations),
         data=data,
         loss=loss,
         update=update,
         normal_equations=normal_equations,
-        watched=sum(turn.watched for turn in watcheds) / steps,
+        watched=sum(window.seconds for window in watcheds) / steps,
         watches=watches,
         steps=steps,
         evaluations=evaluations,
@@ -148,48 +150,41 @@ def profile_step(training: Training, plain: PlainRun, *, seconds: float) -> Step
     )
 
 
-class _Turn(NamedTuple):
-    """As many steps each way, their seconds, and what the stopwatches took; see `WatchedRun.take`."""
-
-    steps: int
-    plain: float
-    watched: float
-    taken: Array
-
-    def plain_step(self) -> float:
-        return self.plain / self.steps
-
-    def watched_step(self) -> float:
-        return self.watched / self.steps
+def _quickest(windows: Sequence[Window]) -> list[Window]:
+    """The third of the windows that was disturbed least."""
+    return sorted(windows, key=lambda window: window.seconds / window.steps)[: -(-len(windows) // 3)]
 
 
-def _quickest(turns: Sequence[_Turn], seconds: Callable[[_Turn], float]) -> list[_Turn]:
-    """The third of the turns that was disturbed least."""
-    return sorted(turns, key=seconds)[: -(-len(turns) // 3)]
-
-
-def _turns(plain: PlainRun, watched: WatchedRun, cost: WatchCost) -> list[_Turn]:
-    windows = plain.advance(WINDOW_SECONDS)
-    return [_Turn(steps, seconds, watched.steps(steps), watched.take(cost)) for steps, seconds in windows]
-
-
-def _with_its_memory(training: Training, team: Team) -> tuple[WatchedRun, int, int]:
-    """A run after its first steps; bytes that its parts hold beside its state, and bytes that a step makes anew."""
+def _of_one_step(training: Training, team: Team) -> tuple[int, int, int]:
+    """Shards of a whole batch; bytes that a step's parts hold beside the state; bytes that a step makes anew."""
+    state, n = training.start(), training.batches.size
+    rows: list[slice | Array] = [slice(0, n)] * 2  # one object: the full batch is fetched once
+    if n < len(training.samples):
+        order = training.samples.order(state.shuffle)
+        rows = [order[0:n], order[0:n]]
     tracemalloc.start()
     try:
-        run = WatchedRun(training, team)
-        run.steps(1)
-        run.take(WatchCost(0.0, 0.0))
+        step = make_step(
+            training.network,
+            training.loss,
+            training.optimizer,
+            training.samples,
+            state,
+            training.unhurried,
+            schedule=training.schedule,
+            team=team,
+        )
+        with np.errstate(all="ignore"), suppress(NotFiniteError):  # training says more of what is not finite
+            step(rows[0], n)
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
-        run.steps(1)
+        with np.errstate(all="ignore"), suppress(NotFiniteError):
+            step(rows[1], n)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    run.take(WatchCost(0.0, 0.0))
-    state = run.state
-    own = [state.theta, state.stats, run.grad, *state.vectors.values()]
-    return run, held - sum(vector.nbytes for vector in own), peak - held
+    gradient = step.gradients[n]
+    return len(gradient.shards), held - gradient.grad.nbytes, peak - held
 
 
 def _layers(network: Network, forward: Array, backward: Array, samples: float) -> tuple[LayerCost, ...]:
