@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,11 +12,22 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
+from bpcli.engine.layers.batch_norm import BatchNorm
+from bpcli.engine.layers.layer_norm import LayerNorm
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.schedules import ReduceOnPlateau
+from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.options import iterations_per_epoch
+from bpcli.engine.training.recovery import halvings
+from bpcli.engine.training.state import TrainState
 from bpcli.session import Session
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
+
+LARGE_INPUTS = 1000.0  # root mean square from which on inputs should be scaled
+FEW_SAMPLES = 10  # a data set of fewer is a toy, which may well have a class of one sample
+GROWN = 2.0  # how many times the untrained network's loss is no accident
+LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
 
 # What an output activation can reach.
 RANGES = {
@@ -39,6 +50,8 @@ def warnings(session: Session) -> list[str]:
         targets_out_of_reach,
         weights_of_nothing,
         rounded_numbers,
+        unscaled_inputs,
+        lone_samples,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -49,32 +62,71 @@ def idle_schedule(session: Session) -> Iterator[tuple[KeyPath, str]]:
     config = session.model.config
     if config.schedule is None:
         return
-    n, epochs = len(session.datasets.parts["train"]), config.training.epochs
-    size = n if isinstance(config.training.batch_size, str) else min(n, config.training.batch_size)
-    iterations = iterations_per_epoch(n, size, drop_last=config.training.drop_last)
-    if _is_constant(config.schedule, iterations, epochs):
+    epochs = config.training.epochs
+    if _is_constant(config.schedule, _iterations(session), epochs):
         name = registry.schedules.name_of(config.schedule)
         count = f"{epochs} epoch{'' if epochs == 1 else 's'}"
         yield ("schedule",), f"{name} never changes the learning rate within the {count} of this training"
 
 
+def _iterations(session: Session) -> int:
+    """Iterations in an epoch of training."""
+    training, n = session.model.config.training, len(session.datasets.parts["train"])
+    size = n if isinstance(training.batch_size, str) else min(n, training.batch_size)
+    return iterations_per_epoch(n, size, drop_last=training.drop_last)
+
+
+def schedule_of_another_length(session: Session, state: TrainState, before: Mapping[str, Any]) -> str | None:
+    """What to say of a run that goes on with another number of epochs, where the rates so far depended on the old one.
+
+    before: the config, as plain values, that `state` was trained with.
+    """
+    config = session.model.config
+    schedule, iterations = config.schedule, _iterations(session)
+    old, new = int(before["training"]["epochs"]), config.training.epochs
+    if schedule is None or isinstance(schedule, WatchingSchedule) or old == new or not state.step:
+        return None
+
+    def factor(step: int, epochs: int) -> float:
+        return schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+
+    done = [step for step in _telling_steps(iterations, old) if step < state.step]
+    if all(factor(step, old) == factor(step, new) for step in (*done, state.step - 1)):
+        return None
+    halved = 0.5 ** halvings(state)
+    last = float(before["optimizer"]["learning_rate"]) * factor(state.step - 1, old) * halved
+    now = config.optimizer.learning_rate * factor(state.step, new) * halved
+    return (
+        f"the schedule {registry.schedules.name_of(schedule)} depends on training.epochs, which was {old}: the weights "
+        f"will differ from those of {new} epochs in one go. The learning rate was {last:.4g} in the last iteration and "
+        f"goes on from {now:.4g}"
+    )
+
+
 def _is_constant(schedule: Schedule, iterations: int, epochs: int) -> bool:
     """Whether the factor is the same in each iteration; for one that watches training, if nothing ever gets better."""
-    memory: dict[str, float] = {}
-    watching = isinstance(schedule, WatchingSchedule)
-    first = schedule.factor(Moment(0, 0, iterations, epochs), memory)
-    if (
-        not watching
-        and schedule.factor(Moment(epochs - 1, epochs * iterations - 1, iterations, epochs), memory) != first
-    ):
-        return False
-    for epoch in range(epochs):
-        for step in {0, iterations - 1}:
-            if schedule.factor(Moment(epoch, epoch * iterations + step, iterations, epochs), memory) != first:
-                return False
-        if isinstance(schedule, WatchingSchedule):
-            schedule.after_epoch(0.0, memory)
-    return True
+    if isinstance(schedule, ReduceOnPlateau):
+        return not schedule.acts_within(epochs)
+    factors = (
+        schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+        for step in _telling_steps(iterations, epochs)
+    )
+    first = next(factors)
+    return all(factor == first for factor in factors)
+
+
+def _telling_steps(iterations: int, epochs: int) -> Iterator[int]:
+    """Iterations among which a schedule that acts at all shows it, be it by iterations or by epochs, from the first on.
+
+    A schedule moves within its first units, at its end, or from a far time on, which a doubling of the time finds; a
+    run may have more epochs than anyone can look through.
+    """
+    last = epochs * iterations - 1
+    early = range(LOOKED_AT)
+    far = (LOOKED_AT << k for k in range(last.bit_length()))
+    units = [unit for numbers in (early, far) for unit in numbers]
+    yield from (step for unit in units for step in (unit, unit * iterations) if step <= last)
+    yield last
 
 
 def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:
@@ -140,17 +192,79 @@ def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
         yield ("dtype",), f"{found[0]}{more}: take data.scale: standard, which is fitted before, or dtype: float64"
 
 
+def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Inputs in the thousands that nothing scales: their sums saturate units, or make the gradient huge."""
+    model, x = session.model, session.datasets.parts["train"].x
+    first = model.network.entries[0]
+    if model.preparation.x_scaler is not None or not isinstance(x, np.ndarray) or x.dtype == np.uint8:
+        return
+    if first.weights is not None or isinstance(first.spec, (BatchNorm, LayerNorm)):
+        return
+    columns = np.abs(x.reshape(len(x), -1))
+    largest = columns.max(axis=0)
+    size = np.sqrt(np.mean(np.square(columns / np.maximum(largest, 1.0)), axis=0, dtype=np.float64)) * largest
+    far = int((size >= LARGE_INPUTS).sum())
+    if not far or any(_rounds(session)):
+        return
+    column, names = int(size.argmax()), model.preparation.feature_names
+    name = shown(names[column]) if names else f"{column + 1}"
+    more = f" ({far} such columns)" if far > 1 else ""
+    yield (
+        ("data", "scale"),
+        f"input {name} has values of about {size[column]:.3g} and is not scaled{more}: units are then saturated, or "
+        "steps far too long; take data.scale: standard",
+    )
+
+
+def lone_samples(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """A class of one sample, and a split of one: a figure that hangs on a single sample."""
+    parts, classes = session.datasets.parts, session.model.preparation.classes
+    train = parts["train"]
+    if classes is not None and len(train) >= FEW_SAMPLES:
+        lone = [shown(classes[k]) for k in np.flatnonzero(np.bincount(train.y, minlength=len(classes)) == 1).tolist()]
+        if lone:
+            listed = ", ".join(lone[:5]) + (", ..." if len(lone) > 5 else "")
+            what = f"class {listed} has" if len(lone) == 1 else f"classes {listed} have"
+            message = f"{what} one sample to train on: nothing says how such samples differ; add some, or leave it out"
+            yield ("data", "train"), message
+    for name, part in parts.items():
+        if name != "train" and len(part) == 1:
+            yield (
+                ("data", name),
+                f"the {name} split has one sample: its figures say nothing of others; take a larger one",
+            )
+
+
+def _rounds(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Whether it is said already that the inputs are too large, by `rounded_numbers`."""
+    return (item for item in rounded_numbers(session) if "input" in item[1])
+
+
 def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str]:
     """What to say of each of the columns (N, D) that spans fewer than 100 float32 steps, of 1 and more."""
     low, high = columns.min(axis=0), columns.max(axis=0)
     step = np.spacing(np.maximum(np.abs(low), np.abs(high)))
     told = []
-    for k in np.flatnonzero((step >= 1) & (high - low < 100 * step)).tolist():
+    for k in np.flatnonzero((step >= 1) & (0.5 * high - 0.5 * low < 50 * step)).tolist():
         name = shown(names[k]) if names else f"{k + 1}"
         told.append(
             f"{kind} {name} is rounded to steps of {step[k]:g} in float32, from {low[k]:.10g} to {high[k]:.10g}"
         )
     return told
+
+
+def grown_loss(session: Session, last: float) -> str | None:
+    """What to say at the end of a training whose loss is far above that of the network before it."""
+    model, config = session.model, session.model.config
+    state, samples = session.start(), model.samples(session.datasets.parts["train"])
+    untrained = Evaluator(model.network, config.loss, state.theta, samples, stats=state.stats)().loss
+    if not last > GROWN * untrained > 0:
+        return None
+    rate = config.optimizer.learning_rate
+    return (
+        f"warning: the training loss is {last:.5g} at the end, and was {untrained:.5g} before any training. "
+        f"Try a lower optimizer.learning_rate (it was {rate:g}), or data.scale: standard"
+    )
 
 
 def no_descent(first: Row | None, middle: Row | None, last: Row, learning_rate: float) -> str | None:

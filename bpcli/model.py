@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,9 +21,11 @@ from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.layers.activation import ActivationSpec
+from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.hinge import Hinge
-from bpcli.engine.network import LayerError, Network
-from bpcli.engine.protocols import Activation, Metric
+from bpcli.engine.network import LayerEntry, LayerError, Network
+from bpcli.engine.protocols import Activation, Loss, Metric
 from bpcli.engine.training.full_batch import objections
 from bpcli.engine.training.samples import Samples
 from bpcli.memory import LONGEST_VECTOR, beyond_counting
@@ -201,6 +203,7 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
     plain = isinstance(config.network, PlainNetwork)
     entries = list(config.network.entries())
     try:
+        entries[-1] = _with_function_as_output(config.loss, entries[-1])
         if entries[-1].activation is None:
             outputs = Network(entries, in_shape).out_shape
             activation = _auto_activation(config, outputs, several_yes_or_no)
@@ -220,6 +223,8 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
             raise ValueError("softmax over a single output is always 1: take sigmoid, or one output for each class")
     except ValueError as error:
         problems.append((output_activation_key(config), str(error)))
+    problems += _second_softmax(config, network)
+    problems += _too_large(config, network)
     if several_yes_or_no and isinstance(config.loss, Hinge):
         message = "hinge has one right class for each sample, not several yes-or-no targets: take log_likelihood"
         problems.append((("loss",), message + ", or name one column of classes in data.target"))
@@ -230,7 +235,54 @@ def output_activation_key(config: Config) -> KeyPath:
     """Where a config says the output activation."""
     if isinstance(config.network, PlainNetwork):
         return "network", "output_activation"
-    return "network", "layers", len(config.network.layers) - 1, "activation"
+    last = config.network.layers[-1]
+    key = "function" if isinstance(last.spec, ActivationSpec) and last.activation is None else "activation"
+    return "network", "layers", len(config.network.layers) - 1, key
+
+
+def _with_function_as_output(loss: Loss, last: LayerEntry) -> LayerEntry:
+    """An activation layer at the end of the network is the output activation, where the loss is computed before it."""
+    if last.activation is not None or not isinstance(last.spec, ActivationSpec):
+        return last
+    if not _goes_with_logits(loss, last.spec.function):
+        return last
+    return dataclasses.replace(last, spec=ActivationSpec(function=Identity()), activation=last.spec.function)
+
+
+def _goes_with_logits(loss: Loss, activation: Activation) -> bool:
+    """Whether the loss is computed from what goes into this activation."""
+    try:
+        return loss.from_logits(activation) is not None
+    except ValueError:
+        return False
+
+
+def _too_large(config: Config, network: Network) -> Iterator[Problem]:
+    """Values given by hand that the network's dtype cannot hold."""
+    for index, entry in enumerate(network.entries):
+        for key in ("weights", "biases"):
+            largest = np.abs(np.asarray(getattr(entry, key) or 0.0, np.float64)).max(initial=0.0)
+            if largest > np.finfo(config.dtype).max:
+                message = f"{largest:g} is too large for {config.dtype}: set dtype: float64"
+                yield ("network", "layers", index, key), message
+
+
+def _second_softmax(config: Config, network: Network) -> list[Problem]:
+    """A softmax or sigmoid whose outputs reach the output activation as they are, and would go through another one."""
+    if not _goes_with_logits(config.loss, network.output_activation):
+        return []
+    for placed in reversed(network.placed):
+        function = placed.spec.function if isinstance(placed.spec, ActivationSpec) else Identity()
+        if isinstance(function, (Sigmoid, Softmax)):
+            index, name = placed.entry, registry.activations.name_of(function)
+            key = "function" if isinstance(network.entries[index].spec, ActivationSpec) else "activation"
+            output, loss = registry.activations.name_of(network.output_activation), registry.losses.name_of(config.loss)
+            message = f"{loss} puts {output} behind the last layer, on top of this {name}: leave this one out"
+            return [(("network", "layers", index, key), message)]
+        weighs = placed.spec.param_specs(placed.in_shape) or placed.in_shape != placed.out_shape
+        if not isinstance(function, Identity) or (weighs and not isinstance(placed.spec, Flatten)):
+            break
+    return []
 
 
 def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:

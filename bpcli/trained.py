@@ -41,7 +41,9 @@ class Prediction:
     (N, K). labels: the most probable class of each sample; for several yes-or-no targets 0 or 1 for each (N, M); None
     for a regression. columns: the names of the columns of `values`.
     missing: (N,), which samples have a missing input and so, with data.missing: drop, no prediction: their values are
-    NaN, their labels empty, or -1. notes: what became of missing inputs.
+    NaN, their labels empty, or -1. Values that are not finite, which inputs far beyond the training data's can lead to,
+    stay as they are, and such a sample has no label either. notes: what became of missing inputs, and which samples
+    have values that are not finite.
     """
 
     values: Array
@@ -56,7 +58,7 @@ class EvaluationResult:
     """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes.
 
     metrics: those of the config. all_metrics: these and every other one for the task, with its defaults. notes: what
-    became of missing values.
+    became of missing values, and a warning of outputs that are not finite.
     """
 
     split: str
@@ -138,7 +140,7 @@ class TrainedModel:
             raw = dataclasses.replace(raw, x=raw.read_x[rows])
             notes = (_no_prediction(raw.source, missing),)
         prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
-        return prediction if rows is None else _spread(prediction, missing)
+        return _without_labels_of_nothing(raw.source, prediction if rows is None else _spread(prediction, missing))
 
     def _prediction(self, inputs: Array | StoredInputs, notes: tuple[str, ...]) -> Prediction:
         x, missing = self.model.inputs(inputs), np.zeros(len(inputs), bool)
@@ -220,7 +222,19 @@ class TrainedModel:
         if self.preparation.classes is not None:
             predicted = self.preparation.probabilities(evaluation.output, model.config.loss.boundary).argmax(axis=1)
             confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion, part.notes)
+        notes = (*part.notes, *_not_finite_note(name, evaluation.output))
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion, notes)
+
+
+def _not_finite_note(name: str, output: Array) -> tuple[str, ...]:
+    """What to say of an evaluation in which some outputs are not finite."""
+    lost = int((~np.isfinite(output)).any(axis=1).sum())
+    if not lost:
+        return ()
+    return (
+        f"warning: {name}: what the network gives for {lost} of {len(output)} samples is not finite: no metric, and no "
+        "row of a confusion matrix, is worth anything",
+    )
 
 
 def _no_prediction(source: str, missing: Array) -> str:
@@ -233,14 +247,39 @@ def _no_prediction(source: str, missing: Array) -> str:
     )
 
 
+def _without_labels_of_nothing(source: str, prediction: Prediction) -> Prediction:
+    """Takes the label from each sample whose values are not finite, and says which they are.
+
+    The largest of several values means nothing where one is NaN.
+    """
+    lost = ~np.isfinite(prediction.values).all(axis=1) & ~prediction.missing
+    if not lost.any():
+        return prediction
+    labels = prediction.labels
+    if labels is not None:
+        labels = labels.copy()
+        labels[lost] = _no_label(labels)
+    rows = [str(row + 1) for row in np.flatnonzero(lost)[:10]]
+    note = (
+        f"warning: {source}: what the network gives for {lost.sum()} of {len(lost)} rows is not finite"
+        f"{'' if labels is None else ', so that they have no class'} (row{'' if len(rows) == 1 else 's'} "
+        f"{', '.join(rows)}{', ...' if lost.sum() > len(rows) else ''}): are they in the units of the training data?"
+    )
+    return dataclasses.replace(prediction, labels=labels, notes=(*prediction.notes, note))
+
+
+def _no_label(labels: Array) -> str | int:
+    """What stands for no class among such labels."""
+    return "" if labels.dtype.kind == "U" else -1
+
+
 def _spread(prediction: Prediction, missing: Array) -> Prediction:
     """Predictions for the complete rows as those for all of them."""
     values = np.full((len(missing), prediction.values.shape[1]), np.nan)
     values[~missing] = prediction.values
     labels = prediction.labels
     if labels is not None:
-        empty: str | int = "" if labels.dtype.kind == "U" else -1
-        spread = np.full((len(missing), *labels.shape[1:]), empty, labels.dtype)
+        spread = np.full((len(missing), *labels.shape[1:]), _no_label(labels), labels.dtype)
         spread[~missing] = labels
         labels = spread
     return dataclasses.replace(prediction, values=values, labels=labels, missing=missing)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import grown_loss, no_descent, schedule_of_another_length, warnings
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
 from bpcli.engine.penalty import penalty_of
@@ -164,6 +164,8 @@ def _state_to_resume(
     if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
         forget_halvings(state)
         tell("the learning rate was halved after divergence; the new one is taken as it is")
+    if text := schedule_of_another_length(session, state, checkpoint.config):
+        tell(f"warning: {text}")
     for note in put_damaged_aside(folder) if named or damaged else ():
         tell(note)
     tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
@@ -250,9 +252,9 @@ def _train(
             )
         run = _finish(folder, session, state, report.stop)
         log = recorder.log
-        if text := no_descent(
-            log.row_after(0), log.row_after(0.5), (report.epoch, report.train_loss), report.learning_rate
-        ):
+        last = (report.epoch, report.train_loss)
+        no_lower = no_descent(log.row_after(0), log.row_after(0.5), last, report.learning_rate)
+        if text := no_lower or grown_loss(session, report.train_loss):
             tell(text)
         write_text(folder.summary, json_text(_summary(run, session)) + "\n")
     return run

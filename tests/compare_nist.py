@@ -4,8 +4,8 @@
 
 The problems of tests/reference/nist_strd.json, whose optimum NIST certifies, are those that a network can express:
 some after a transform of x, or with frozen layers that hold the constants of the formula. Each is fitted in float64 by
-every method at its defaults, from both certified starts. A cell has, for either start, the digits that the residual sum of
-squares shares with the certified one, and in brackets the evaluations of the gradient; `-` where it is not within a
+every method at its defaults, from both certified starts. A cell has, for either start, the digits that the residual sum
+of squares shares with the certified one, and in brackets the evaluations of the gradient; `-` where it is not within a
 millionth of it.
 """
 

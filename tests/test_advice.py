@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from bpcli import advice
-from bpcli.advice import no_descent, warnings
+from bpcli.advice import grown_loss, no_descent, warnings
 from bpcli.config.load import load_config
 from bpcli.engine import registry
+from bpcli.engine.protocols import Moment
 from bpcli.session import open_session
 
 CONFIG = {
@@ -64,6 +66,57 @@ def test_a_schedule_that_cannot_act_is_named(said, schedule):
 def test_a_schedule_that_acts_within_an_epoch_or_at_the_very_end_is_passed_over(said, schedule):
     cosine_by_iteration = schedule.replace("period: 1", "period: 4, by: iteration")
     assert said(f"schedule={cosine_by_iteration}") == []
+
+
+ENDLESS = [
+    "{type: step, every: 100000000000000}",
+    "{type: step, every: 2, gamma: 1}",
+    "{type: multi_step, at: [100000000000000]}",
+    "{type: exponential, gamma: 1}",
+    "{type: inverse_time, decay: 0}",
+    "{type: reduce_on_plateau, patience: 10000000000000}",
+    "{type: reduce_on_plateau, floor: 1}",
+    "{type: cosine, period: 1}",
+    "{type: cosine, end: 1}",
+    "{type: polynomial, end: 1}",
+]
+
+
+@pytest.mark.parametrize("schedule", ENDLESS)
+def test_a_schedule_that_cannot_act_is_named_at_once_however_many_epochs_there_are(said, schedule):
+    started = time.monotonic()
+    (text,) = said(f"schedule={schedule}", "training.epochs=10000000000000")
+    assert "never changes the learning rate within the 10000000000000 epochs" in text
+    assert time.monotonic() - started < 1.0
+
+
+FAR = [
+    "{type: step, every: 9999999999999}",
+    "{type: step, every: 39999999999999, by: iteration}",
+    "{type: multi_step, at: [5000000000000]}",
+    "{type: cosine, period: 3333333333333}",
+    "{type: cosine, period: 2}",
+    "{type: cosine, period: 40, by: iteration}",
+    "{type: polynomial, duration: 7}",
+    "{type: reduce_on_plateau, patience: 9999999999998}",
+]
+
+
+@pytest.mark.parametrize("schedule", FAR)
+def test_a_schedule_that_acts_late_or_periodically_in_an_endless_run_is_passed_over(said, schedule):
+    assert said(f"schedule={schedule}", "training.epochs=10000000000000") == []
+
+
+@pytest.mark.parametrize("schedule", [{"warmup": 2}, {"floor": 1.0}, {"cooldown": 3}, {"gamma": 0.0}])
+@pytest.mark.parametrize("patience", [1, 3])
+def test_reduce_on_plateau_knows_when_it_first_acts(schedule, patience):
+    plateau = registry.schedules.get("reduce_on_plateau")(patience=patience, **schedule)
+    for epochs in range(1, 12):
+        memory, factors = {}, set()
+        for epoch in range(epochs):
+            factors.add(plateau.factor(Moment(epoch, epoch, 1, epochs), memory))
+            plateau.after_epoch(0.0, memory)
+        assert plateau.acts_within(epochs) == (len(factors) > 1)
 
 
 def test_a_patience_that_outlasts_the_training_is_named(said):
@@ -180,5 +233,82 @@ def test_times_that_float32_rounds_are_named(timed):
 
 @pytest.mark.parametrize("override", ["dtype=float64", "data.scale=standard", "data.scale=minmax"])
 def test_times_that_are_not_rounded_are_passed_over(timed, override):
-    assert timed(override) == []
+    assert not any("rounded" in text for text in timed(override))
     assert timed("data.train=targets.csv", override) == []
+
+
+def table(*rows, header="a,b,y"):
+    Path("lines.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+LARGE = [f"{30000 + 1000 * k},{k % 4},{'uvw'[k % 3]}" for k in range(15)]
+CLASSES = ["data.task=classification", "loss=log_likelihood", "network.layers=[2, 4, 3]"]
+
+
+def test_inputs_in_the_ten_thousands_without_scaling_are_named(said):
+    table(*LARGE)
+    (text,) = said(*CLASSES)
+    assert 'data.scale: input "a" has values of about 3.73e+04 and is not scaled' in text
+    assert text.endswith("take data.scale: standard")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.scale=standard"],
+        ["data.scale=minmax"],
+        ["data.features=[b]", "network.layers=[1, 4, 3]"],
+        ["network={layers: [{type: batch_norm}, {type: dense, units: 3}]}"],
+        ["network={layers: [{type: dense, units: 3, weights: [[1.0e-5, 0], [0, 1], [0, 0]]}]}"],
+    ],
+)
+def test_inputs_that_something_scales_are_passed_over(said, overrides):
+    table(*LARGE)
+    assert said(*CLASSES, *overrides) == []
+
+
+def test_a_class_of_one_sample_is_named(said):
+    table(*(f"{k},{k % 4},{'uv'[k % 2]}" for k in range(12)), "3,3,rare")
+    (text,) = said(*CLASSES)
+    assert 'data.train: class "rare" has one sample to train on' in text
+    table("0,0,no", "0,1,no", "1,0,no", "1,1,yes")
+    assert said(*CLASSES, "network.layers=[2, 4, 1]") == []
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_split_of_one_sample_is_named(said, name):
+    (text,) = said(f"data.{name}=0.05")
+    assert f"data.{name}: the {name} split has one sample: its figures say nothing of others" in text
+    assert said(f"data.{name}=0.1") == []
+
+
+@pytest.mark.parametrize("rate", ["1e9", "1e5"])
+def test_a_loss_far_above_that_of_the_untrained_network_is_told(ok, configs, rate):
+    layers = ["network.activation=tanh", "data.scale=none", f"optimizer={{type: sgd, learning_rate: {rate}}}"]
+    sets = [part for text in (*layers, "training.epochs=20") for part in ("--set", text)]
+    err = ok("train", configs / "iris.yaml", *sets).err
+    assert "warning: the training loss " in err
+    assert f"Try a lower optimizer.learning_rate (it was {float(rate):g})" in err
+
+
+def test_the_loss_of_the_untrained_network_is_the_measure(said, write_config):
+    Path("lines.csv").write_text("x,y\n0,1\n1,3\n")
+    session = open_session(load_config(write_config(CONFIG, "lines.yaml")))
+    assert grown_loss(session, 1.0) is None
+    text = grown_loss(session, 1e5)
+    assert text.startswith("warning: the training loss is 1e+05 at the end, and was ")
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+@pytest.mark.parametrize("value", ["1e300", "-1e12"])
+def test_a_value_beside_which_its_column_is_flat_is_named(ok, write_config, scale, value):
+    table(*(f"{k / 10},{k % 3},{k}" for k in range(12)), f"{value},1,5")
+    path = write_config(CONFIG, "lines.yaml", network={"layers": [2, 1]})
+    err = ok("validate", path, "--set", f"data.scale={scale}").err
+    assert f'lines.csv: sample 13 holds {float(value):g} in "a", beside which data.scale makes all other values' in err
+
+
+def test_columns_that_only_look_lonely_are_passed_over(ok, write_config):
+    table(*(f"0,{k},{k}" for k in range(12)), "1,1e5,5", "0,2e5,6")
+    path = write_config(CONFIG, "lines.yaml", network={"layers": [2, 1]})
+    assert ok("validate", path, "--set", "data.scale=standard").err == ""

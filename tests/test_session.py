@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bpcli.config.load import load_config
+from bpcli.engine import registry
 from bpcli.errors import BpcliError, ConfigError, DataError
 from bpcli.session import Session, check_alone, open_session
 
@@ -192,6 +193,54 @@ MISFITS = {
         TWO_CLASSES,
         "c.yaml:5 network.layers[0].activation",
         "softmax over a single output is always 1",
+    ),
+    "tanh as a last layer of its own": (
+        layered("type: dense, units: 2", "type: activation, function: softmax, activation: tanh", more=LOG),
+        TWO_CLASSES,
+        "c.yaml:6 network.layers[1].activation",
+        "log_likelihood goes with the output activation sigmoid .* or softmax .*, not tanh",
+    ),
+    "softmax over one output, as a last layer of its own": (
+        layered("type: dense, units: 1", "type: activation, function: softmax", more=LOG),
+        TWO_CLASSES,
+        "c.yaml:6 network.layers[1].function",
+        "softmax over a single output is always 1: take sigmoid",
+    ),
+    "softmax over a softmax layer": (
+        layered("type: dense, units: 2", "type: activation, function: softmax, activation: softmax", more=LOG),
+        TWO_CLASSES,
+        "c.yaml:6 network.layers[1].function",
+        "log_likelihood puts softmax behind the last layer, on top of this softmax: leave this one out",
+    ),
+    "softmax behind dropout behind softmax": (
+        layered("type: dense, units: 2, activation: softmax", "type: dropout", "type: flatten", more="loss: focal\n"),
+        TWO_CLASSES,
+        "c.yaml:5 network.layers[0].activation",
+        "focal puts softmax behind the last layer, on top of this softmax: leave this one out",
+    ),
+    "softmax behind a layer of sigmoid": (
+        layered("type: dense, units: 2", "type: activation, function: sigmoid", "type: gaussian_noise", more=LOG),
+        TWO_CLASSES,
+        "c.yaml:6 network.layers[1].function",
+        "log_likelihood puts softmax behind the last layer, on top of this sigmoid: leave this one out",
+    ),
+    "weights by hand beyond float32": (
+        layered("type: dense, units: 1, weights: [[1, -1.0e+39]]"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].weights",
+        "1e\\+39 is too large for float32: set dtype: float64",
+    ),
+    "biases by hand beyond float32": (
+        layered("type: dense, units: 1, biases: [1.0e+308]"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].biases",
+        "1e\\+308 is too large for float32: set dtype: float64",
+    ),
+    "first values from a range beyond float64": (
+        layered("type: dense, units: 1, init: {type: uniform, low: -1.7e+308, high: 1.7e+308}"),
+        NUMBERS,
+        "c.yaml:5 network.layers[0].init.high",
+        "must be within 1.79e308 of low, got -1.7e\\+308 to 1.7e\\+308",
     ),
     "too few activations": (
         plain("[2, 3, 3, 1]", network="activation: [relu]"),
@@ -534,3 +583,33 @@ def test_a_softmax_over_target_columns_looks_at_validation_too():
 def test_hinge_is_not_for_several_yes_or_no_columns():
     (problem,) = refused(plain("[2, 2]", "loss: hinge\n", data=", target: [t1, t2]"), d=TWO_TARGETS)
     assert problem.startswith("c.yaml:7 loss: hinge has one right class for each sample")
+
+
+@pytest.mark.parametrize("loss", ["log_likelihood", "focal", "mse"])
+@pytest.mark.parametrize(("function", "units"), [("softmax", 2), ("sigmoid", 1), ("sigmoid", 2)])
+def test_an_activation_layer_at_the_end_is_the_output_activation(loss: str, function: str, units: int) -> None:
+    dense = f"type: dense, units: {units}, weights: {[[0.5, -0.5]] * units}"
+    rest = ["data.task=classification", f"loss={loss}", "optimizer.learning_rate=0.1"]
+    as_layer = layered(dense, f"type: activation, function: {function}")
+    as_key = layered(f"{dense}, activation: {function}")
+    sessions = [opened(config, *rest, d=TWO_CLASSES) for config in (as_layer, as_key)]
+    states = [session.start() for session in sessions]
+    losses = [
+        [report.train_loss for report in session.train(state)] for session, state in zip(sessions, states, strict=True)
+    ]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(states[0].theta, states[1].theta)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["type: dense, units: 2, activation: softmax", "type: dense, units: 2"],
+        ["type: dense, units: 2, activation: sigmoid", "type: batch_norm"],
+        ["type: dense, units: 2", "type: activation, function: tanh", "type: dropout"],
+        ["type: dense, units: 2, activation: sigmoid", "type: activation, function: relu"],
+    ],
+)
+def test_a_softmax_is_put_behind_whatever_is_no_probability_yet(layers: list[str]) -> None:
+    network = opened(layered(*layers, more=LOG), d=TWO_CLASSES).model.network
+    assert registry.activations.name_of(network.output_activation) == "softmax"

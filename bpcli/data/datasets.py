@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.missing import counted, counts_by_column, lacking
+from bpcli.data.missing import column_names, counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
-from bpcli.data.preparation import Preparation, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.preparation import Preparation, as_floats, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.scaling import flattened
 from bpcli.data.source import Missing, RawData, Source, read, shown
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
@@ -53,7 +54,7 @@ class Part:
 
     raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
     weights: (N, 1), what multiplies each sample's loss; None where all are 1.
-    notes: what became of missing values, where there were some.
+    notes: what became of missing values, where there were some, and a warning of values that scaling makes all alike.
     """
 
     x: Array | StoredInputs
@@ -134,7 +135,9 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     preparation = fit_fill(preparation, raw, rows.train, plan.missing)
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
 
-    parts = {"train": _part(preparation, content.part(rows.train), plan, "train")}
+    own = content.part(rows.train)
+    train = _part(preparation, own, plan, "train")
+    parts = {"train": dataclasses.replace(train, notes=(*train.notes, *_flattened(preparation, own)))}
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         if isinstance(source, Source):
             with _unchanged(source):
@@ -144,6 +147,21 @@ def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
         elif source is not None:
             parts[name] = _part(preparation, content.part(own_rows), plan, name)
     return Datasets(parts, preparation, hashes)
+
+
+def _flattened(preparation: Preparation, content: _Content) -> Iterator[str]:
+    """A warning of each input beside which the others of its column vanish in scaling, of at most 5 columns."""
+    raw, rows = content.raw, content.rows
+    if preparation.x_scaler is None or isinstance(raw.x, NpyRows) or raw.x.ndim != 2 or preparation.byte_input:
+        return
+    x = preparation.filled(as_floats(raw.x))
+    names = column_names(raw.feature_names, x.shape[1])
+    for column, row in flattened(x)[:5]:
+        number = row + 1 if rows is None else int(rows[row]) + 1
+        yield (
+            f"warning: {raw.source}: sample {number} holds {x[row, column]:g} in {names[column]}, beside which "
+            "data.scale makes all other values of that column the same: is it a mistake?"
+        )
 
 
 def _split(

@@ -13,7 +13,7 @@ from bpcli.data import missing, scaling
 from bpcli.data.csv_cells import number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData, Targets
+from bpcli.data.source import RawData, Targets, shown
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
@@ -180,7 +180,11 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
 
 
 def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: str, y_kind: str) -> Preparation:
-    """The preparation with scalers fitted on these rows: for inputs, and for the targets of a regression."""
+    """The preparation with scalers fitted on these rows: for inputs, and for the targets of a regression.
+
+    Raises:
+        DataError: a column's smallest and largest value are further apart than float64 can say.
+    """
     x_scaler = y_scaler = None
     as_bytes = preparation.byte_input
     if x_kind != "none":
@@ -190,9 +194,23 @@ def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: 
             x_scaler = scaling.fit_blocks(x_kind, blocks, np.maximum(np.abs(low), np.abs(high)))
         else:
             x_scaler = scaling.fit(x_kind, preparation.filled(as_floats(raw.x[rows], bytes_to_unit=as_bytes)))
+        _check_range(x_scaler, raw.source, raw.feature_names)
     if y_kind != "none" and preparation.task == "regression" and raw.y is not None:
         y_scaler = scaling.fit(y_kind, _columns(raw.y[rows], raw.source))
+        _check_range(y_scaler, raw.source, raw.target_names)
     return dataclasses.replace(preparation, x_scaler=x_scaler, y_scaler=y_scaler)
+
+
+def _check_range(scaler: Scaler | None, source: str, names: tuple[str, ...] | None) -> None:
+    """DataError for a range that overflows, as from -1e308 to 1e308."""
+    if scaler is None or np.isfinite(scaler.scale).all():
+        return
+    index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(scaler.scale)))
+    column = f"column {shown(names[index[0]]) if names and len(index) == 1 else index[0] + 1}"
+    raise DataError(
+        f"{source}: {column} starts at {scaler.shift[index]:g} and spans more than float64 holds, 1.8e308, so that "
+        "data.scale: minmax has no scale for it: divide its values, or take data.scale: standard"
+    )
 
 
 def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> Preparation:
@@ -323,6 +341,11 @@ def _cast(
         if np.isnan(x[index]):
             sample = f"sample {_number(index[0], rows)}"
             raise _missing_value(raw.source, sample, column, can_be_filled=len(index) == 2)
+        if np.isinf(x[index]):
+            raise DataError(
+                f"{raw.source}: sample {_number(index[0], rows)} is {x[index]:g}{column} as the network takes it, no "
+                "finite number: is it in the units of the training data?"
+            )
         raise DataError(
             f"{raw.source}: sample {_number(index[0], rows)} holds {x[index]:g}{column}, "
             f"too large for {dtype}: set dtype: float64"

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+FLAT = 1e-6  # of a column's range: what lies closer together is hardly told apart
+
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
@@ -30,15 +32,50 @@ class Scaler:
     def minmax(cls, x: Floats) -> Scaler:
         """To 0..1; a feature that never varies becomes 0."""
         low, high = x.min(axis=0), x.max(axis=0)
-        return cls(low, np.where(high > low, high - low, 1.0))
+        return cls._between(low, high)
+
+    @classmethod
+    def _between(cls, low: Floats, high: Floats) -> Scaler:
+        """To 0 at low and 1 at high; the scale is infinite where they are further apart than float64 can say."""
+        with np.errstate(over="ignore"):
+            return cls(low, np.where(high > low, high - low, 1.0))
 
     def apply(self, x: Floats) -> Floats:
-        """The scaled values, a new array."""
-        return (x - self.shift) / self.scale
+        """The scaled values, a new array; not finite where they are beyond float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (x - self.shift) / self.scale
+            if not np.isfinite(scaled).all():  # the difference of the largest numbers overflows, their quotients do not
+                scaled = np.where(np.isfinite(scaled), scaled, x / self.scale - self.shift / self.scale)
+        return scaled
 
     def undo(self, x: Floats) -> Floats:
-        """The values in the data's own units, a new array."""
-        return x * self.scale + self.shift
+        """The values in the data's own units, a new array; not finite where they are beyond float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return x * self.scale + self.shift
+
+
+def flattened(x: Floats) -> list[tuple[int, int]]:
+    """(column, row) of each value of x (N, D) beside which all others of its column, which differ, look the same.
+
+    They lie within a millionth of the distance to it, so that after scaling nothing is left of what tells them apart.
+    """
+    if len(x) < 3:
+        return []
+    unit = np.abs(x).max(axis=0)
+    unit[unit == 0] = 1.0
+    found = []
+    parts = x / unit
+    low, high, mean = parts.min(axis=0), parts.max(axis=0), parts.mean(axis=0)
+    lone = np.minimum(mean - low, high - mean) * len(x) <= (1.0 + len(x) * FLAT) * (high - low)  # else there are two
+    for column in np.flatnonzero(lone & (high > low)).tolist():
+        values = parts[:, column]
+        above = high[column] - mean[column] > mean[column] - low[column]
+        row = int(values.argmax() if above else values.argmin())
+        others = np.delete(x[:, column], row)
+        least, most = others.min(), others.max()
+        if least < most and most / unit[column] - least / unit[column] < FLAT * (high[column] - low[column]):
+            found.append((column, row))
+    return found
 
 
 def fit(kind: str, x: Floats) -> Scaler | None:
@@ -68,7 +105,6 @@ def fit_blocks(kind: str, blocks: Iterable[Floats], largest: Floats) -> Scaler:
             squares += np.square(block, out=block).sum(axis=0) + apart**2 * (count * n / (count + n))
             mean += apart * (n / (count + n))
         count += len(block)
-    varies = highest > lowest
     if kind == "minmax":
-        return Scaler(lowest, np.where(varies, highest - lowest, 1.0))
-    return Scaler(mean * unit, np.where(varies, np.sqrt(squares / count) * unit, 1.0))
+        return Scaler._between(lowest, highest)
+    return Scaler(mean * unit, np.where(highest > lowest, np.sqrt(squares / count) * unit, 1.0))

@@ -58,6 +58,8 @@ class Uniform:
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ValueError(f"low: must be at most high, got {self.low} > {self.high}")
+        if not math.isfinite(self.high - self.low):
+            raise ValueError(f"high: must be within 1.79e308 of low, got {self.low} to {self.high}")
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.uniform(self.low, self.high, shape)

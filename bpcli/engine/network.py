@@ -175,11 +175,12 @@ class Network:
         """A new theta (P,): drawn by each array's initializer in the order of the layout, then values given by hand."""
         theta = np.empty(self.layout.size, dtype)
         given = self._given()
-        for name, view in self.layout.views(theta).items():
-            spec = self.layout.specs[name]
-            view[...] = spec.init.draw(spec.shape, rng)
-            if name in given:
-                view[...] = given[name][2]
+        with np.errstate(over="ignore"):  # a value beyond the dtype is infinite, and found before the first iteration
+            for name, view in self.layout.views(theta).items():
+                spec = self.layout.specs[name]
+                view[...] = spec.init.draw(spec.shape, rng)
+                if name in given:
+                    view[...] = given[name][2]
         return theta
 
     def initial_stats(self, dtype: DType) -> Array:

@@ -249,7 +249,8 @@ class FullBatchOptimizer(Penalised, Protocol):
         """One iteration: changes theta, the vectors and memory in place. Returns the problem's value before it.
 
         memory: its own scalars, empty at the start, finite, and kept in checkpoints. t: the iteration's number, from 1.
-        A theta left as it was says that no better point was found: training stops.
+        A theta left as it was says that no better point was found: training stops. The problem may end the iteration by
+        an exception at any evaluation: theta is then as before, and the iteration done anew goes the same way.
         """
         ...
 

@@ -218,6 +218,10 @@ class ReduceOnPlateau:
     def factor(self, moment: Moment, memory: dict[str, float]) -> float:
         return time_of(moment, by="epoch", warmup=self.warmup).rise * memory.get("factor", 1.0)
 
+    def acts_within(self, epochs: int) -> bool:
+        """Whether the factor changes within so many epochs if none is better than the first."""
+        return (self.warmup > 0 and epochs > 1) or (self.floor < 1.0 and epochs > self.warmup + 1 + self.patience)
+
     def after_epoch(self, value: float, memory: dict[str, float]) -> None:
         memory["epochs"] = memory.get("epochs", 0) + 1
         if memory["epochs"] <= self.warmup:

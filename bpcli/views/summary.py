@@ -6,7 +6,9 @@ import math
 
 from bpcli.config.schema import Config
 from bpcli.engine import registry
-from bpcli.engine.network import Network, PlacedLayer
+from bpcli.engine.activations import Identity
+from bpcli.engine.layers.activation import ActivationSpec
+from bpcli.engine.network import LayerEntry, Network, PlacedLayer
 from bpcli.memory import in_bytes, parameter_bytes
 from bpcli.session import Session
 from bpcli.views.tables import plural, table
@@ -20,8 +22,7 @@ def summary_text(network: Network, config: Config) -> str:
         count = sum(
             math.prod(spec.shape) for key, spec in network.layout.specs.items() if key.rpartition(".")[0] == name
         )
-        activation = registry.activations.name_of(entry.activation) if entry.activation else ""
-        rows.append([name, registry.layers.name_of(entry.spec), activation, _shape(shapes[name]), f"{count:,}"])
+        rows.append([name, registry.layers.name_of(entry.spec), _functions(entry), _shape(shapes[name]), f"{count:,}"])
     size = network.layout.size
     item = 4 if config.dtype == "float32" else 8
     all_learn = all(entry.trainable is True for entry in network.entries)
@@ -32,6 +33,14 @@ def summary_text(network: Network, config: Config) -> str:
         f"with the gradient and the optimizer's work"
     )
     return "\n".join(lines)
+
+
+def _functions(entry: LayerEntry) -> str:
+    """The activation function of a layer: an activation layer's own, and the one that a layer of any kind may have."""
+    own = entry.spec.function if isinstance(entry.spec, ActivationSpec) else None
+    if isinstance(own, Identity) and entry.activation:  # as an activation layer at the end is, before its output
+        own = None
+    return ", ".join(registry.activations.name_of(function) for function in (own, entry.activation) if function)
 
 
 def data_text(session: Session) -> str:

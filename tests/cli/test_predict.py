@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bpcli
+
 FRUIT = {
     "name": "fruit",
     "seed": 4,
@@ -278,3 +280,60 @@ def test_data_that_are_missing_are_told_beside_an_output_that_is_there(run, cli)
     assert result.code == 3
     assert "nothing.csv" in result.err
     assert Path("out.csv").read_text() == "before"
+
+
+def trained_far_out(ok, write_config, **changes):
+    """A run of float64 whose hidden layer is relu: inputs of 1e308 lead to outputs that are not finite."""
+    network = {"layers": [2, 8, 3], "activation": "relu", "init": {"type": "normal", "std": 10.0}}
+    data = {"train": "fruit.csv", "target": "fruit"}
+    changes = {"data": data, "network": network, "dtype": "float64", "name": "far", **changes}
+    write_csv("fruit.csv", [["weight", "width", "fruit"], *fruit_rows(60)])
+    ok("train", write_config(FRUIT, "far.yaml", training={"epochs": 1}, **changes))
+    return Path("runs/far")
+
+
+def test_outputs_that_are_not_finite_give_no_class_and_are_told(ok, write_config):
+    run = trained_far_out(ok, write_config)
+    write_csv("new.csv", [["weight", "width"], [140, 6.5], [1e308, -1e308], [9, 2.1], [-1e308, 1e308]])
+    result = ok("predict", run, "new.csv")
+    rows = parsed(result.out)
+    assert [row["prediction"] == "" for row in rows] == [False, True, False, True]
+    assert {rows[1][f"p_{name}"] for name in CENTRES} == {"nan"}
+    assert result.err == (
+        "warning: new.csv: what the network gives for 2 of 4 rows is not finite, so that they have no class "
+        "(rows 2, 4): are they in the units of the training data?\n"
+    )
+
+
+def test_outputs_that_are_not_finite_have_no_label(ok, write_config):
+    prediction = bpcli.load(trained_far_out(ok, write_config)).predict([[140, 6.5], [1e308, -1e308]])
+    assert (prediction.labels == "").tolist() == [False, True]
+    assert np.isnan(prediction.values[1]).all()
+    assert "row 2" in prediction.notes[0]
+
+
+def test_values_that_are_not_finite_are_told(ok, write_config):
+    write_csv("sums.csv", [["a", "b", "y"], *([k, k + 1, 2 * k + 1] for k in range(9))])
+    network = {"layers": [2, 8, 1], "activation": "relu", "init": {"type": "normal", "std": 10.0}}
+    run = trained_far_out(ok, write_config, data={"train": "sums.csv"}, loss="mse", network=network)
+    write_csv("new.csv", [["a", "b"], [1e308, -1e308], [1, 2]])
+    result = ok("predict", run, "new.csv")
+    assert not np.isfinite(float(parsed(result.out)[0]["y"]))
+    assert "warning: new.csv: what the network gives for 1 of 2 rows is not finite (row 1): are they" in result.err
+
+
+def test_an_evaluation_of_outputs_that_are_not_finite_is_told_as_worthless(ok, write_config):
+    run = trained_far_out(ok, write_config)
+    write_csv("new.csv", [["weight", "width", "fruit"], [1e308, -1e308, "apple"], [150, 7, "apple"]])
+    err = ok("eval", run, "--data", "new.csv").err
+    assert "warning: new.csv: what the network gives for 1 of 2 samples is not finite" in err
+
+
+def test_a_sample_that_scaling_takes_beyond_all_numbers_is_named(ok, cli, write_config):
+    write_csv("small.csv", [["a", "y"], *([f"{k}e-300", k] for k in range(1, 9))])
+    data = {"train": "small.csv", "scale": "standard"}
+    ok("train", write_config(FRUIT, "s.yaml", data=data, network={"layers": [1, 1]}, loss="mse", name="s"))
+    write_csv("new.csv", [["a"], [1e-300], [1e300]])
+    result = cli("predict", "runs/s", "new.csv")
+    assert result.code == 3
+    assert 'new.csv: sample 2 is inf in column "a" as the network takes it, no finite number' in result.err

@@ -351,3 +351,37 @@ def test_on_a_config_says_what_a_run_is(cli, configs):
     result = cli("resume", configs / "xor.yaml")
     assert result.code in (2, 4)
     assert "xor.yaml" in result.err
+
+
+LENGTHS = {  # schedule -> whether the rates of the first epochs depend on how long the run is
+    "cosine": True,
+    "one_cycle": True,
+    "polynomial": True,
+    "{type: cosine, warmup: 2}": True,
+    "{type: cosine, period: 2}": False,
+    "{type: polynomial, duration: 7}": False,
+    "{type: step, every: 2}": False,
+    "{type: exponential, gamma: 0.9}": False,
+    "reduce_on_plateau": False,
+}
+
+
+@pytest.mark.parametrize("schedule", LENGTHS)
+def test_a_longer_run_says_where_its_schedule_depended_on_its_length(stopped, whole, ok, schedule):
+    overrides = [f"schedule={schedule}", "training.early_stopping=null"]
+    run = stopped("iris", 4, *overrides)
+    err = ok("resume", run.path, "--set", "training.epochs=8").err
+    assert ("depends on training.epochs, which was 4" in err) == LENGTHS[schedule]
+    same = run.weights("last") == whole("iris", 8, *overrides).weights("last")
+    assert same != LENGTHS[schedule]
+
+
+def test_a_longer_run_says_what_the_learning_rate_does_now(stopped, ok, configs):
+    overrides = ["schedule=cosine", "training.early_stopping=null", "optimizer={type: sgd, learning_rate: 0.5}"]
+    run = stopped("iris", 4, *overrides)
+    before = run.log()[-1][-1]
+    err = ok("resume", run.path, "--set", "training.epochs=8", "--set", "optimizer.learning_rate=0.25").err
+    after = run.log()[5][-1]
+    said = f"of 8 epochs in one go. The learning rate was {float(before):.4g} in the last iteration and goes on from"
+    assert f"{said} {float(after):.4g}\n" in err
+    assert "depends on" not in ok("resume", run.path, "--set", "output.keep=3", "--set", "training.epochs=8").err

@@ -57,3 +57,12 @@ def test_what_is_not_there(cli, what, code):
     result = cli("summary", what)
     assert result.code == code
     assert what in result.err
+
+
+def test_shows_the_function_of_an_activation_layer(ok, configs):
+    layers = "{type: dense, units: 5}, {type: activation, function: relu}, {type: dense, units: 3}"
+    network = "network={input: [4], layers: [%s, {type: activation, function: %s}]}"
+    for last, shown in (("softmax", "softmax"), ("tanh", "tanh, softmax")):
+        out = ok("summary", configs / "iris.yaml", "--set", network % (layers, last)).out
+        assert ["activation_1", "activation", "relu", "5", "0"] in rows(out)
+        assert ["activation_2", "activation", *shown.split(), "3", "0"] in rows(out)

@@ -320,3 +320,20 @@ def test_an_output_for_each_class_is_its_probability():
     preparation = prepared(raw(X, ["a", "b", "c"]))
     output = np.array([[0.2, 0.3, 0.5]], np.float32)
     np.testing.assert_array_equal(preparation.probabilities(output), output.astype(np.float64))
+
+
+@pytest.mark.parametrize(("x", "y"), [("minmax", "none"), ("none", "minmax")])
+def test_a_range_beyond_all_numbers_is_named_and_no_value_is_called_missing(x, y):
+    huge = [[1.0, -1.7e308], [2.0, 1.7e308], [3.0, 0.0]]
+    data = raw(huge, [-1.7e308, 1.7e308, 0.0], names=("a", "b"), targets=("t",))
+    with pytest.raises(DataError) as caught:
+        prepared(data, task="regression", x=x, y=y)
+    column = "b" if x == "minmax" else "t"
+    assert f'd.csv: column "{column}" starts at -1.7e+308 and spans more than float64 holds' in str(caught.value)
+    assert "take data.scale: standard" in str(caught.value)
+
+
+def test_the_largest_numbers_can_be_scaled_to_standard():
+    huge = [[-1.7e308], [1.7e308], [1.6e308]]
+    data = raw(huge, [0.0, 1.0, 2.0])
+    assert np.isfinite(prepared(data, x="standard").inputs(data, "float32")).all()

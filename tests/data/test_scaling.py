@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from bpcli.data.scaling import fit
+from bpcli.data.scaling import fit, fit_blocks
 
 KINDS = ["standard", "minmax"]
 values = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -92,3 +92,21 @@ def test_a_feature_that_never_varied_in_training_is_not_blown_up_where_it_does(k
 def test_very_small_and_very_large_numbers_are_scaled_like_others(kind, size):
     x = np.array([[1.0], [2.0], [4.0]])
     np.testing.assert_allclose(fit(kind, x * size).apply(x * size), fit(kind, x).apply(x))
+
+
+LARGEST = np.finfo(np.float64).max
+
+
+def test_standard_takes_the_largest_numbers_of_both_signs():
+    x = np.array([[-LARGEST], [-0.9 * LARGEST], [LARGEST]])
+    np.testing.assert_allclose(fit("standard", x).apply(x), fit("standard", x / 1e10).apply(x / 1e10))
+
+
+def test_minmax_has_no_scale_for_a_range_beyond_all_numbers():
+    x = np.array([[-LARGEST, 0.0], [LARGEST, 1.0]])
+    assert np.isinf(fit("minmax", x).scale).tolist() == [True, False]
+    assert np.isinf(fit_blocks("minmax", [x[:1], x[1:]], np.abs(x).max(axis=0)).scale).tolist() == [True, False]
+
+
+def test_values_in_their_own_units_overflow_without_a_warning():
+    assert np.isinf(fit("standard", np.array([[0.0], [1e300]])).undo(np.array([[1e10]]))).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ from bpcli.engine.optimizers._line_search import Trial, strong_wolfe
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.engine.training import full_batch
 from bpcli.engine.training.evaluation import predict
-from bpcli.engine.training.full_batch import NormalEquations
+from bpcli.engine.training.full_batch import NormalEquations, TrainingProblem, UnfinishedIterationError
+from bpcli.engine.training.gradient import BatchGradient
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import TrainState
@@ -466,6 +468,78 @@ def test_shards_and_threads_do_not_change_what_it_finds(name: str) -> None:
     one, _ = trained(name, network, XOR, epochs=4, shards=2)
     two, _ = trained(name, network, XOR, epochs=4, shards=2, threads=2)
     assert np.array_equal(one.theta, two.theta)
+
+
+class Interrupted(LeastSquares):
+    """Rosenbrock's problem, which ends an iteration at one evaluation, counted from 0."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(rosenbrock().residuals, rosenbrock().jacobian)
+        self.left = at
+
+    def value_and_grad(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        self.left -= 1
+        if self.left == -1:
+            raise UnfinishedIterationError
+        return super().value_and_grad(theta)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_iteration_that_was_given_up_at_any_evaluation_is_done_anew_with_the_same_result(name: str) -> None:
+    whole = Run(made(name), rosenbrock(), [-1.2, 1.0]).iterate(8)
+    given_up = 0
+    for at in range(40):
+        run = Run(made(name), Interrupted(at), [-1.2, 1.0])
+        for _ in range(8):
+            before = run.theta.copy()
+            try:
+                run.iterate()
+            except UnfinishedIterationError:
+                given_up += 1
+                np.testing.assert_array_equal(run.theta, before)
+                run.iterate()
+        np.testing.assert_array_equal(run.theta, whole.theta)
+        assert run.memory == whole.memory
+        assert all(np.array_equal(run.vectors[key], vector) for key, vector in whole.vectors.items())
+    assert given_up >= 10
+
+
+def test_a_problem_asks_before_each_evaluation_whether_to_give_up() -> None:
+    network, optimizer = Network([entry(1)], (2,)), made("lbfgs")
+    state = TrainState.start(network, optimizer, seed=0, dtype="float64")
+    gradient = BatchGradient(network, MSE(), state, np.empty_like(state.theta), n=4)
+    problem = TrainingProblem(network, MSE(), XOR, gradient, state.theta.copy(), 0.0)
+    problem.give_up = lambda: True
+    with pytest.raises(UnfinishedIterationError):
+        problem.value(state.theta)
+
+
+ENDLESS = {"mu_inc": 1.0 + 1e-9}  # from the minimum on, 10^10 tries without a lower loss
+
+
+@pytest.mark.parametrize("limit", ["max_seconds", "should_stop"])
+def test_an_iteration_without_end_heeds_the_time_limit_and_a_stop(limit: str) -> None:
+    optimizer = made("levenberg_marquardt", **ENDLESS)
+    network = Network([entry(1)], (2,))
+    state = TrainState.start(network, optimizer, seed=0, dtype="float64")
+    options = TrainOptions(batch_size=None, epochs=1000, max_seconds=0.4 if limit == "max_seconds" else None)
+    started = time.monotonic()
+    reports = list(
+        train(
+            network,
+            MSE(),
+            optimizer,
+            XOR,
+            state,
+            options,
+            should_stop=lambda: limit == "should_stop" and time.monotonic() - started > 0.4,
+        )
+    )
+    last = reports[-1]
+    assert last.stop == ("max_seconds" if limit == "max_seconds" else "interrupted")
+    assert time.monotonic() - started < 2.0
+    assert (last.complete, last.position, state.step) == (False, 0, last.epoch)
+    assert np.isfinite(state.theta).all()
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -122,8 +122,9 @@ class TimedRun:
             self.watches = StepWatches(step, self.training.options.threads, self.cost)
 
     def _look(self) -> bool:
-        now = perf_counter()
-        if not self.marks or now - self.marks[-1].begin >= WINDOW_SECONDS:
+        now, last = perf_counter(), self.marks[-1] if self.marks else None
+        # a long iteration is asked within, too
+        if self.state.step and (last is None or (last.step < self.state.step and now - last.begin >= WINDOW_SECONDS)):
             self.marks.append(self._mark(now))
         return False
 

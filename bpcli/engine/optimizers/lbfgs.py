@@ -92,7 +92,8 @@ class LBFGS(FullBatchOptimizer):
 
     def _remember(self, s: Array, y: Array, vectors: Mapping[str, Array], memory: dict[str, float]) -> None:
         """Keeps the pair in place of the oldest one, if the curvature along s is clearly positive."""
-        if float(s @ y) <= float(np.finfo(y.dtype).eps) * float(y @ y):
+        least = float(np.finfo(y.dtype).eps) * float(y @ y)
+        if not 0.0 < least < float(s @ y):
             return
         newest = int(memory.get("newest", -1.0) + 1) % self.history
         np.copyto(vectors[f"s_{newest}"], s)

@@ -45,7 +45,7 @@ class LevenbergMarquardt(FullBatchOptimizer):
         while mu <= self.mu_max:
             np.fill_diagonal(jtj, diagonal + mu)
             trial = _minus_solution(theta, jtj, gradient)
-            if trial is not None and problem.value(trial) < loss:
+            if problem.value(trial) < loss:
                 np.copyto(theta, trial)
                 memory["mu"] = max(mu * self.mu_dec, SMALLEST_MU)
                 return loss
@@ -53,11 +53,11 @@ class LevenbergMarquardt(FullBatchOptimizer):
         return loss
 
 
-def _minus_solution(theta: Array, matrix: Array, gradient: Array) -> Array | None:
-    """theta - matrix^-1 gradient in theta's dtype; None where the matrix is singular."""
+def _minus_solution(theta: Array, matrix: Array, gradient: Array) -> Array:
+    """theta - matrix^-1 gradient in theta's dtype; NaN where the matrix is singular."""
     try:
         step: Array = np.linalg.solve(matrix, gradient)
     except np.linalg.LinAlgError:
-        return None
+        return np.full_like(theta, np.nan)
     with np.errstate(all="ignore"):  # a step out of all bounds is one that does not lower the loss
         return (theta - step).astype(theta.dtype)

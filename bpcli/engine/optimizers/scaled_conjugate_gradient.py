@@ -14,6 +14,7 @@ from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
 ATTEMPTS = 100  # at raising lambda along one direction
+SMALLEST = math.ulp(0.0)  # for a sum that underflows
 
 
 @part_of(optimizers, "scaled_conjugate_gradient", "scg", "trainscg")
@@ -51,7 +52,7 @@ class ScaledConjugateGradient(FullBatchOptimizer):
     def _step(self, problem: Problem, theta: Array, p: Array, r: Array, loss: float, memory: dict[str, float]) -> bool:
         """A step along p, and p for the next one. False, and nothing changed, where L does not fall along p."""
         size, along = float(p @ p), float(p @ r)
-        if not along > 0:
+        if not (along > 0 and 0 < along * along < math.inf and 0 < size < math.inf):  # else nothing can be divided by
             return False
         sigma = self.sigma / math.sqrt(size)
         curvature = float(p @ (problem.value_and_grad(theta + sigma * p)[1] + r)) / sigma
@@ -60,7 +61,7 @@ class ScaledConjugateGradient(FullBatchOptimizer):
             delta = curvature + lambda_ * size
             if delta <= 0:  # step 4: makes the Hessian positive definite along p
                 lambda_ = 2.0 * (lambda_ - delta / size)
-                delta = curvature + lambda_ * size
+                delta = curvature + lambda_ * size or SMALLEST
             alpha = along / delta
             trial = theta + alpha * p
             fit = 2.0 * delta * (loss - problem.value(trial)) / along**2  # step 6's comparison parameter

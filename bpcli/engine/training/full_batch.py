@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -30,6 +30,10 @@ def residual_scale(loss: Loss, outputs: int) -> float | None:
     if isinstance(loss, MSE):
         return 2.0 / outputs
     return 1.0 if isinstance(loss, HalfSquaredError) else None
+
+
+class UnfinishedIterationError(Exception):
+    """A full-batch iteration was given up between two evaluations. Theta is as before it, and it can be done anew."""
 
 
 class NormalEquations:
@@ -127,6 +131,9 @@ class TrainingProblem:
     """The loss over a whole training set and the optimizer's penalty, as a function of theta; see `Problem`.
 
     gradient: for all N samples, on a stack bound to `point`, a vector of its own.
+
+    Raises:
+        UnfinishedIterationError: by any evaluation, once `give_up` says so.
     """
 
     def __init__(
@@ -140,6 +147,7 @@ class TrainingProblem:
         self.mask = None if bool(mask.all()) else mask.astype(point.dtype)
         self.scratch = np.empty_like(point)
         self.rows = slice(0, len(samples))  # one object, so that the samples are fetched but once
+        self.give_up: Callable[[], bool] = lambda: False  # asked before each evaluation
         self.known: float | None = None
         self.normal: NormalEquations | None = None
 
@@ -151,6 +159,8 @@ class TrainingProblem:
         grad = self.gradient.grad
         if self.known is not None and np.array_equal(theta, self.point):
             return self.known, grad
+        if self.give_up():
+            raise UnfinishedIterationError
         np.copyto(self.point, theta)
         self.known = self.gradient(self.samples, self.rows) + self.penalty(theta)
         if self.mask is not None:

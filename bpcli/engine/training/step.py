@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -50,11 +50,16 @@ class Step(Protocol):
         """Whether a step that moves no parameter says that there is no way down, so that training ends."""
         ...
 
+    def heed(self, give_up: Callable[[], bool]) -> None:
+        """Has a step that may take long ask now and then whether to be given up, unfinished."""
+        ...
+
     def __call__(self, rows: slice | Array, n: int) -> float:
         """Takes a step on these n samples; gives their loss before it.
 
         Raises:
             NotFiniteError: a loss, gradient or weight is not finite.
+            UnfinishedIterationError: it was given up, and the state is as before it.
         """
         ...
 
@@ -108,6 +113,9 @@ class BatchStep:
             "training.clip_norm: 1.0, data.scale: standard, or training.on_divergence: halve_rate"
         )
 
+    def heed(self, give_up: Callable[[], bool]) -> None:
+        pass  # a single gradient does not take long
+
     def __call__(self, rows: slice | Array, n: int) -> float:
         gradient = self.gradients[n]
         value = gradient(self.samples, rows)
@@ -149,6 +157,9 @@ class FullBatchStep:
     @property
     def layers(self) -> Sequence[Sequence[Layer]]:
         return self.gradients[self.size].layers
+
+    def heed(self, give_up: Callable[[], bool]) -> None:
+        self.problem.give_up = give_up
 
     def __call__(self, rows: slice | Array, n: int) -> float:
         value = self.update.apply()

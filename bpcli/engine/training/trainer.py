@@ -19,6 +19,7 @@ from bpcli.engine.protocols import AnyOptimizer, Loss, Schedule, WatchingSchedul
 from bpcli.engine.team import Team, Tempo
 from bpcli.engine.training.divergence import NotFiniteError, not_finite_state
 from bpcli.engine.training.evaluation import Evaluator
+from bpcli.engine.training.full_batch import UnfinishedIterationError
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import EpochOrder, Samples
 from bpcli.engine.training.state import TrainState
@@ -77,7 +78,9 @@ def train(
     """Trains until a reason to stop, changing `state` in place.
 
     Yields a report after each epoch, and now and then within a long one. The last report has `stop` set.
-    `should_stop` is asked after each iteration. `on_step` is given the step before the first one, to look at it.
+    `should_stop` is asked after each iteration, and now and then within a long one of a full-batch method. Such an
+    iteration is then taken back, as when max_seconds are over: going on does it anew. `on_step` is given the step
+    before it is first taken, to look at it.
 
     Raises:
         DivergenceError: a loss, gradient or weight is not finite.
@@ -86,8 +89,8 @@ def train(
     with Team(options.threads) as team:
         step = make_step(network, loss, optimizer, samples, state, options, schedule=schedule, team=team)
         on_step(step)
-        trainer = _Trainer(step, network, loss, samples, state, options, schedule, validation, team)
-        yield from trainer.reports(should_stop)
+        trainer = _Trainer(step, network, loss, samples, state, options, schedule, validation, team, should_stop)
+        yield from trainer.reports()
 
 
 class _Trainer:
@@ -104,6 +107,7 @@ class _Trainer:
         schedule: Schedule | None,
         validation: Validation | None,
         team: Team,
+        should_stop: Callable[[], bool],
     ) -> None:
         self.network, self.samples, self.state = network, samples, state
         self.options, self.validation = options, validation
@@ -120,6 +124,10 @@ class _Trainer:
         self.before = np.empty_like(state.theta) if measures else state.theta[:0]
         self.step = self._measured_step if measures else step
         self.small_change = self.no_descent = False
+        self.should_stop = should_stop
+        self.look_at = 0.0  # when a long step under way is next asked whether to go on
+        self.given_up: StopReason | None = None  # why it is not
+        step.heed(self._gives_up)
         self.evaluator = None
         if validation is not None:
             self.evaluator = Evaluator(network, loss, state.theta, validation.samples, stats=state.stats, team=team)
@@ -138,7 +146,7 @@ class _Trainer:
             raise ValueError(f"early_stopping.monitor: expected one of {', '.join(names)}, got {name!r}")
         return name, -1.0 if name in higher else 1.0
 
-    def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
+    def reports(self) -> Iterator[Report]:
         """Epoch after epoch, until there is a reason to stop."""
         state = self.state
         self._check_state()
@@ -146,16 +154,16 @@ class _Trainer:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
         try:
-            yield from self._epochs(should_stop)
+            yield from self._epochs()
         except NotFiniteError as error:
             self._raise_divergence(state.epoch + 1, error.iteration, error.what)
 
-    def _epochs(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
+    def _epochs(self) -> Iterator[Report]:
         quietly = quiet_context().run  # what is not finite is found after each step, and its layer named
         while True:
             order = self._order()
             self.small_change = self.no_descent = False
-            while (pause := quietly(self._iterate, order, should_stop)) is not None:
+            while (pause := quietly(self._iterate, order)) is not None:
                 self._check_state()
                 stop = None if pause == "report" else pause
                 yield self._report(complete=False, train_loss=self._mean_loss(), stop=stop)
@@ -166,11 +174,9 @@ class _Trainer:
             if report.stop:
                 return
 
-    def _iterate(
-        self, order: EpochOrder | None, should_stop: Callable[[], bool]
-    ) -> StopReason | Literal["report"] | None:
+    def _iterate(self, order: EpochOrder | None) -> StopReason | Literal["report"] | None:
         """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
-        state, count, limit = self.state, self.batches.count, self.options.max_seconds
+        state, count = self.state, self.batches.count
         begun = time.monotonic()
         due = begun + REPORT_SECONDS
         tempo = self.tempo
@@ -178,20 +184,39 @@ class _Trainer:
             tempo.begin(begun)
         while state.position < count:
             rows, n = self._rows(order)
-            state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
+            try:
+                state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
+            except UnfinishedIterationError:
+                return self.given_up
             state.position += 1
             now = time.monotonic()
             if tempo is not None:
                 tempo.step(now)
-            if should_stop():
-                return "interrupted"
-            if limit is not None and self.seconds_before + now - self.started >= limit:
-                return "max_seconds"
+            if reason := self._reason_to_stop(now):
+                return reason
             if self.small_change:
                 return None
             if now >= due and state.position < count:
                 return "report"
         return None
+
+    def _reason_to_stop(self, now: float) -> StopReason | None:
+        """What ends training now, wherever in an epoch it is; None if nothing does."""
+        if self.should_stop():
+            return "interrupted"
+        limit = self.options.max_seconds
+        if limit is not None and self.seconds_before + now - self.started >= limit:
+            return "max_seconds"
+        return None
+
+    def _gives_up(self) -> bool:
+        """Whether a full-batch iteration that goes on for long ends here, unfinished, and then why."""
+        now = time.monotonic()
+        if now < self.look_at:
+            return False
+        self.look_at = now + REPORT_SECONDS
+        self.given_up = self._reason_to_stop(now)
+        return self.given_up is not None
 
     def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:
         """Which samples make up the next batch, and how many they are."""
@@ -215,6 +240,7 @@ class _Trainer:
     def _measured_step(self, rows: slice | Array, n: int) -> float:
         """A step, and how far it moved the parameters: min_change and no_descent go by that."""
         theta, before = self.state.theta, self.before
+        self.look_at = time.monotonic() + REPORT_SECONDS
         np.copyto(before, theta)
         value = self.take_step(rows, n)
         np.subtract(theta, before, out=before)
@@ -224,8 +250,10 @@ class _Trainer:
         return value
 
     def _mean_loss(self) -> float:
-        """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum)."""
+        """The mean loss over the samples seen so far in this epoch (their sum for the reduction sum); NaN for none."""
         seen = min(self.state.position * self.batches.size, self.batches.n)
+        if seen == 0:
+            return math.nan
         return self.state.loss_sum / seen if self.averages else self.state.loss_sum
 
     def _end_of_epoch(self) -> Report:
@@ -314,4 +342,7 @@ class _Trainer:
     def _raise_divergence(self, epoch: int, iteration: int, what: str) -> NoReturn:
         self.state.seconds = self.seconds_before + time.monotonic() - self.started
         where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
-        raise DivergenceError(f"training diverged {where}: {what}", self.take_step.advice) from None
+        advice = (
+            self.take_step.advice if iteration else "smaller first values (init, weights, biases), or dtype: float64"
+        )
+        raise DivergenceError(f"training diverged {where}: {what}", advice) from None
