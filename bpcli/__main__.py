@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Runs the command line."""
+    # bpcli has threads of its own; where OpenBLAS may not make one, as under `ulimit -u`, it sends itself a SIGINT
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from bpcli.interrupts import quit_on_interrupt
 

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bpcli.config.yaml_tree import Path as KeyPath
-from bpcli.data.source import shown
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.layers.batch_norm import BatchNorm
@@ -21,6 +20,7 @@ from bpcli.engine.training.options import iterations_per_epoch
 from bpcli.engine.training.recovery import halvings
 from bpcli.engine.training.state import TrainState
 from bpcli.session import Session
+from bpcli.text import shown
 
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 

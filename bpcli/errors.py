@@ -12,9 +12,13 @@ from typing import ClassVar
 
 
 class BpcliError(Exception):
-    """Base of all errors with a message meant for the user."""
+    """Base of all errors with a message meant for the user: one line, or several that belong together."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
 
 
 class UsageError(BpcliError):
@@ -30,7 +34,7 @@ class ConfigError(BpcliError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*self.problems)
 
 
 class DataError(BpcliError):
@@ -46,13 +50,17 @@ class RunError(BpcliError):
 
 
 class DivergenceError(BpcliError):
-    """Training produced a value that is not finite (exit code 5). what: which one, and where."""
+    """Training produced a value that is not finite (exit code 5).
+
+    what: which one, and where. kept: what is left of the run.
+    """
 
     exit_code = 5
 
-    def __init__(self, what: str, advice: str = "") -> None:
-        self.what = what
-        super().__init__(f"{what}. Try {advice}" if advice else what)
+    def __init__(self, what: str, advice: str = "", kept: str = "") -> None:
+        self.what, self.advice = what, advice
+        first = f"{what}. Try {advice}" if advice else what
+        super().__init__(*([first, kept] if kept else [first]))
 
 
 class DiskError(BpcliError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 from pathlib import Path
 
 from bpcli.errors import UsageError
 from bpcli.runs.files import disk_errors
+from bpcli.text import nearest, shown
 
 
 def examples_folder() -> Path:
@@ -44,9 +44,9 @@ def write_example(name: str, target: Path) -> list[Path]:
         DiskError: a file cannot be written.
     """
     if name not in example_names():
-        near = difflib.get_close_matches(name, example_names(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(example_names())}"
-        raise UsageError(f"no example is called {name!r}{hint}")
+        near = nearest(Path(name).stem, example_names())
+        hint = f"; did you mean {near}?" if near else f"; there are {', '.join(example_names())}"
+        raise UsageError(f"no example is called {shown(name)}{hint}")
     source = _config(name)
     config = target / "configs" / source.name
     if config.exists():

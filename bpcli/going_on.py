@@ -33,6 +33,13 @@ ENDS = {
     "no_descent": "optimizer",
     "max_seconds": "training.max_seconds",
 }
+# Limits, and whether the end comes later when they rise, or when they fall.
+RISES = {
+    "training.early_stopping.patience": True,
+    "training.max_seconds": True,
+    "training.goal": False,
+    "training.min_change": False,
+}
 
 
 def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
@@ -100,7 +107,18 @@ def has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bo
     stop = checkpoint.info["stop"]
     if checkpoint.state["epoch"] >= epochs:
         return True
-    return stop in ENDS and stop != "epochs" and not any(change.startswith(ENDS[stop]) for change in changes)
+    return stop in ENDS and stop != "epochs" and not any(_moves(stop, change) for change in changes)
+
+
+def _moves(stop: str, change: str) -> bool:
+    """Whether a change, as `check_same_run` tells it, moves an end further away: a lower patience does not."""
+    key, _, values = change.partition(": ")
+    before, _, now = values.partition(" -> ")
+    if not key.startswith(ENDS[stop]):
+        return False
+    if key not in RISES or "None" in (before, now):
+        return True
+    return float(now) > float(before) if RISES[key] else float(now) < float(before)
 
 
 def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
@@ -110,12 +128,16 @@ def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
         return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
     if stop not in ENDS and epoch < checkpoint.config["training"]["epochs"]:
         return f"{folder}: epoch {epoch} is over already. To go on as before: bpcli resume {folder}"
-    setting = {
-        "early_stopping": "training.early_stopping.patience=50",
-        "goal": "training.goal=null",
-        "min_change": "training.min_change=null",
-        "max_seconds": "training.max_seconds=null",
-    }.get(stop, f"training.epochs={2 * epoch}")
+    training = checkpoint.config["training"]
+    settings = {
+        "goal": ["training.goal=null"],
+        "min_change": ["training.min_change=null"],
+        "max_seconds": ["training.max_seconds=null"],
+    }.get(stop, [])
+    if stop == "early_stopping":
+        settings = [f"training.early_stopping.patience={2 * training['early_stopping']['patience']}"]
+    if epoch >= training["epochs"]:
+        settings.append(f"training.epochs={2 * epoch}")
     reason = f"{stop}, " if stop in ENDS else ""
-    go_on = f"bpcli resume {folder} --set {setting}"
+    go_on = " ".join(["bpcli resume", str(folder), *(f"--set {setting}" for setting in settings)])
     return f"{folder}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"

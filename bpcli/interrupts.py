@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from types import FrameType
 
+from bpcli.text import printable
+
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not on Windows
 
 
@@ -53,7 +55,7 @@ def _quit(number: int, frame: FrameType | None) -> None:
 def _leave(text: str, number: int, frame: FrameType | None) -> None:
     """Ends the process with a line on stderr, below a progress bar that may be there."""
     with suppress(OSError):
-        os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {text}\n".encode())
+        os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {printable(text)}\n".encode())
     os._exit(128 + number)
 
 

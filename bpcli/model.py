@@ -16,7 +16,6 @@ from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.csv_cells import number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
-from bpcli.data.source import shown
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity, Sigmoid, Softmax
@@ -29,6 +28,7 @@ from bpcli.engine.protocols import Activation, Loss, Metric
 from bpcli.engine.training.full_batch import objections
 from bpcli.engine.training.samples import Samples
 from bpcli.memory import LONGEST_VECTOR, beyond_counting
+from bpcli.text import listed, nearest, printable, shown
 
 Problem: TypeAlias = tuple[KeyPath, str]
 
@@ -110,7 +110,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
         shards = config.training.shards
         if network.has_trait("whole_batch") and isinstance(shards, int) and shards > 1:
             problems.append((("training", "shards"), "batch_norm looks at a whole batch: set auto or 1"))
-    classes = ", ".join((preparation.classes or ())[:4])
+    classes = listed(preparation.classes or (), 4, printable)
     if preparation.classes and config.loss.for_numbers:
         name = registry.losses.name_of(config.loss)
         message = f"{name} is for numbers, and the target holds text labels ({classes}): take log_likelihood, "
@@ -127,7 +127,10 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
     if stopping and stopping.monitor not in ("train_loss", *val_names):
-        message = f"expected one of {', '.join(['train_loss', *val_names])}, got {stopping.monitor}"
+        monitors = ["train_loss", *val_names]
+        near = nearest(stopping.monitor, monitors, {"train_loss": ("loss",), "val_accuracy": ("val_acc", "accuracy")})
+        hint = f" (did you mean {near}?)" if near else ""
+        message = f"expected one of {', '.join(monitors)}, got {stopping.monitor}{hint}"
         problems.append((("training", "early_stopping", "monitor"), message))
     if problems or network is None:
         raise file.error(*problems)
@@ -163,8 +166,7 @@ def _in_shape(config: Config, preparation: Preparation, problems: list[Problem])
 def _inputs_text(preparation: Preparation) -> str:
     names = preparation.feature_names
     if names:
-        listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        return f"{len(names)} input{'s' if len(names) > 1 else ''} ({listed})"
+        return f"{len(names)} input{'s' if len(names) > 1 else ''} ({listed(names, 6, printable)})"
     shape = preparation.in_shape
     return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
 
@@ -179,15 +181,15 @@ def _check_outputs(config: Config, network: Network, preparation: Preparation, p
     got = f"got {outputs} output{'' if outputs == 1 else 's'}"
     if preparation.classes is not None:
         count = len(preparation.classes)
-        listed = ", ".join(preparation.classes[:8]) + (", ..." if count > 8 else "")
         if outputs != count and not (count == 2 and outputs == 1):
             needed = "2 outputs or 1" if count == 2 else f"{count} outputs"
             hint = "" if config.loss.for_classes else _text_among_numbers(preparation.classes)
-            problems.append((last, f"the data has {count} classes ({listed}), which takes {needed}, {got}{hint}"))
+            named = listed(preparation.classes, 8, printable)
+            problems.append((last, f"the data has {count} classes ({named}), which takes {needed}, {got}{hint}"))
     elif outputs != preparation.target_width:
         names, count = preparation.target_names, preparation.target_width
-        listed = f" ({', '.join(names[:8])})" if names else ""
-        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{listed}, {got}"))
+        named = f" ({listed(names, 8, printable)})" if names else ""
+        problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{named}, {got}"))
 
 
 def _text_among_numbers(classes: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
 from bpcli.model import Model, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
-from bpcli.runs.folder import RunFolder, find_run, folder_of
+from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
 
@@ -96,6 +96,7 @@ class TrainedModel:
         """
         path = Path(path)
         if path.is_file():
+            refuse_other_files(path)
             folder = folder_of(path)
             return cls(load_checkpoint(path), folder if (folder / "config.yaml").is_file() else None)
         run = find_run(path)

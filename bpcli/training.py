@@ -241,7 +241,7 @@ def _train(
         except DivergenceError as error:
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
-            raise DivergenceError(f"{error}\n{_kept_text(kept)}") from None
+            raise DivergenceError(error.what, error.advice, _kept_text(kept)) from None
         assert report is not None  # the trainer always reports an end,
         assert report.stop is not None  # and its reason
         if report.stop == "interrupted" and stopped.signal_number is not None:

@@ -346,13 +346,13 @@ TARGETS = {
     "one class only": (
         plain("[2, 1]", LOG),
         TWO_CLASSES.replace("no", "yes"),
-        "one class only, 'yes'",
+        'one class only, "yes"',
         "data.target",
     ),
     "one number only for classes": (
         plain("[2, 1]", LOG),
         "a,b,y\n1,2,0\n3,4,0\n",
-        "one class only, '0'",
+        'one class only, "0"',
         "data.target",
     ),
 }

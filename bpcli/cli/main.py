@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,6 +22,7 @@ from bpcli.cli.resume import resume
 from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
+from bpcli.cli.usage import plain_usage_errors
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DiskError
 from bpcli.interrupts import raise_on_interrupt
@@ -29,6 +31,8 @@ HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
+
+NO_FOLDER = "the current folder does not exist any more: change to another one with cd"
 
 
 class InterruptedCommandError(BpcliError):
@@ -40,6 +44,11 @@ class InterruptedCommandError(BpcliError):
 class Commands(TyperGroup):
     """The commands; typer by itself would leave without a word on Ctrl-C."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads bpcli's own options."""
+        with plain_usage_errors():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs a command.
 
@@ -48,7 +57,8 @@ class Commands(TyperGroup):
         """
         raise_on_interrupt()
         try:
-            return super().invoke(ctx)
+            with plain_usage_errors():
+                return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             raise InterruptedCommandError(*interrupt.args or ["interrupted"]) from None
 
@@ -98,23 +108,41 @@ def main() -> None:
     try:
         app(prog_name="bpcli")
     except BpcliError as error:
-        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
-        leave(problems, error.exit_code)
+        leave(error)
     except SystemExit as left:
         if isinstance(left.__context__, BrokenPipeError):  # typer writes its help: nobody reads on, as in `say`
             sys.exit(0)
         raise
     except OSError as error:
         if error.filename is not None:  # else it is typer's own writing that failed, of help or of wrong usage
-            leave([f"{error.filename}: {error.strerror}"], DiskError.exit_code)
+            leave(DiskError(f"{os.fsdecode(error.filename)}: {error.strerror}"))
+        if _is_in_no_folder():
+            leave(DiskError(NO_FOLDER))
         let_go_of_stdout()
         if usage := getattr(error.__context__, "exit_code", None):
             sys.exit(usage)
-        leave([f"cannot write to stdout: {error.strerror or error}"], DiskError.exit_code)
+        leave(DiskError(f"cannot write to stdout: {error.strerror or error}"))
 
 
-def leave(problems: Sequence[str], code: int) -> NoReturn:
+def leave(error: BpcliError) -> NoReturn:
     """Says what went wrong on stderr, and leaves."""
-    heading = "error: " if len(problems) == 1 else f"{len(problems)} errors:\n"
-    tell(heading + "\n".join(problems))
-    sys.exit(code)
+    first, *more = error.lines
+    if isinstance(error, ConfigError) and more:
+        tell(f"{len(error.problems)} errors:")
+        tell(first)
+    else:
+        tell(f"error: {first}")
+    for line in more:
+        tell(line)
+    if _is_in_no_folder() and first != NO_FOLDER:
+        tell(NO_FOLDER)
+    sys.exit(error.exit_code)
+
+
+def _is_in_no_folder() -> bool:
+    """Whether the current folder was removed, so that no relative path leads anywhere."""
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False

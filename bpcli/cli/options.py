@@ -7,7 +7,27 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Config: TypeAlias = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False)]
+from bpcli.errors import UsageError
+
+
+def no_example(config: Path) -> Path:
+    """The path of a config as it is given.
+
+    Raises:
+        UsageError: there is no such file, and an example is called so: it says how to get it.
+    """
+    if not config.exists():
+        from bpcli.examples import example_names
+
+        copy = Path("configs") / f"{config.stem}.yaml"
+        if config.stem in example_names() and not copy.exists() and not (config.parent / copy).exists():
+            raise UsageError(f"{config}: there is no such file; {config.stem} is an example: bpcli init {config.stem}")
+    return config
+
+
+Config: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="The YAML file.", show_default=False, callback=no_example)
+]
 Set: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from bpcli.errors import DiskError
+from bpcli.text import printable
 
 
 def say(text: str, *, end: str = "\n") -> None:
@@ -19,8 +22,7 @@ def say(text: str, *, end: str = "\n") -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only
     try:
-        sys.stdout.write(text + end)
-        sys.stdout.flush()
+        _write(sys.stdout, text + end)
     except BrokenPipeError:
         let_go_of_stdout()
         sys.exit(0)
@@ -29,16 +31,46 @@ def say(text: str, *, end: str = "\n") -> None:
         raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
+def say_data(text: str) -> None:
+    """Writes data to stdout as it is; on a terminal, with what cannot be seen or moves the cursor as its escape."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    say(text, end="")
+
+
 def tell(text: str) -> None:
-    """Writes a note to stderr; where nobody can read it, work goes on."""
+    """Writes a note, one line, to stderr; where nobody can read it, work goes on.
+
+    It may name a file or quote what a file holds: what cannot be seen, or breaks the line, is shown as its escape.
+    """
+    text = printable(text)
     try:
         if "tqdm" in sys.modules:  # a bar may be on the line: it is taken away first and put back below
             sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
             return
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        _write(sys.stderr, text + "\n")
     except OSError:
         pass
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes all of the text. A pipe that does not block takes a part at a time: Python drops what it did not take."""
+    try:
+        number = stream.fileno()
+        blocks = os.get_blocking(number)
+    except (AttributeError, io.UnsupportedOperation):  # Windows before Python 3.12; a stream that is no file
+        blocks = True
+    if blocks:
+        stream.write(text)
+        stream.flush()
+        return
+    stream.flush()
+    left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+    while left:
+        try:
+            left = left[os.write(number, left) :]
+        except BlockingIOError:
+            select.select([], [number], [])
 
 
 def let_go_of_stdout() -> None:
@@ -60,17 +92,17 @@ def fill_closed_streams() -> None:
                 os.close(sink)
 
 
-def write_output(path: Path, text: str) -> None:
+def write_output(path: Path, content: bytes) -> None:
     """Writes a file: a regular one is replaced whole or not at all, a device or pipe is written to, a link followed.
 
     Raises:
         DiskError: it cannot be written.
     """
-    from bpcli.runs.files import disk_errors, write_text
+    from bpcli.runs.files import disk_errors, void, write_atomically
 
     target = path.resolve()
     if target.exists() and not target.is_file():
         with disk_errors(f"cannot write {path}"):
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
     else:
-        write_text(target, text)
+        write_atomically(target, lambda file: void(file.write(content)))

@@ -22,8 +22,9 @@ def parts(
 
     Example: bpcli parts optimizers
     """
-    from bpcli.views.reference import KINDS, reference
+    from bpcli.views.reference import KINDS, parts_called, reference
 
     if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {kind}", param_hint="[KIND]")
+        hint = "".join(f"; {name} is one of the {where}: bpcli parts {where}" for where, name in parts_called(kind))
+        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {kind}{hint}", param_hint="[KIND]")
     say(reference(None if kind is None else [kind]))

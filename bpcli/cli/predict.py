@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say, tell, write_output
+from bpcli.cli.output import say_data, tell, write_output
 
 
 def predict(
@@ -21,8 +21,19 @@ def predict(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write the CSV here instead of to the terminal.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write a file instead of to the terminal: .csv, .tsv or .txt, each also .gz.",
+            show_default=False,
+        ),
     ] = None,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe", help="Put ' before names and labels that a spreadsheet would take for formulas."
+        ),
+    ] = False,
 ) -> None:
     """Writes predictions as CSV, a row for each sample.
 
@@ -34,7 +45,7 @@ def predict(
     """
     from bpcli.cli.evaluate import chosen_run
     from bpcli.trained import TrainedModel
-    from bpcli.views.predictions import predictions_csv
+    from bpcli.views.predictions import ENDINGS, formula_note, packed_for, predictions_csv, separator_of
 
     if len(paths) > 2:
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
@@ -42,17 +53,22 @@ def predict(
         raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
     if output is not None and _same_file(output, paths[-1]):
         raise typer.BadParameter(f"{output} is the data file itself; name another", param_hint="-o")
+    separator = separator_of("" if output is None else output.name)
+    if separator is None:
+        raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     for note in model.notes:
         tell(note)
     prediction = model.predict_file(paths[-1])
     for note in prediction.notes:
         tell(note)
-    text = predictions_csv(prediction)
+    if not spreadsheet_safe and (warning := formula_note(prediction)):
+        tell(warning)
+    text = predictions_csv(prediction, separator=separator, spreadsheet_safe=spreadsheet_safe)
     if output is None:
-        say(text, end="")
+        say_data(text)
     else:
-        write_output(output, text)
+        write_output(output, packed_for(output.name, text))
         tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
 
 

@@ -14,7 +14,12 @@ from bpcli.cli.output import say
 def summary(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG|RUN", help="A YAML file, a run folder or a checkpoint.", show_default=False),
+        typer.Argument(
+            metavar="CONFIG|RUN",
+            help="A YAML file, a run folder or a checkpoint.",
+            show_default=False,
+            callback=options.no_example,
+        ),
     ],
     set_: options.Set = None,
 ) -> None:

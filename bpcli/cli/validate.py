@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bpcli.cli import options
 from bpcli.cli.output import say, tell
+from bpcli.text import printable
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
@@ -21,4 +22,4 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
         tell(note)
     for text in warnings(session):
         tell(text)
-    say(f"{config}: OK\n{data_text(session)}")
+    say(f"{printable(str(config))}: OK\n{data_text(session)}")

@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bpcli.config.schema import Config
+from bpcli.config.strict import how_to_write
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.config.yaml_tree import YamlTree, dotted, parse_override, read_yaml, set_value
 from bpcli.errors import ConfigError
+from bpcli.text import brief
 
 LOCATIONS = ("train", "val", "test")
 LONGEST_LINE = 1000  # characters of one problem
@@ -83,9 +85,7 @@ def _lines(tree: YamlTree, error: ValidationError) -> list[str]:
 def _line(tree: YamlTree, key: KeyPath, message: str) -> str:
     where, name = tree.where(key), dotted(key)
     line = f"{where}: {message}" if not key or where == f"--set {name}" else f"{where} {name}: {message}"
-    # what was quoted from the config may be long, and hold characters that move the cursor
-    line = line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return brief(line, LONGEST_LINE)  # what was quoted from the config may be long, and hold any character
 
 
 def _from_here(key: KeyPath, value: Any) -> Any:
@@ -94,7 +94,8 @@ def _from_here(key: KeyPath, value: Any) -> Any:
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    return os.path.abspath(os.path.expanduser(value)) if isinstance(value, str) else value
+    is_path = isinstance(value, str) and not how_to_write(value)  # else a fraction, wrongly written
+    return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
 
 def _plain_name(path: Path) -> str:

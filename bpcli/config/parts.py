@@ -22,11 +22,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from bpcli.config.strict import Read, Strict, edits, expected, problem, problem_at, shown, unknown
+from bpcli.config.strict import Read, Strict, expected, problem, problem_at, shown, unknown, unknown_key
 from bpcli.engine import registry
 from bpcli.engine.fields import Constraint, check, constraints
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
 from bpcli.engine.registry import Registry
+from bpcli.text import edits
 
 REGISTRIES: dict[Any, Registry[Any]] = {
     LayerSpec: registry.layers,
@@ -86,25 +87,37 @@ def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> t
     """(name, the other keys) of a part as written: a name, or a mapping with the key `type`."""
     if isinstance(value, str):
         if value not in parts:
-            raise problem(unknown(parts.kind, value, _known(parts, also)))
+            raise problem(_unknown(parts, value, also))
         return value, {}
     if not isinstance(value, dict):
         raise problem(f"expected the name of {_a(parts.kind)}, or {_example(parts)}, got {shown(value)}")
     if "type" not in value:
         meant = [key for key in value if edits(key, "type") <= 3]
         if meant:
-            raise problem_at(meant[0], unknown("key", meant[0], ("type",)))
+            raise problem_at(meant[0], unknown_key(meant[0], ("type",)))
         raise problem(f"expected the key `type`, as in {_example(parts)}, got {shown(value)}")
     name = value["type"]
     if not isinstance(name, str):
         raise problem_at("type", f"expected the name of {_a(parts.kind)}, got {shown(name)}")
     if name not in parts:
-        raise problem_at("type", unknown(parts.kind, name, _known(parts, also)))
+        raise problem_at("type", _unknown(parts, name, also))
     return name, {key: item for key, item in value.items() if key != "type"}
 
 
-def _known(parts: Registry[Any], also: tuple[str, ...]) -> tuple[str, ...]:
-    return (*parts.names(), *parts.aliases(), *also)
+def _unknown(parts: Registry[Any], name: str, also: tuple[str, ...]) -> str:
+    meant = _with_option(parts, name) or parts.nearest(name, also)
+    return unknown(parts.kind, name, (*parts.names(), *parts.aliases(), *also), meant)
+
+
+def _with_option(parts: Registry[Any], name: str) -> str | None:
+    """`{type: f1, average: micro}` for f1_micro: a part and a word that one of its keys takes, or None."""
+    for part_name in parts.names():
+        word = name.removeprefix(f"{part_name}_")
+        hints = get_type_hints(parts.get(part_name)) if word != name else {}
+        for key, hint in hints.items():
+            if get_origin(hint) is Literal and word in get_args(hint):
+                return f"{{type: {part_name}, {key}: {word}}}"
+    return None
 
 
 def _example(parts: Registry[Any]) -> str:

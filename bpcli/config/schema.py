@@ -10,13 +10,25 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bpcli.config.parts import build, checked, construct, model_of, part, plain, read_type, within
-from bpcli.config.strict import Read, Strict, expected, is_number, problem, problem_at, read_each, shown
+from bpcli.config.strict import (
+    FULL_KEYS,
+    KEYS_ELSEWHERE,
+    Read,
+    Strict,
+    expected,
+    how_to_write,
+    problem,
+    problem_at,
+    read_each,
+    shown,
+)
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
 from bpcli.engine.training.options import EarlyStopping, TrainOptions
+from bpcli.text import known_as
 
 
 class Pair(Strict):
@@ -35,7 +47,7 @@ def _location(value: Any) -> Any:
 
 
 def _location_or_fraction(value: Any) -> Any:
-    if value is None or (isinstance(value, (str, dict, Pair)) and value and not is_number(value)):
+    if value is None or (isinstance(value, (str, dict, Pair)) and value and not how_to_write(value)):
         return None if value is None else _location(value)
     if isinstance(value, float) and 0 < value < 1:
         return value
@@ -62,14 +74,14 @@ def _scale(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return Scale.model_validate(value)
-    raise problem(f"expected none, standard, minmax, or {{x: ..., y: ...}}, got {shown(value)}")
+    raise problem(expected("none, standard, minmax, or {x: ..., y: ...}", value, ("none", "standard", "minmax")))
 
 
 def _class_weights(value: Any) -> Any:
     if value is None or value == "balanced":
         return value
     if not isinstance(value, dict) or not value:
-        raise problem(expected("balanced, or a number for each class such as {yes: 3, no: 1}", value))
+        raise problem(expected("balanced, or a number for each class such as {yes: 3, no: 1}", value, ("balanced",)))
     for label, weight in value.items():
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
             raise problem_at(label, f"must be at least 0, got {shown(weight)}")
@@ -170,7 +182,7 @@ def _check_numbers(value: Any) -> None:
 def _trainable(value: Any) -> Any:
     if isinstance(value, bool) or value in ("weights", "biases"):
         return value
-    raise problem(expected("true, false, weights or biases", value))
+    raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
 class LayerKeys(Strict):
@@ -224,7 +236,7 @@ def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
         if value == word:
             return value
         if isinstance(value, bool) or not isinstance(value, int):
-            raise problem(expected(f"a whole number or {word}", value))
+            raise problem(expected(f"a whole number or {word}", value, (word,)))
         return in_range(value)  # type: ignore[call-arg]
 
     return Read(read)
@@ -316,3 +328,28 @@ def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
         if field.name != "spec" and value != field.default:
             values[field.name] = plain(value)
     return values
+
+
+def _full_keys() -> dict[str, str]:
+    """The full name of each key of a section; of one that several have, that of the first."""
+    sgd: Any = registry.optimizers.get("sgd")
+    sections = {
+        "training": Training.model_fields,
+        "data": Data.model_fields,
+        "network": PlainNetwork.model_fields,
+        "optimizer": [field.name for field in dataclasses.fields(sgd)],
+        "training.early_stopping": [field.name for field in dataclasses.fields(EarlyStopping)],
+        "output": Output.model_fields,
+    }
+    keys = {key: key for key in Config.model_fields}
+    for section, names in sections.items():
+        keys = {**{name: f"{section}.{name}" for name in names}, **keys}
+    return keys
+
+
+FULL_KEYS.update(_full_keys())
+
+
+def full_key(name: str) -> str | None:
+    """The full name of the key that is called so, here or by other tools: training.epochs for epochs; None if none."""
+    return FULL_KEYS.get(known_as(name, FULL_KEYS, KEYS_ELSEWHERE) or "")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from bpcli.text import MOST_EDITS, edits, known_as, nearest
 
 EXPECTED = {
     "int_type": "an integer",
@@ -56,8 +58,12 @@ def _details(error: ValidationError, known: tuple[str, ...]) -> list[InitErrorDe
     return [
         InitErrorDetails(type=problem(_message(item, known)), loc=item["loc"], input=item["input"])
         for item in items
-        if item["type"] != "missing" or all(edits(key, str(item["loc"][-1])) > 2 for key in unknown_keys)
+        if item["type"] != "missing" or not any(_means(key, str(item["loc"][-1])) for key in unknown_keys)
     ]
+
+
+def _means(key: str, name: str) -> bool:
+    return edits(key, name) <= MOST_EDITS or known_as(key, [name], KEYS_ELSEWHERE) is not None
 
 
 def _message(item: Any, known: tuple[str, ...]) -> str:
@@ -65,13 +71,14 @@ def _message(item: Any, known: tuple[str, ...]) -> str:
     if kind == "problem":
         return str(item["ctx"]["message"])
     if kind == "extra_forbidden":
-        return unknown("key", str(loc[-1]), known)
+        return unknown_key(str(loc[-1]), known)
     if kind == "missing":
         return f"required, but not given: add `{loc[-1]}:`"
     if kind == "value_error":
         return str(item["ctx"]["error"])
     if kind == "literal_error":
-        return expected(item["ctx"]["expected"].replace("'", ""), got)
+        words = item["ctx"]["expected"]
+        return expected(words.replace("'", ""), got, re.findall("'([^']*)'", words))
     if kind in EXPECTED:
         return expected(EXPECTED[kind], got)
     return f"{item['msg']}, got {shown(got)}"
@@ -132,10 +139,49 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def expected(what: str, got: Any) -> str:
-    """`expected a number, got "0.1" (write 0.1 without quotes)`."""
-    hint = f" (write {got} without quotes)" if is_number(got) else ""
+def expected(what: str, got: Any, words: Sequence[str] = ()) -> str:
+    """`expected a number, got "0.1" (write 0.1 without quotes)`. words: those that are among what is expected."""
+    near = nearest(got, words, WORDS_ELSEWHERE) if isinstance(got, str) else None
+    hint = f" (did you mean {near}?)" if near else how_to_write(got, whole="integer" in what or "whole" in what)
     return f"expected {what}, got {shown(got)}{hint}"
+
+
+# What other tools call a word that a key takes.
+WORDS_ELSEWHERE = {
+    word: tuple(words.split())
+    for word, words in {
+        "minmax": "map_min_max min_max_scaler normalize range",
+        "standard": "map_std standard_scaler standardize std z_score",
+        "none": "false no off",
+        "float64": "double f64",
+        "float32": "f32 float single",
+        "classification": "binary classifier classify multiclass",
+        "regression": "numeric regress regressor",
+        "drop": "dropna omit skip",
+        "mean": "average impute",
+        "in_order": "chronological ordered sequential time_series",
+        "shuffled": "random shuffle",
+        "full": "all",
+    }.items()
+}
+
+_COMMA_NUMBER = re.compile(r"[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+_PERCENT = re.compile(r"[0-9]+(?:\.[0-9]+)?(?= ?%$)")
+
+
+def how_to_write(text: Any, *, whole: bool = False) -> str:
+    """` (write 0.01 with a point)` of a text that means a number, or nothing. whole: an integer is expected."""
+    if is_number(text):
+        return f" (write {text} without quotes)"
+    if whole:
+        grouped = isinstance(text, str) and _THOUSANDS.fullmatch(text)
+        return f" (write {text.replace(',', '')})" if grouped else ""
+    if isinstance(text, str) and _COMMA_NUMBER.fullmatch(text):
+        return f" (write {text.replace(',', '.')} with a point)"
+    if isinstance(text, str) and (share := _PERCENT.match(text)):
+        return f" (write {float(share[0]) / 100:.12g})"
+    return ""
 
 
 def is_number(text: Any) -> bool:
@@ -146,56 +192,77 @@ def is_number(text: Any) -> bool:
         return False
 
 
-def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    """`unknown key "epoch", did you mean "epochs"?`, or all that are known where none is near."""
+def unknown(kind: str, name: str, known: Sequence[str], meant: str | None) -> str:
+    """`unknown key "epoch", did you mean "epochs"?`, or all that are known where nothing else is meant."""
     if not known:
         return f'unknown {kind} "{name}": there are none here'
-    near = nearest(name, known)
-    hint = f'did you mean "{near}"?' if near else f"expected one of {', '.join(sorted(known))}"
+    hint = f'did you mean "{meant}"?' if meant else f"expected one of {', '.join(sorted(known))}"
     return f'unknown {kind} "{name}", {hint}'
 
 
-# What other tools call it.
-FOREIGN = {
-    "lr": "learning_rate",
-    "eta": "learning_rate",
-    "logloss": "log_likelihood",
-    "crossentropy": "log_likelihood",
-    "crossentropyloss": "log_likelihood",
-    "categoricalcrossentropy": "log_likelihood",
-    "binarycrossentropy": "log_likelihood",
-    "batchsize": "batch_size",
-    "neurons": "units",
-    "valacc": "val_accuracy",
+def unknown_key(name: str, known: Sequence[str]) -> str:
+    """The same of a key, which may belong elsewhere in the config: `did you mean "training.epochs"?`."""
+    # the key that is called so comes first, then the one that is misspelt; one optimizer has no use for another's key
+    full = {key: where for key, where in FULL_KEYS.items() if "type" not in known or "optimizer." not in where}
+    meant = known_as(name, known, KEYS_ELSEWHERE) or full.get(known_as(name, full, KEYS_ELSEWHERE) or "")
+    meant = meant or nearest(name, known) or full.get(nearest(name, full) or "")
+    if meant == name:
+        return f'unknown key "{name}" here: it belongs at the top level of the config'
+    return unknown("key", name, known, meant)
+
+
+FULL_KEYS: dict[str, str] = {}  # the keys of a config's sections, each with its full name; the schema fills it in
+
+
+# What other tools call a key.
+KEYS_ELSEWHERE = {
+    key: tuple(words.split())
+    for key, words in {
+        "type": "class class_name kind name",
+        "learning_rate": "alpha base_lr eta initial_lr learn_rate learning_rate_init lr step_size",
+        "momentum": "mc mu",
+        "weight_decay": "decay l2 l2_penalty lambda regularization",
+        "beta1": "beta_1",
+        "beta2": "beta_2",
+        "eps": "epsilon",
+        "epochs": "iterations max_epochs max_iter n_epochs n_iter nb_epoch num_epochs",
+        "batch_size": "batch mini_batch mini_batch_size minibatch",
+        "max_seconds": "max_time time timeout",
+        "goal": "target_loss",
+        "patience": "max_fail n_iter_no_change",
+        "min_delta": "tol",
+        "restore_best": "restore_best_weights",
+        "clip_norm": "clip clipnorm grad_clip gradient_clipping max_grad_norm",
+        "clip_value": "clipvalue",
+        "early_stopping": "earlystop",
+        "val": "dev valid validation validation_data validation_fraction validation_split",
+        "test": "test_split",
+        "target": "class label label_column labels output target_column targets y",
+        "features": "columns feature_columns input inputs x",
+        "scale": "normalization normalize scaler scaling standardize",
+        "class_weights": "class_weight",
+        "missing": "nan",
+        "units": "hidden neurons nodes out_features width",
+        "filters": "channels n_filters out_channels",
+        "kernel": "filter_size kernel_size",
+        "size": "kernel_size pool_size",
+        "padding": "pad",
+        "rate": "p prob dropout_rate",
+        "bias": "use_bias",
+        "init": "initializer kernel_initializer weight_init",
+        "input": "input_dim input_shape",
+        "layers": "hidden_layer_sizes hidden_layers",
+        "activation": "act transfer_fcn",
+        "output_activation": "final_activation out_activation",
+        "network": "model net",
+        "loss": "cost criterion loss_function objective",
+        "optimizer": "algorithm method optim solver train_fcn",
+        "schedule": "lr_schedule lr_scheduler scheduler",
+        "metrics": "metric",
+        "training": "fit",
+        "seed": "random_seed random_state rng",
+        "dtype": "precision",
+        "output": "out",
+        "val_accuracy": "val_acc",
+    }.items()
 }
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that another tool's word stands for, or with the fewest edits between.
-
-    The edits must be at most 2 and not the whole of a name; capitals count as small letters.
-    """
-    known, name = list(known), name.casefold()
-    foreign = FOREIGN.get(name.replace("_", "").replace("-", ""))
-    if foreign in known:
-        return foreign
-    known = [other for other in known if abs(len(other) - len(name)) <= 2]  # no others are within 2 edits
-    ranked = sorted(known, key=lambda other: (edits(name, other), -difflib.SequenceMatcher(a=name, b=other).ratio()))
-    if not ranked:
-        return None
-    distance = edits(name, ranked[0])
-    return ranked[0] if distance <= 2 and distance < max(len(name), len(ranked[0])) else None
-
-
-def edits(a: str, b: str) -> int:
-    """Insertions, deletions, substitutions and swaps of neighbours that lead from a to b (optimal string alignment)."""
-    rows = [list(range(len(b) + 1))]
-    for i, x in enumerate(a, start=1):
-        row = [i]
-        for j, y in enumerate(b, start=1):
-            cost = min(row[j - 1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, rows[-2][j - 2] + 1)
-            row.append(cost)
-        rows.append(row)
-    return rows[-1][-1]

@@ -18,6 +18,7 @@ import yaml
 
 from bpcli.config.yaml_syntax import DIRECTIVE, DOCUMENTS, LINE_BREAK, TAB, TAG, explain
 from bpcli.errors import ConfigError
+from bpcli.text import brief
 
 Path = tuple[str | int, ...]
 Scalar = None | bool | int | float | str
@@ -96,6 +97,12 @@ class _Open:
     value: dict[str, Any] | list[Any]
     path: Path
     key: str | None = None
+
+    @property
+    def last(self) -> Any:
+        """The value that was read before this one."""
+        values = list(self.value.values()) if isinstance(self.value, dict) else self.value
+        return values[-1] if values else None
 
 
 class _Reader:
@@ -180,9 +187,9 @@ class _Reader:
         if self._nodes > MAX_NODES:
             self._stop(line, f"more than {MAX_NODES:,} keys and values; keep data in a data file")
         if isinstance(event, yaml.AliasEvent):
-            self._problem(line, f"the alias *{shown(event.anchor or '')} is not supported; write the value out")
+            self._problem(line, f"the alias *{brief(event.anchor or '')} is not supported; write the value out")
         elif event.anchor is not None:
-            self._problem(line, f"the anchor &{shown(event.anchor)} is not supported; remove it")
+            self._problem(line, f"the anchor &{brief(event.anchor)} is not supported; remove it")
         if getattr(event, "tag", None) is not None:
             self._problem(line, TAG)
 
@@ -230,14 +237,17 @@ class _Reader:
             self._problem(line, "the merge key `<<` is not supported; write the keys out")
         elif value is None and key == "":
             self._problem(line, "there is no key before the colon")
+        elif isinstance(value, int) and isinstance(before := parent.last, int):
+            meant = f"{before},{key}"
+            self._problem(line, f"the key {key} is not text; if {meant} is a number, write {before}.{key}")
         elif not isinstance(value, str):
-            self._problem(line, f'the key {shown(key)} is not text; put it in quotes: "{shown(key)}"')
+            self._problem(line, f'the key {brief(key)} is not text; put it in quotes: "{brief(key)}"')
         elif len(key) > MAX_KEY:
             self._problem(line, f"a key of {len(key)} characters; at most {MAX_KEY} are allowed")
         path = (*parent.path, key)
         if key in parent.value:
             first = f", first in line {self._lines[path]}" if self._numbered else ""
-            self._problem(line, f"the key `{shown(key)}` is given twice{first}; keep one of them")
+            self._problem(line, f"the key `{brief(key)}` is given twice{first}; keep one of them")
         else:
             self._lines[path] = line
         return key
@@ -265,9 +275,3 @@ class _Reader:
 
     def _at(self, line: int | None) -> str:
         return f"{self._source}:{line}" if self._numbered and line is not None else self._source
-
-
-def shown(text: str) -> str:
-    """`text` on one line, at most 60 characters long, for a message."""
-    text = text if len(text) <= 60 else text[:57] + "..."
-    return text if text.isprintable() else repr(text)[1:-1]

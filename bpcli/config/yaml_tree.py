@@ -20,8 +20,9 @@ from itertools import islice
 from typing import Any
 
 from bpcli.config.yaml_dump import dump_yaml
-from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value, shown
+from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value
 from bpcli.errors import ConfigError
+from bpcli.text import brief
 
 __all__ = [
     "Path",
@@ -38,6 +39,9 @@ __all__ = [
 _OVERRIDE_KEY = re.compile(r"[^\s.\[\]]+(?:\.[^\s.\[\]]+|\[[0-9]+\])*")
 _STEP = re.compile(r"[^.\[\]]+")
 _INDEX = re.compile(r"[0-9]+")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # pathlib makes one slash of two
+_ZIP = b"PK\x03\x04"
+_DATA_ENDINGS = (".csv", ".tsv", ".npy")
 
 
 @dataclass(frozen=True)
@@ -106,19 +110,39 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
     except FileNotFoundError:
-        raise ConfigError([f"{source}: there is no such file{_suggestion(path)}"]) from None
+        what = "this is a URL; save the file and name it" if _URL.match(source) else "there is no such file"
+        raise ConfigError([f"{source}: {what}{'' if _URL.match(source) else _suggestion(path)}"]) from None
     except IsADirectoryError:
-        raise ConfigError([f"{source}: this is a folder; name a YAML file in it"]) from None
+        raise ConfigError([f"{source}: {_of_a_folder(path)}"]) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise ConfigError([f"{source}: cannot be read: {reason}"]) from None
+    if text.startswith(_ZIP):
+        raise ConfigError([f"{source}: {_of_a_zip(path)}"])
+    if path.suffix.lower() in _DATA_ENDINGS:
+        raise ConfigError([f"{source}: this is a data file; a config names it as data.train; see bpcli init"])
     return parse_yaml(text, source)
+
+
+def _of_a_folder(path: pathlib.Path) -> str:
+    if (path / "config.yaml").is_file():
+        return f"this is a run folder; its config is {path / 'config.yaml'}"
+    files = sorted(str(file) for file in islice(path.iterdir(), 1000) if file.suffix in (".yaml", ".yml"))
+    return "this is a folder; name a YAML file in it" + (f", such as {files[0]}" if files else "")
+
+
+def _of_a_zip(path: pathlib.Path) -> str:
+    config = path.parent.parent / "config.yaml"
+    beside = f"the config of its run is {config}" if config.is_file() else "the config of a run is its config.yaml"
+    return f"this is a checkpoint (.npz) or another zip file, not a config; {beside}"
 
 
 def _suggestion(path: pathlib.Path) -> str:
     """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
     try:
-        files = [file for file in islice(path.parent.iterdir(), 1000) if file.suffix in (".yaml", ".yml")]
+        folders = [path.parent, path.parent / "configs"]
+        beside = [file for folder in folders if folder.is_dir() for file in islice(folder.iterdir(), 1000)]
+        files = [file for file in beside if file.suffix in (".yaml", ".yml")]
     except OSError:
         return f"; the folder {path.parent} does not exist either" if not path.parent.exists() else ""
     # without the endings, which would make all names alike
@@ -140,10 +164,12 @@ def parse_override(text: str) -> tuple[Path, Any]:
     steps = _STEP.findall(key)
     fits = _OVERRIDE_KEY.fullmatch(key) and key.isprintable() and all(len(step) <= MAX_KEY for step in steps)
     if not equals or not fits:
-        raise ConfigError([f"--set {shown(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
+        raise ConfigError([f"--set {brief(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
     path: Path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
     if len(path) >= MAX_DEPTH:
-        raise ConfigError([f"--set {shown(key)}: nested deeper than {MAX_DEPTH} levels"])
+        raise ConfigError([f"--set {brief(key)}: nested deeper than {MAX_DEPTH} levels"])
+    if value_text == ",":  # as data.decimal takes it: the shell has the quotes that YAML asks for
+        return path, value_text
     value, _ = read_value(value_text, f"--set {key}", numbered=False, max_depth=MAX_DEPTH - len(path))
     return path, value
 
@@ -189,5 +215,5 @@ def _entered(value: Any, path: Path, depth: int) -> Any:
     if isinstance(value, list):
         reason = f"is a list of {len(value)}, whose first item is {name}[0]" if value else "is an empty list"
     else:
-        reason = "is a mapping, not a list" if isinstance(value, dict) else f"is {value!r} and holds no keys"
+        reason = "is a mapping, not a list" if isinstance(value, dict) else f"is {brief(repr(value))} and holds no keys"
     raise ConfigError([f"--set {dotted(path)}: {name} {reason}"])

@@ -13,8 +13,9 @@ import numpy as np
 from bpcli.data.csv_cells import how_to_write, is_missing, looks_numeric, number
 from bpcli.data.csv_lines import Table
 from bpcli.data.missing import counted, remedy
-from bpcli.data.source import Missing, shown
+from bpcli.data.source import Missing
 from bpcli.errors import DataError
+from bpcli.text import shown
 
 Gap = tuple[int, int, str]
 """Where a value is missing: line, column, and the cell as it is written."""

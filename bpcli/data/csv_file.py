@@ -30,9 +30,10 @@ from bpcli.data.csv_cells import looks_numeric
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import Table, rows
 from bpcli.data.csv_rows import read_exactly
-from bpcli.data.source import Missing, Names, RawData, Targets, did_you_mean, listed, shown
+from bpcli.data.source import Missing, Names, RawData, Targets
 from bpcli.data.stored import opened
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, shown
 
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
@@ -150,6 +151,8 @@ def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
         _check_header(table, wanted, missing)
         guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
         whose = "which the network was trained on" if table.is_argument else f"named in {key}"
+        if table.is_argument and key == "data.target":
+            whose = "the target to compare predictions with; bpcli predict needs none"
         raise DataError(f"{table.path}: no column {guesses}, {whose}; it has {listed(table.names)}")
     if not wanted or len(set(wanted)) < len(wanted):
         raise DataError(f"{table.path}: {key} names {'a column twice' if wanted else 'no column'}")

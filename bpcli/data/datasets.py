@@ -16,11 +16,12 @@ from bpcli.data.missing import column_names, counted, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, as_floats, class_indices, fit_fill, fit_scalers, prepare
 from bpcli.data.scaling import flattened
-from bpcli.data.source import Missing, RawData, Source, read, shown
+from bpcli.data.source import Missing, RawData, Source, read
 from bpcli.data.splits import Split, split_blocks, split_rows
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, printable, shown, told_apart
 
 Names = str | Sequence[str] | None
 
@@ -256,8 +257,9 @@ def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:
     """Every class must have a row in the training part: what is only validated is never learnt."""
     missing = [name for index, name in enumerate(classes) if not (trained == index).any()]
     if missing:
+        named = listed(missing, 5, printable)
         raise DataError(
-            f"{source}: the split leaves no row of class {', '.join(missing[:5])} to train on: take smaller fractions "
+            f"{source}: the split leaves no row of class {named} to train on: take smaller fractions "
             "for data.val and data.test, data.split: shuffled with data.stratify: true, or leave the class out"
         )
 
@@ -275,10 +277,9 @@ def class_weights_for(
     if isinstance(wanted, str):
         return tuple(float(len(trained) / (len(classes) * (trained == index).sum())) for index in range(len(classes)))
     if set(wanted) != set(classes):
-        raise DataError(
-            f"data.class_weights names {', '.join(wanted)}; the classes are {', '.join(classes)}: "
-            "give each of them a number"
-        )
+        every = told_apart([*wanted, *classes])
+        named, known = ", ".join(every[: len(wanted)]), ", ".join(every[len(wanted) :])
+        raise DataError(f"data.class_weights names {named}; the classes are {known}: give each of them a number")
     return tuple(float(wanted[name]) for name in classes)
 
 
@@ -323,8 +324,9 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
     if name is None:
         return raw, None
     if raw.feature_names is None or name not in raw.feature_names:
-        have = ", ".join(raw.feature_names or ()) or "no named columns"
-        raise DataError(f"{raw.source}: has no column {name!r} for data.sample_weight; it has {have}")
+        have = listed(raw.feature_names or ()) if raw.feature_names else "no named columns"
+        near = did_you_mean(name, raw.feature_names or ())
+        raise DataError(f"{raw.source}: has no column {shown(name)}{near} for data.sample_weight; it has {have}")
     assert isinstance(raw.x, np.ndarray)  # only a CSV file has named columns
     column = raw.feature_names.index(name)
     weights = raw.x[:, column : column + 1].astype(np.float64)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.source import Missing, RawData, shown
+from bpcli.data.source import Missing, RawData
 from bpcli.errors import DataError
+from bpcli.text import shown
 
 Array = np.ndarray[Any, Any]
 Floats = npt.NDArray[np.float64]

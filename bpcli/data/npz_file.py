@@ -27,9 +27,10 @@ import numpy as np
 
 from bpcli.data.missing import remedy
 from bpcli.data.npy_rows import NpyRows
-from bpcli.data.source import Missing, Names, RawData, did_you_mean, listed, shown
+from bpcli.data.source import Missing, Names, RawData
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed, shown
 
 Array = np.ndarray[Any, Any]
 

@@ -13,11 +13,12 @@ from bpcli.data import missing, scaling
 from bpcli.data.csv_cells import number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData, Targets, shown
+from bpcli.data.source import RawData, Targets
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
 from bpcli.errors import DataError
+from bpcli.text import MOST_LISTED, shown, told_apart
 
 Task: TypeAlias = Literal["classification", "regression"]
 Labels: TypeAlias = npt.NDArray[Any]
@@ -151,7 +152,7 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         task = "classification" if text or loss_for_classes else "regression"
     if task == "regression" and text:
         raise DataError(
-            f"{raw.source}: the target holds text such as {str(raw.y.flat[0])!r}: that is a classification, not a "
+            f"{raw.source}: the target holds text such as {shown(str(raw.y.flat[0]))}: that is a classification, not a "
             "regression; set data.task: classification and loss: log_likelihood"
         )
     classes: tuple[str, ...] | None = None
@@ -160,8 +161,8 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         classes = tuple(label_texts(distinct(raw.y)[0]))
         if len(classes) < 2:
             raise DataError(
-                f"{raw.source}: the target has one class only, {classes[0]!r}: nothing to tell apart; is data.target "
-                "the right column?"
+                f"{raw.source}: the target has one class only, {shown(classes[0])}: nothing to tell apart; is "
+                "data.target the right column?"
             )
         if not text and not _are_labels(raw.y):
             raise DataError(
@@ -280,9 +281,10 @@ def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array 
     if (found < 0).any():
         row = int((found < 0).argmax())
         label = label_texts(y.reshape(len(y))[row : row + 1])[0]
+        given, *trained = told_apart([label, *classes[:MOST_LISTED]], shown)
         raise DataError(
-            f"{source}: sample {_number(row, rows)} has the class {label!r}, which the training data does not have "
-            f"(it has {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''})"
+            f"{source}: sample {_number(row, rows)} has the class {given}, which the training data does not have "
+            f"(it has {', '.join(trained)}{', ...' if len(classes) > MOST_LISTED else ''})"
         )
     return found
 
@@ -304,7 +306,7 @@ def _refuse_rounded_labels(y: Labels, source: str) -> None:
 
 def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:
     if y.dtype.kind == "U":
-        raise DataError(f"{source}: the target holds text such as {str(y.flat[0])!r}, a number is expected")
+        raise DataError(f"{source}: the target holds text such as {shown(str(y.flat[0]))}, a number is expected")
     return y.astype(np.float64).reshape(len(y), -1)
 
 
@@ -337,7 +339,7 @@ def _cast(
         out = np.ascontiguousarray(x, dtype)
     if not np.isfinite(out).all():
         index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
-        column = f' in column "{names[index[1]]}"' if names and len(index) == 2 else ""
+        column = f" in column {shown(names[index[1]])}" if names and len(index) == 2 else ""
         if np.isnan(x[index]):
             sample = f"sample {_number(index[0], rows)}"
             raise _missing_value(raw.source, sample, column, can_be_filled=len(index) == 2)

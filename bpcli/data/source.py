@@ -6,9 +6,7 @@ or the operating system's refusal to read it leaves as a DataError.
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bpcli.errors import DataError
+from bpcli.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from bpcli.data.npy_rows import NpyRows
@@ -132,25 +131,6 @@ def read(
         raise DataError(f"{label}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise DataError(f"{label}: does not fit into memory; use fewer rows or columns") from error
-
-
-def shown(text: str) -> str:
-    """Text from a file as a message may hold it: quoted, on one line, printable, cut after 40 characters."""
-    quoted = json.dumps(text if len(text) <= 40 else text[:40] + "…", ensure_ascii=False)
-    return quoted if quoted.isprintable() else json.dumps(text[:40])
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first 20 names, quoted, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - 20} more" if len(every) > 20 else ""
-    return (", ".join(map(shown, every[:20])) or "none") + more
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean "width"?)` for the known name nearest to `name`, or nothing."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {shown(near[0])}?)" if near else ""
 
 
 def _kind_of(paths: tuple[Path, ...], label: str) -> Kind:

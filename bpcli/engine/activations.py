@@ -17,7 +17,7 @@ from bpcli.engine.fields import Between, MoreThan
 from bpcli.engine.registry import activations, part_of
 
 
-@part_of(activations, "identity", "linear", "purelin")
+@part_of(activations, "identity", "linear", "purelin", elsewhere="fann_linear none")
 class Identity:
     """a = z: for the outputs of a regression."""
 
@@ -40,7 +40,7 @@ def sigmoid(z: Array, a: Array, scratch: Scratch) -> None:
     np.reciprocal(a, out=a)
 
 
-@part_of(activations, "sigmoid", "logistic", "logsig")
+@part_of(activations, "sigmoid", "logistic", "logsig", elsewhere="expit fann_sigmoid sigm")
 class Sigmoid:
     """a = 1 / (1 + exp(-z)): the logistic function, values in 0..1.
 
@@ -60,7 +60,7 @@ class Sigmoid:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "tanh", "tansig")
+@part_of(activations, "tanh", "tansig", elsewhere="fann_sigmoid_symmetric hard_tanh hyperbolic_tangent")
 class Tanh:
     """a = tanh(z): the hyperbolic tangent, values in -1..1."""
 
@@ -76,7 +76,7 @@ class Tanh:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "relu")
+@part_of(activations, "relu", elsewhere="poslin rectifier relu6")
 class ReLU:
     """a = max(z, 0): the rectified linear unit. At the kink, z = 0, the derivative is taken as 0."""
 
@@ -92,7 +92,7 @@ class ReLU:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "leaky_relu")
+@part_of(activations, "leaky_relu", elsewhere="lrelu prelu")
 class LeakyReLU:
     """a = max(z, slope z): a unit that is never quite dead. At the kink, z = 0, the derivative is taken as the slope.
 
@@ -208,7 +208,7 @@ class Softplus:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "softsign")
+@part_of(activations, "softsign", elsewhere="elliot elliotsig fann_elliot_symmetric")
 class Softsign:
     """a = z / (1 + |z|): values in -1..1 like tanh, but near its ends only as fast as 1 / |z|. Bergstra et al. 2009."""
 
@@ -227,7 +227,7 @@ class Softsign:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "silu", "swish")
+@part_of(activations, "silu", "swish", elsewhere="hard_swish")
 class SiLU:
     """a = z sigmoid(z): the sigmoid linear unit. Elfwing et al. 2018; also swish, Ramachandran et al. 2017."""
 
@@ -298,7 +298,7 @@ def nearly_normal(z: Array, cdf: Array, density: Array, work: Sequence[Array]) -
     np.multiply(density, rest, out=density)
 
 
-@part_of(activations, "hard_sigmoid")
+@part_of(activations, "hard_sigmoid", elsewhere="satlin")
 class HardSigmoid:
     """a = min(max(z/6 + 1/2, 0), 1): the sigmoid in three straight pieces. At the kinks the derivative is taken as 0.
 
@@ -323,7 +323,7 @@ class HardSigmoid:
         np.multiply(da, scratch.full, out=da)
 
 
-@part_of(activations, "softmax")
+@part_of(activations, "softmax", elsewhere="log_softmax")
 class Softmax:
     """a_j = exp(z_j) / sum_k exp(z_k): probabilities over the last axis, which sum to 1.
 

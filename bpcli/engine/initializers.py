@@ -21,7 +21,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return inputs * math.prod(kernel), units * math.prod(kernel)
 
 
-@part_of(initializers, "zeros")
+@part_of(initializers, "zeros", elsewhere="constant zero")
 class Zeros:
     """Every value 0: for biases. Weights that start at 0 never differ from each other."""
 
@@ -29,7 +29,7 @@ class Zeros:
         return np.zeros(shape)
 
 
-@part_of(initializers, "ones")
+@part_of(initializers, "ones", elsewhere="one")
 class Ones:
     """Every value 1: for the scales of a normalisation."""
 
@@ -37,7 +37,7 @@ class Ones:
         return np.ones(shape)
 
 
-@part_of(initializers, "normal")
+@part_of(initializers, "normal", elsewhere="gaussian randn random_normal truncated_normal")
 class Normal:
     """N(mean, std^2)."""
 
@@ -48,7 +48,7 @@ class Normal:
         return rng.normal(self.mean, self.std, shape)
 
 
-@part_of(initializers, "uniform")
+@part_of(initializers, "uniform", elsewhere="rand random random_uniform")
 class Uniform:
     """U[low, high)."""
 
@@ -65,7 +65,7 @@ class Uniform:
         return rng.uniform(self.low, self.high, shape)
 
 
-@part_of(initializers, "glorot_uniform")
+@part_of(initializers, "glorot_uniform", elsewhere="glorot xavier xavier_uniform")
 class GlorotUniform:
     """U[-l, l] with l = sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 16. For sigmoid, tanh, softmax."""
 
@@ -74,7 +74,7 @@ class GlorotUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@part_of(initializers, "glorot_normal")
+@part_of(initializers, "glorot_normal", elsewhere="xavier_normal")
 class GlorotNormal:
     """N(0, 2 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 12."""
 
@@ -82,7 +82,7 @@ class GlorotNormal:
         return rng.normal(0.0, math.sqrt(2 / sum(fans(shape))), shape)
 
 
-@part_of(initializers, "he_uniform")
+@part_of(initializers, "he_uniform", elsewhere="kaiming_uniform")
 class HeUniform:
     """U[-l, l] with l = sqrt(6 / fan_in): the variance of `he_normal`."""
 
@@ -91,7 +91,7 @@ class HeUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@part_of(initializers, "he_normal")
+@part_of(initializers, "he_normal", elsewhere="he kaiming kaiming_normal msra")
 class HeNormal:
     """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its relatives."""
 
@@ -99,7 +99,7 @@ class HeNormal:
         return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)
 
 
-@part_of(initializers, "lecun_normal")
+@part_of(initializers, "lecun_normal", elsewhere="lecun")
 class LecunNormal:
     """N(0, 1 / fan_in). LeCun et al. 1998, Efficient BackProp, eq. 16. For selu."""
 

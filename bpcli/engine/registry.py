@@ -11,15 +11,15 @@ uses; all files are imported where all names are asked for.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar, dataclass_transform
 
 from bpcli.engine.fields import check_fields
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
+from bpcli.text import nearest
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -33,15 +33,17 @@ class Registry(Generic[T]):
         self._package = package
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
+        self._elsewhere: dict[str, tuple[str, ...]] = {}
         self._complete = False
 
-    def enter(self, cls: type[T], name: str, *aliases: str) -> None:
-        """Enters the class under `name`, and under each alias."""
+    def enter(self, cls: type[T], name: str, *aliases: str, elsewhere: str = "") -> None:
+        """Enters the class under `name`, and under each alias; for `elsewhere` see `part_of`."""
         for key in (name, *aliases):
             if key in self._classes or key in self._aliases:
                 raise ValueError(f"two parts register as {self.kind} {key!r}")
         self._classes[name] = cls
         self._aliases.update(dict.fromkeys(aliases, name))
+        self._elsewhere[name] = tuple(elsewhere.split())
 
     def names(self) -> tuple[str, ...]:
         """Every name, without the aliases, in alphabetical order."""
@@ -52,6 +54,11 @@ class Registry(Generic[T]):
         """Other names, each with the name it stands for."""
         self._discover()
         return dict(sorted(self._aliases.items()))
+
+    def nearest(self, name: str, also: Sequence[str] = ()) -> str | None:
+        """The name or alias that a word stands for that is none itself; also: further words that may be meant."""
+        known = (*self.names(), *self.aliases(), *also)
+        return nearest(name, known, self._elsewhere)
 
     def __contains__(self, name: str) -> bool:
         """Whether a part goes by that name or alias."""
@@ -65,8 +72,8 @@ class Registry(Generic[T]):
         """
         if (cls := self._find(name)) is not None:
             return cls
-        near = difflib.get_close_matches(name, [*self._classes, *self._aliases], n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = self.nearest(name)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(f"unknown {self.kind} {name!r}, expected one of {', '.join(self.names())}{hint}")
 
     def holds(self, part: Any) -> bool:
@@ -105,8 +112,10 @@ class Registry(Generic[T]):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def part_of(parts: Registry[Any], name: str, *aliases: str) -> Callable[[C], C]:
+def part_of(parts: Registry[Any], name: str, *aliases: str, elsewhere: str = "") -> Callable[[C], C]:
     """Decorator that makes a class a part, found under `name` and each alias.
+
+    elsewhere: what other tools call it or what comes nearest to it, words that a message answers with the name.
 
     The class becomes a frozen dataclass with keyword-only fields. A new object's fields are checked against the ranges
     in their annotations, see `bpcli.engine.fields`; then its own `__post_init__`, if it has one, checks what is left.
@@ -129,7 +138,7 @@ def part_of(parts: Registry[Any], name: str, *aliases: str) -> Callable[[C], C]:
         }.items():
             setattr(cls, method, function)
         dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
-        parts.enter(cls, name, *aliases)
+        parts.enter(cls, name, *aliases, elsewhere=elsewhere)
         return cls
 
     return make

@@ -39,7 +39,7 @@ def time_of(moment: Moment, *, by: Unit, warmup: int = 0) -> Time:
     return Time(rise, max(now - warmup, 0), max(length - warmup, 1))
 
 
-@part_of(schedules, "step")
+@part_of(schedules, "step", elsewhere="step_decay step_lr")
 class StepDecay:
     """gamma^floor(t / every), t in whole epochs or iterations, as `by` says, since the warm-up.
 
@@ -56,7 +56,7 @@ class StepDecay:
         return time.rise * math.pow(self.gamma, time.now // self.every)
 
 
-@part_of(schedules, "multi_step")
+@part_of(schedules, "multi_step", elsewhere="milestones multi_step_lr piecewise_constant piecewise_constant_decay")
 class MultiStep:
     """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations, as `by` says, since the warm-up.
 
@@ -78,7 +78,7 @@ class MultiStep:
         return time.rise * math.pow(self.gamma, bisect_right(self.at, time.now))
 
 
-@part_of(schedules, "exponential")
+@part_of(schedules, "exponential", elsewhere="exponential_decay exponential_lr")
 class Exponential:
     """gamma^t, t in whole epochs or iterations, as `by` says, since the warm-up.
 
@@ -94,7 +94,7 @@ class Exponential:
         return time.rise * math.pow(self.gamma, time.now)
 
 
-@part_of(schedules, "inverse_time")
+@part_of(schedules, "inverse_time", elsewhere="inverse_time_decay invscaling time_decay")
 class InverseTime:
     """1 / (1 + decay * t), t in whole epochs or iterations, as `by` says, since the warm-up.
 
@@ -111,7 +111,7 @@ class InverseTime:
         return time.rise / (1.0 + self.decay * time.now)
 
 
-@part_of(schedules, "polynomial")
+@part_of(schedules, "polynomial", elsewhere="linear linear_lr poly polynomial_decay polynomial_lr")
 class Polynomial:
     """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations, as `by` says, since the warm-up; then `end`.
 
@@ -132,7 +132,7 @@ class Polynomial:
         return time.rise * (self.end + (1.0 - self.end) * math.pow(left, self.power))
 
 
-@part_of(schedules, "cosine")
+@part_of(schedules, "cosine", elsewhere="cosine_annealing cosine_annealing_lr cosine_decay")
 class Cosine:
     """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations, as `by` says, since the warm-up.
 
@@ -166,7 +166,7 @@ def _since_restart(now: int, period: int, multiplier: int) -> tuple[int, int]:
     return now, period
 
 
-@part_of(schedules, "one_cycle")
+@part_of(schedules, "one_cycle", elsewhere="1cycle cyclic_lr one_cycle_lr")
 class OneCycle:
     """Half a cosine wave up from 1 / div_factor to 1, then one down to 1 / (div_factor * final_div_factor).
 
@@ -195,7 +195,7 @@ def _between(first: float, last: float, share: float) -> float:
     return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-@part_of(schedules, "reduce_on_plateau")
+@part_of(schedules, "reduce_on_plateau", elsewhere="plateau reduce_lr_on_plateau")
 class ReduceOnPlateau:
     """The factor, 1 at first, is multiplied by gamma, not below `floor`, whenever `patience` epochs brought nothing.
 

@@ -148,6 +148,11 @@ def find_run(folder: Path) -> RunFolder:
     with disk_errors(f"cannot read {folder}"):
         if (folder / "config.yaml").is_file():
             return RunFolder(folder)
+        run = folder.absolute().parent
+        if folder.absolute().name == "checkpoints" and (run / "config.yaml").is_file():
+            raise RunError(
+                f"{folder}: these are a run's checkpoints; name the run, {folder.parent}, or one of the files"
+            )
         what = "holds no run (no config.yaml)" if folder.is_dir() else "there is no such run folder"
         beside = folder.parent.glob("*/config.yaml") if folder.parent.is_dir() else ()
         near = sorted(str(path.parent) for path in beside)
@@ -163,9 +168,16 @@ def run_of(path: Path) -> RunFolder:
     """
     with disk_errors(f"cannot read {path}"):
         is_file = path.is_file()
-    if is_file and path.suffix != ".npz":
-        raise RunError(f"{path}: is no run: name a run folder, such as runs/{path.stem}, or a checkpoint (.npz) in one")
+    if is_file:
+        refuse_other_files(path)
     return find_run(folder_of(path) if is_file else path)
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raises a RunError for a file that is no checkpoint by its name, such as a config."""
+    if path.suffix != ".npz":
+        run = path.parent if path.name == "config.yaml" else f"runs/{path.stem}"
+        raise RunError(f"{path}: is no run: name a run folder, such as {run}, or a checkpoint (.npz) in one")
 
 
 def folder_of(checkpoint: Path) -> Path:

@@ -161,8 +161,8 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
             notes.append(str(error))
     if notes:
         best = folder.checkpoints / "best.npz"
-        fix = f"\nTo go on from the best epoch: bpcli resume {best}" if best.exists() else ""
-        raise RunError("no checkpoint of this run can be used:\n" + "\n".join(notes) + fix)
+        fix = [f"To go on from the best epoch: bpcli resume {best}"] if best.exists() else []
+        raise RunError("no checkpoint of this run can be used:", *notes, *fix)
     return None, notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bpcli.engine.measure.profile import StepProfile
 from bpcli.profiling import Profile
+from bpcli.text import printable
 
 CALL_SECONDS = 10e-6  # a part that takes less is mostly the call of NumPy's functions
 LITTLE, MUCH, MOST = 0.05, 0.25, 0.5
@@ -43,7 +44,10 @@ def advice(profile: Profile) -> str:
         )
     slowest = max(step.layers, key=lambda layer: layer.seconds)
     at = f", at {200 * slowest.work / slowest.seconds / step.all_threads:.0f} % of the machine's speed"
-    return _percent(slowest.seconds, step) + f"{slowest.name}{at if slowest.work else ''}: the layer to look at first."
+    return (
+        _percent(slowest.seconds, step)
+        + f"{printable(slowest.name)}{at if slowest.work else ''}: the layer to look at first."
+    )
 
 
 def _at_full_speed(step: StepProfile) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.metrics.confusion import AverageScores, average_scores, class_scores
 from bpcli.json_text import json_text
+from bpcli.text import printable, told_apart
 from bpcli.trained import EvaluationResult, TrainedModel
 from bpcli.views.tables import number, plural, table
 
@@ -16,18 +18,18 @@ MOST_CLASSES = 20  # whose confusion matrix fits on a terminal
 
 def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
     """Loss and metrics; for classes the scores of each, their averages, and the confusion matrix."""
-    where = f"{result.split} split" if result.split in ("train", "val", "test") else result.split
-    lines = [f"{model.checkpoint.path} on {where}, {plural(result.samples, 'sample')}", ""]
+    where = f"{result.split} split" if result.split in ("train", "val", "test") else printable(result.split)
+    lines = [f"{printable(str(model.checkpoint.path))} on {where}, {plural(result.samples, 'sample')}", ""]
     lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
     if result.confusion is not None:
-        classes = model.preparation.classes or ()
+        classes = told_apart(model.preparation.classes or ())
         lines += ["", _class_table(result.confusion, classes)]
         if len(classes) <= MOST_CLASSES:
             lines += ["", "confusion matrix: row true, column predicted", _confusion_table(result.confusion, classes)]
     return "\n".join(lines)
 
 
-def _class_table(confusion: Array, classes: tuple[str, ...]) -> str:
+def _class_table(confusion: Array, classes: Sequence[str]) -> str:
     scores = class_scores(confusion)
     columns = (scores.precision, scores.recall, scores.f1)
     rows = [["class", "precision", "recall", "F1", "samples"]]
@@ -49,7 +51,7 @@ def _averages(confusion: Array) -> dict[str, AverageScores]:
     }
 
 
-def _confusion_table(confusion: Array, classes: tuple[str, ...]) -> str:
+def _confusion_table(confusion: Array, classes: Sequence[str]) -> str:
     rows = [["", *classes], *([name, *map(str, confusion[k])] for k, name in enumerate(classes))]
     return table(rows)
 

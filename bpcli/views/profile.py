@@ -13,6 +13,7 @@ from bpcli.engine.measure.product_speed import SIZE
 from bpcli.engine.measure.profile import LayerCost, StepProfile
 from bpcli.json_text import json_text
 from bpcli.profiling import Display, Profile
+from bpcli.text import printable
 from bpcli.views.advice import advice
 from bpcli.views.progress import BAR_SECONDS, progress
 from bpcli.views.tables import duration, plural, table
@@ -52,7 +53,7 @@ def _heading(profile: Profile) -> str:
     if training.batches.size < n:
         batch = f"batches of {training.batches.size:,} from {plural(n, 'sample')}"
     lines = [
-        f"{config.name or 'run'}: {config.dtype}, {_optimizer(profile)}, {batch}, "
+        f"{printable(config.name or 'run')}: {config.dtype}, {_optimizer(profile)}, {batch}, "
         f"{plural(training.batches.count, 'step')} an epoch"
     ]
     if step.shards > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bpcli.text import printable
 from bpcli.training import Run
 from bpcli.views.tables import duration, number, plural, table
 
@@ -22,7 +23,7 @@ def run_table(run: Run) -> str:
     for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):
         for split, values in scores.items():
             rows.append([which, split, *(number(values[name]) for name in names)])
-    folder = run.folder
+    folder = printable(str(run.folder))
     return "\n".join(
         [
             table(rows, left=2),

@@ -14,6 +14,7 @@ from bpcli.engine.protocols import Optimizer
 from bpcli.engine.training.step import BatchStep
 from bpcli.json_text import json_text
 from bpcli.session import Session
+from bpcli.text import printable
 
 
 def first_step(session: Session) -> StepTrace:
@@ -44,18 +45,18 @@ def step_text(trace: StepTrace, optimizer: Optimizer) -> str:
     """The step as in a textbook: forward from the first layer, backward from the last, then the update."""
     lines = ["forward", _row("x", trace.x)]
     for layer in trace.layers:
-        lines += [f"  {layer.name}", *(_row(name, value) for name, value in layer.params.items())]
+        lines += [f"  {printable(layer.name)}", *(_row(name, value) for name, value in layer.params.items())]
         lines += [_row("z", layer.z), _row("a", layer.a)]
     lines.append(_row("y", trace.y))
     if trace.weights is not None:
         lines.append(_row("weight of each sample's loss", trace.weights))
     lines += [f"  loss = {trace.loss:.12g}", "", "backward"]
     for layer in reversed(trace.layers):
-        lines += [f"  {layer.name}", _row("delta = dL/dz", layer.delta)]
+        lines += [f"  {printable(layer.name)}", _row("delta = dL/dz", layer.delta)]
         lines += [_row(f"dL/d{name}", value) for name, value in layer.grads.items()]
     lines += ["", f"update by {registry.optimizers.name_of(optimizer)}, learning rate {trace.learning_rate:g}"]
     for layer in trace.layers:
-        lines += [f"  {layer.name}", *(_row(f"{name} after", value) for name, value in layer.after.items())]
+        lines += [f"  {printable(layer.name)}", *(_row(f"{name} after", value) for name, value in layer.after.items())]
     lines.append(f"  loss after = {trace.loss_after:.12g}")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.network import LayerEntry, Network, PlacedLayer
 from bpcli.memory import in_bytes, parameter_bytes
 from bpcli.session import Session
+from bpcli.text import listed, printable
 from bpcli.views.tables import plural, table
 
 
@@ -49,10 +50,10 @@ def data_text(session: Session) -> str:
     counts = ", ".join(f"{len(part):,} {name}" for name, part in session.datasets.parts.items())
     lines = [f"data     {counts} samples of {_shape(preparation.in_shape)}"]
     if preparation.classes is not None:
-        shown = ", ".join(preparation.classes[:10]) + (", ..." if len(preparation.classes) > 10 else "")
-        lines.append(f"task     classification, {len(preparation.classes)} classes: {shown}")
+        named = listed(preparation.classes, 10, printable)
+        lines.append(f"task     classification, {len(preparation.classes)} classes: {named}")
     else:
-        names = f": {', '.join(preparation.target_names)}" if preparation.target_names else ""
+        names = f": {listed(preparation.target_names, show=printable)}" if preparation.target_names else ""
         lines.append(f"task     {preparation.task}, {plural(math.prod(network.out_shape), 'output')}{names}")
     sizes = "-".join(_shape(shape) for shape in (network.in_shape, *(p.out_shape for p in _sized(network))))
     lines.append(f"network  {sizes}, {plural(network.layout.size, 'parameter')}")

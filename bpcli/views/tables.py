@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bpcli.text import printable
+
 
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Columns at equal width, two blanks apart; the first `left` to the left, the others to the right."""
+    """Columns at equal width, two blanks apart; the first `left` to the left, the others to the right.
+
+    Cells may be names from a file or a config: they are shown printable.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = (
         "  ".join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import bpcli
 COMMANDS = ["train", "resume", "eval", "predict", "validate", "summary", "step", "init", "epochs-calc"]
 PROBE = """
 import sys
+import time
 sys.argv = ["bpcli", *sys.argv[1:]]
 from bpcli.cli.main import main
 try:
@@ -24,6 +26,7 @@ finally:
 """
 BROKEN = """
 import sys
+import time
 import bpcli.examples
 def describe():
     raise ZeroDivisionError("unforeseen")
@@ -151,3 +154,44 @@ def test_class_names_that_the_terminal_cannot_show(process, ok, write_config, co
     result = process(command, *arguments, env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert "Traceback" not in result.err
     assert result.code == 0
+
+
+def test_a_stdout_that_does_not_block_gets_everything(ok, configs, datasets):
+    header, *rows = (datasets / "iris.csv").read_text(encoding="utf-8").splitlines()
+    Path("many.csv").write_text("\n".join([header, *rows * 20]) + "\n", encoding="utf-8")
+    ok("train", configs / "iris.yaml", "--set", "training.epochs=1", "--quiet")
+    expected = ok("predict", "runs/iris", "many.csv").out.encode()
+    assert len(expected) > 100_000  # more than a pipe holds
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    command = [sys.executable, "-m", "bpcli", "predict", "runs/iris", "many.csv"]
+    with subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL) as child:
+        os.close(write)
+        time.sleep(1.0)  # the pipe is full before anybody reads
+        with os.fdopen(read, "rb") as pipe:
+            assert pipe.read() == expected
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "xor.yaml"], ["eval"], ["predict", "a.csv", "-o", "b.csv"], ["init", "xor"]]
+)
+def test_a_current_folder_that_is_gone_is_said(arguments):
+    script = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); sys.argv[0] = 'bpcli'\n"
+    script += "from bpcli.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode in (2, 4, 6)
+    assert "the current folder does not exist any more: change to another one with cd" in done.stderr
+    assert "stdout" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
+def test_openblas_starts_no_threads_of_its_own(configs):
+    """Where it may not, as under `ulimit -u`, it sends the process a SIGINT."""
+    script = "import sys; from bpcli.__main__ import main; sys.argv = ['bpcli', 'summary', sys.argv[1]]\n"
+    script += "try:\n    main()\nfinally:\n    print(open('/proc/self/status').read(), file=sys.stderr)"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    command = [sys.executable, "-c", script, str(configs / "xor.yaml")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "\nThreads:\t1\n" in done.stderr

@@ -226,7 +226,7 @@ def test_a_column_that_a_further_file_lacks_is_named(header, missing):
 def test_a_class_unseen_in_training_is_an_error_that_names_file_and_row():
     csv("d.csv", "a,kind", "1,x", "2,y")
     csv("v.csv", "a,kind", "1,x", "2,y", "3,z")
-    with pytest.raises(DataError, match=r"v\.csv: sample 3 has the class 'z'.*\(it has x, y\)"):
+    with pytest.raises(DataError, match=r'v\.csv: sample 3 has the class "z".*\(it has "x", "y"\)'):
         load(val="v.csv")
 
 

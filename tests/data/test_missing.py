@@ -202,7 +202,7 @@ def test_rows_left_out_do_not_move_the_numbers_in_messages():
         load(missing="drop", dtype="float32")
     csv("d.csv", "a,y", "1,x", "2,y")
     csv("v.csv", "a,y", ",x", "1,x", "2,z")
-    with pytest.raises(DataError, match=r"v\.csv: sample 3 has the class 'z'"):
+    with pytest.raises(DataError, match=r'v\.csv: sample 3 has the class "z"'):
         load(missing="drop", val=Source(Path("v.csv")))
 
 

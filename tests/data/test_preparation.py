@@ -76,7 +76,7 @@ def test_several_targets_of_a_classification_are_yes_or_no_each():
 
 @pytest.mark.parametrize("y", [["a", "a", "a"], [1, 1, 1]])
 def test_one_class_is_an_error_that_names_it(y):
-    with pytest.raises(DataError, match=rf"d\.csv: the target has one class only, '{y[0]}'"):
+    with pytest.raises(DataError, match=rf'd\.csv: the target has one class only, "{y[0]}"'):
         prepare(raw(X, y), task="classification", loss_for_classes=True)
 
 
@@ -123,17 +123,17 @@ def test_numbers_and_their_texts_are_the_same_labels():
 
 
 def test_a_class_that_training_does_not_have_is_an_error_that_names_the_first_row_with_it():
-    with pytest.raises(DataError, match=r"v\.csv: sample 3 has the class 'd'.*\(it has a, b\)"):
+    with pytest.raises(DataError, match=r'v\.csv: sample 3 has the class "d".*\(it has "a", "b"\)'):
         class_indices(np.array(["b", "a", "d", "c", "d"]), ("a", "b"), "v.csv")
 
 
 def test_an_unseen_number_is_shown_as_a_label():
-    with pytest.raises(DataError, match=r"sample 2 has the class '7'"):
+    with pytest.raises(DataError, match=r'sample 2 has the class "7"'):
         class_indices(np.array([1.0, 7.0]), ("1", "2"), "v.csv")
 
 
 def test_only_the_first_classes_are_listed_where_there_are_many():
-    with pytest.raises(DataError, match=r"\(it has 0, 1, .*19, \.\.\.\)"):
+    with pytest.raises(DataError, match=r'\(it has "0", "1", .*"19", \.\.\.\)'):
         class_indices(np.array([99]), tuple(map(str, range(30))), "v.csv")
 
 

@@ -80,7 +80,7 @@ def test_weights_act_on_a_regression_too() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (", sample_weight: v", "has no column 'v' for data.sample_weight; it has a, b"),
+        (", sample_weight: v", 'has no column "v" for data.sample_weight; it has "a", "b"'),
         (", class_weights: {yes: 1}", "data.class_weights names yes; the classes are no, yes"),
     ],
 )

@@ -10,7 +10,7 @@ from bpcli.engine.protocols import Activation, Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "activation")
+@part_of(layers, "activation", elsewhere="gelu nonlinearity relu sigmoid softmax tanh")
 class ActivationSpec:
     """a = f(z), element by element (softmax: over the last axis)."""
 

@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "avg_pool2d")
+@part_of(layers, "avg_pool2d", elsewhere="average_pool average_pooling2d avg_pool")
 class AvgPool2d:
     """y[c, o, q] = 1 / (kh kw) sum over i, j of x[c, o s + i - p, q s + j - p].
 

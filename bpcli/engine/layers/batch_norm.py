@@ -15,7 +15,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "batch_norm")
+@part_of(layers, "batch_norm", elsewhere="batch_norm1d batch_norm2d batch_normalization bn")
 class BatchNorm:
     """Brings each unit, or each channel of an image, to mean b and standard deviation W over the batch.
 

@@ -17,7 +17,7 @@ from bpcli.engine.registry import layers, part_of
 PART = 2048  # columns in a product
 
 
-@part_of(layers, "conv2d")
+@part_of(layers, "conv2d", elsewhere="conv convolution convolution2d")
 class Conv2d:
     """z[f, o, q] = sum over c, i, j of W[f, c, i, j] x[c, o s + i d - p, q s + j d - p] + b[f].
 

@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "dense")
+@part_of(layers, "dense", elsewhere="affine fc fully_connected inner_product linear")
 class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
 

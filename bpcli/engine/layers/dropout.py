@@ -13,7 +13,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "dropout")
+@part_of(layers, "dropout", elsewhere="alpha_dropout dropout2d")
 class Dropout:
     """Sets each number to 0 with probability `rate`, and divides the others by 1 - rate (Srivastava et al. 2014).
 

@@ -13,7 +13,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "gaussian_noise")
+@part_of(layers, "gaussian_noise", elsewhere="noise")
 class GaussianNoise:
     """Adds a number from N(0, std^2) to each input, in training only: as a first layer, noise on the inputs."""
 

@@ -13,7 +13,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "global_avg_pool2d")
+@part_of(layers, "global_avg_pool2d", elsewhere="adaptive_avg_pool2d gap global_average_pooling2d")
 class GlobalAvgPool2d:
     """y[c] = 1 / (H W) sum over i, j of x[c, i, j]: (C, H, W) -> (C,), which a dense layer takes as it is.
 

@@ -15,7 +15,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "layer_norm")
+@part_of(layers, "layer_norm", elsewhere="layer_normalization ln")
 class LayerNorm:
     """Brings each sample's numbers to mean 0 and standard deviation 1, then times W plus b, number by number.
 

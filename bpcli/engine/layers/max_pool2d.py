@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Bindings, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
 
-@part_of(layers, "max_pool2d")
+@part_of(layers, "max_pool2d", elsewhere="max_pool max_pooling2d pool pooling subsampling")
 class MaxPool2d:
     """y[c, o, q] = max over i, j of x[c, o s + i - p, q s + j - p].
 

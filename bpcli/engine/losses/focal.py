@@ -14,7 +14,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses, part_of
 
 
-@part_of(losses, "focal")
+@part_of(losses, "focal", elsewhere="binary_focal_crossentropy focal_loss sigmoid_focal_loss")
 class Focal(Loss):
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.
 

@@ -11,7 +11,7 @@ from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
-@part_of(losses, "half_squared_error")
+@part_of(losses, "half_squared_error", elsewhere="sse sum_squared_error")
 class HalfSquaredError(Loss):
     """Half the squared error: L = 1/2 sum_j (a_j - y_j)^2 for one sample, so that dL/da = a - y."""
 

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses, part_of
 
 
-@part_of(losses, "hinge")
+@part_of(losses, "hinge", elsewhere="categorical_hinge hinge_loss multi_margin_loss squared_hinge svm")
 class Hinge(Loss):
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
 

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
-@part_of(losses, "huber")
+@part_of(losses, "huber", elsewhere="huber_loss smooth_l1 smooth_l1_loss")
 class Huber(Loss):
     """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.
 

@@ -18,7 +18,14 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses, part_of
 
 
-@part_of(losses, "log_likelihood", "cross_entropy")
+@part_of(
+    losses,
+    "log_likelihood",
+    "cross_entropy",
+    elsewhere="bce bce_loss bce_with_logits bce_with_logits_loss binary_cross_entropy binary_crossentropy "
+    "ce categorical_crossentropy sparse_categorical_crossentropy cross_entropy_loss "
+    "log_loss negative_log_likelihood nll nll_loss softmax_cross_entropy",
+)
 class LogLikelihood(Loss):
     """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
 

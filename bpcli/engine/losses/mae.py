@@ -11,7 +11,7 @@ from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
-@part_of(losses, "mae", "mean_absolute_error")
+@part_of(losses, "mae", "mean_absolute_error", elsewhere="absolute_error l1 l1_loss")
 class MAE(Loss):
     """Mean absolute error, over samples and the M outputs: L = (1/M) sum_j |a_j - y_j| for one sample.
 

@@ -11,7 +11,12 @@ from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
 
-@part_of(losses, "mse", "mean_squared_error")
+@part_of(
+    losses,
+    "mse",
+    "mean_squared_error",
+    elsewhere="l2 l2_loss mean_square_error mse_loss msereg quadratic squared_error",
+)
 class MSE(Loss):
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
 

@@ -12,7 +12,7 @@ from bpcli.engine.protocols import Activation, Loss
 from bpcli.engine.registry import activations, losses, part_of
 
 
-@part_of(losses, "poisson")
+@part_of(losses, "poisson", elsewhere="poisson_loss poisson_nll poisson_nll_loss")
 class Poisson(Loss):
     """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.
 

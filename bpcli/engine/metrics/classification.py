@@ -14,7 +14,13 @@ from bpcli.engine.metrics.ranking import one_against_rest, precision_recall_area
 from bpcli.engine.registry import metrics, part_of
 
 
-@part_of(metrics, "accuracy", "acc", "accuracy_score")
+@part_of(
+    metrics,
+    "accuracy",
+    "acc",
+    "accuracy_score",
+    elsewhere="binary_accuracy categorical_accuracy sparse_categorical_accuracy",
+)
 class Accuracy:
     """Share of samples, 0..1, whose most probable class is the right one (the first of equals)."""
 
@@ -25,7 +31,7 @@ class Accuracy:
         return float((prediction.argmax(axis=1) == target).mean())
 
 
-@part_of(metrics, "balanced_accuracy", "balanced_accuracy_score")
+@part_of(metrics, "balanced_accuracy", "balanced_accuracy_score", elsewhere="bacc uar")
 class BalancedAccuracy:
     """Mean of recall, 0..1, over the classes that have samples.
 
@@ -40,7 +46,7 @@ class BalancedAccuracy:
         return float(scores.recall[scores.support > 0].mean())
 
 
-@part_of(metrics, "top_k", "top_k_accuracy")
+@part_of(metrics, "top_k", "top_k_accuracy", elsewhere="top_5 top_5_accuracy top_k_categorical_accuracy")
 class TopK:
     """Share of samples, 0..1, whose class is among the k most probable; 1 where there are no more than k classes.
 
@@ -59,7 +65,7 @@ class TopK:
         return float((before.sum(axis=1) < self.k).mean())
 
 
-@part_of(metrics, "precision", "precision_score")
+@part_of(metrics, "precision", "precision_score", elsewhere="ppv precision_macro")
 class Precision:
     """tp / (tp + fp) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
 
@@ -75,7 +81,7 @@ class Precision:
         return average_scores(confusion_of(target, prediction), self.average).precision
 
 
-@part_of(metrics, "recall", "recall_score")
+@part_of(metrics, "recall", "recall_score", elsewhere="recall_macro sensitivity tpr")
 class Recall:
     """tp / (tp + fn) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
 
@@ -91,7 +97,7 @@ class Recall:
         return average_scores(confusion_of(target, prediction), self.average).recall
 
 
-@part_of(metrics, "f1", "f1_score")
+@part_of(metrics, "f1", "f1_score", elsewhere="f1_macro f_measure f_score macro_f1")
 class F1:
     """2pr / (p + r) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
 
@@ -107,7 +113,7 @@ class F1:
         return average_scores(confusion_of(target, prediction), self.average).f1
 
 
-@part_of(metrics, "mcc", "matthews_corrcoef")
+@part_of(metrics, "mcc", "matthews_corrcoef", elsewhere="matthews matthews_correlation_coefficient phi")
 class Mcc:
     """Correlation, -1..1, of true and predicted class; 0 where one of the two never varies.
 
@@ -125,7 +131,7 @@ class Mcc:
         return together / math.sqrt(varies) if varies else 0.0
 
 
-@part_of(metrics, "cohen_kappa", "kappa", "cohen_kappa_score")
+@part_of(metrics, "cohen_kappa", "kappa", "cohen_kappa_score", elsewhere="quadratic_weighted_kappa")
 class CohenKappa:
     """(p_o - p_e) / (1 - p_e): p_o the accuracy, p_e what drawing by the two frequencies of the classes would give.
 
@@ -143,7 +149,7 @@ class CohenKappa:
         return (observed - expected) / (n * n - expected) if expected < n * n else 0.0
 
 
-@part_of(metrics, "log_loss", "cross_entropy")
+@part_of(metrics, "log_loss", "cross_entropy", elsewhere="bce binary_crossentropy categorical_crossentropy nll")
 class LogLoss:
     """Mean over samples of -ln p of the right class, in nats; p is clipped to eps .. 1 - eps of its dtype.
 
@@ -175,7 +181,7 @@ class Brier:
         return float(distance.mean()) * (0.5 if classes == 2 else 1.0)
 
 
-@part_of(metrics, "roc_auc", "auc", "roc_auc_score")
+@part_of(metrics, "roc_auc", "auc", "roc_auc_score", elsewhere="auroc roc roc_auc_ovr")
 class RocAuc:
     """Area under the ROC curve: how often a sample of the class scores higher than one that is not, ties counting half.
 
@@ -193,7 +199,7 @@ class RocAuc:
         return float(np.mean(areas)) if areas else 0.5
 
 
-@part_of(metrics, "average_precision", "average_precision_score")
+@part_of(metrics, "average_precision", "average_precision_score", elsewhere="ap auprc pr_auc")
 class AveragePrecision:
     """sum over the thresholds of (R_n - R_n-1) P_n, with precision P and recall R, and no interpolation in between.
 

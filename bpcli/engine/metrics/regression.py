@@ -10,7 +10,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.registry import metrics, part_of
 
 
-@part_of(metrics, "mse", "mean_squared_error")
+@part_of(metrics, "mse", "mean_squared_error", elsewhere="l2 neg_mean_squared_error")
 class MeanSquaredError:
     """Mean over samples and outputs of (a - y)^2, in the data's units squared."""
 
@@ -21,7 +21,7 @@ class MeanSquaredError:
         return float(np.mean((prediction - target) ** 2))
 
 
-@part_of(metrics, "rmse", "root_mean_squared_error")
+@part_of(metrics, "rmse", "root_mean_squared_error", elsewhere="root_mean_square_error")
 class RootMeanSquaredError:
     """Root of the mean over samples of (a - y)^2, the mean over the outputs, in the data's units.
 
@@ -35,7 +35,7 @@ class RootMeanSquaredError:
         return float(np.sqrt(((prediction - target) ** 2).mean(axis=0)).mean())
 
 
-@part_of(metrics, "mae", "mean_absolute_error")
+@part_of(metrics, "mae", "mean_absolute_error", elsewhere="l1 neg_mean_absolute_error")
 class MeanAbsoluteError:
     """Mean over samples and outputs of |a - y|, in the data's units."""
 
@@ -72,7 +72,7 @@ class MeanAbsolutePercentageError:
         return float((np.abs(prediction - target) / size).mean())
 
 
-@part_of(metrics, "r2", "r2_score")
+@part_of(metrics, "r2", "r2_score", elsewhere="coefficient_of_determination r_squared")
 class R2:
     """Coefficient of determination, 1 - sum (a - y)^2 / sum (y - mean y)^2, the mean over the outputs.
 

@@ -10,7 +10,7 @@ from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
-@part_of(optimizers, "adam")
+@part_of(optimizers, "adam", elsewhere="adamax amsgrad")
 class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, theta <- theta - rate * m' / (sqrt(v') + eps).
 

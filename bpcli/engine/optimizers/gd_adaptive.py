@@ -15,7 +15,7 @@ from bpcli.engine.registry import optimizers, part_of
 ATTEMPTS = 200  # at a lower learning rate
 
 
-@part_of(optimizers, "gradient_descent_adaptive", "traingdx")
+@part_of(optimizers, "gradient_descent_adaptive", "traingdx", elsewhere="traingda")
 class GradientDescentAdaptive(FullBatchOptimizer):
     """v <- momentum v - (1 - momentum) rate g, theta <- theta + v; then rate <- lr_inc rate if the loss fell.
 

@@ -14,7 +14,7 @@ from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
 
-@part_of(optimizers, "lbfgs", "l_bfgs")
+@part_of(optimizers, "lbfgs", "l_bfgs", elsewhere="bfgs lbfgsb quasi_newton trainbfg trainoss")
 class LBFGS(FullBatchOptimizer):
     """theta <- theta - alpha H g: H from the last `history` pairs s = d theta, y = dg, alpha by a line search.
 

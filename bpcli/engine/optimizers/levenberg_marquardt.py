@@ -15,7 +15,7 @@ from bpcli.engine.registry import optimizers, part_of
 SMALLEST_MU = 1e-20
 
 
-@part_of(optimizers, "levenberg_marquardt", "lm", "trainlm")
+@part_of(optimizers, "levenberg_marquardt", "lm", "trainlm", elsewhere="lma marquardt trainbr")
 class LevenbergMarquardt(FullBatchOptimizer):
     """theta <- theta - (J^T J + mu I)^-1 J^T r, for L = (1/2) r^T r with J = dr/dtheta.
 

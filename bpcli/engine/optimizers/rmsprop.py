@@ -11,7 +11,7 @@ from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
-@part_of(optimizers, "rmsprop")
+@part_of(optimizers, "rmsprop", elsewhere="adadelta rms")
 class RMSProp(Optimizer):
     """v <- alpha v + (1 - alpha) g^2, u <- momentum * u + g / (sqrt(v) + eps), theta <- theta - rate * u.
 

@@ -11,7 +11,12 @@ from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
-@part_of(optimizers, "rprop")
+@part_of(
+    optimizers,
+    "rprop",
+    elsewhere="fann_train_quickprop fann_train_rprop fann_train_sarprop "
+    "irprop quickprop resilient_backpropagation trainrp",
+)
 class RProp(Optimizer):
     """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
 

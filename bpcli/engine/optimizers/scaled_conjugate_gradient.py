@@ -17,7 +17,13 @@ ATTEMPTS = 100  # at raising lambda along one direction
 SMALLEST = math.ulp(0.0)  # for a sum that underflows
 
 
-@part_of(optimizers, "scaled_conjugate_gradient", "scg", "trainscg")
+@part_of(
+    optimizers,
+    "scaled_conjugate_gradient",
+    "scg",
+    "trainscg",
+    elsewhere="cg conjugate_gradient traincgb traincgf traincgp",
+)
 class ScaledConjugateGradient(FullBatchOptimizer):
     """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.
 

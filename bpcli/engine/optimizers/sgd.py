@@ -11,7 +11,12 @@ from bpcli.engine.protocols import Optimizer, Parameters
 from bpcli.engine.registry import optimizers, part_of
 
 
-@part_of(optimizers, "sgd")
+@part_of(
+    optimizers,
+    "sgd",
+    elsewhere="backprop fann_train_batch fann_train_incremental gd gradient_descent "
+    "momentum nesterov stochastic_gradient_descent traingd traingdm",
+)
 class SGD(Optimizer):
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
 

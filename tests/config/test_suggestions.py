@@ -1,0 +1,133 @@
+"""What is suggested for another tool's word, for a key at the wrong place, and for a number written another way."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bpcli.config.load import load_config
+from bpcli.engine import registry
+from bpcli.errors import ConfigError
+
+CONFIG = """\
+data: {train: d.csv}
+network: {layers: [2, 1]}
+loss: mse
+optimizer: {type: sgd, learning_rate: 0.1}
+training: {epochs: 3}
+"""
+
+
+def message(tmp_path, *overrides: str) -> str:
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return str(caught.value)
+
+
+WORDS = {
+    "loss": {
+        "bce": "log_likelihood", "nll": "log_likelihood", "NLLLoss": "log_likelihood", "log_loss": "log_likelihood",
+        "categorical_crossentropy": "log_likelihood", "CrossEntropyLoss": "log_likelihood", "l1": "mae", "L2": "mse",
+        "MSELoss": "mse", "smooth_l1": "huber", "sse": "half_squared_error", "HingeLoss": "hinge", "MSE": "mse",
+    },
+    "optimizer": {
+        "trainrp": "rprop", "trainbfg": "lbfgs", "trainbr": "levenberg_marquardt", "traingd": "sgd",
+        "traingdm": "sgd", "traingda": "gradient_descent_adaptive", "trainoss": "lbfgs", "bfgs": "lbfgs",
+        "trainsgc": "trainscg", "RMSProp": "rmsprop", "Adam": "adam", "L-BFGS": "lbfgs", "LM": "lm",
+        "FANN_TRAIN_RPROP": "rprop", "Adagrad": "adagrad",
+    },
+    "schedule": {
+        "reduce_lr_on_plateau": "reduce_on_plateau", "ReduceLROnPlateau": "reduce_on_plateau",
+        "CosineAnnealingLR": "cosine", "StepLR": "step", "OneCycleLR": "one_cycle", "linear": "polynomial",
+    },
+    "metrics": {
+        "f1_macro": "{type: f1, average: macro}", "f1_micro": "{type: f1, average: micro}", "macro_f1": "f1",
+        "R2": "r2", "auroc": "roc_auc", "categorical_accuracy": "accuracy",
+    },
+    "network.activation": {
+        "hardsigmoid": "hard_sigmoid", "ReLU": "relu", "LeakyReLU": "leaky_relu", "none": "identity",
+        "elliotsig": "softsign", "poslin": "relu", "Tanh": "tanh", "logsigg": "logsig",
+    },
+    "network.init": {"xavier": "glorot_uniform", "kaiming_normal": "he_normal", "random_uniform": "uniform"},
+    "data.scale": {"mapminmax": "minmax", "mapstd": "standard", "StandardScaler": "standard", "MinMaxScaler": "minmax"},
+    "dtype": {"double": "float64", "float": "float32"},
+    "data.missing": {"dropna": "drop"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "word"), [(key, word) for key, words in WORDS.items() for word in words])
+def test_another_tools_word_is_answered_with_the_name(tmp_path, key, word):
+    value = f"[{word}]" if key == "metrics" else word
+    found = re.search(r'did you mean "?([^"?]*)"?\?', message(tmp_path, f"{key}={value}"))
+    assert found is not None
+    assert found[1] == WORDS[key][word]
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("epochs", "training.epochs"),
+        ("lr", "optimizer.learning_rate"),
+        ("learning_rate", "optimizer.learning_rate"),
+        ("batch_size", "training.batch_size"),
+        ("layers", "network.layers"),
+        ("patience", "training.early_stopping.patience"),
+        ("target", "data.target"),
+        ("training.learning_rate", "optimizer.learning_rate"),
+        ("optimizer.epochs", "training.epochs"),
+        ("optimizer.lr", "learning_rate"),
+        ("training.num_epochs", "epochs"),
+        ("data.validation_split", "val"),
+        ("random_state", "seed"),
+    ],
+)
+def test_a_key_at_the_wrong_place_is_answered_with_its_full_name(tmp_path, key, meant):
+    assert f'did you mean "{meant}"?' in message(tmp_path, f"{key}=1")
+
+
+def test_a_key_of_the_top_level_says_so(tmp_path):
+    assert 'unknown key "seed" here: it belongs at the top level of the config' in message(tmp_path, "training.seed=1")
+
+
+def test_an_optimizer_is_not_offered_the_keys_of_another(tmp_path):
+    assert "optimizer.momentum" not in message(tmp_path, "optimizer={type: adam, momentom: 1}")
+    assert 'did you mean "type"?' in message(tmp_path, "optimizer={name: adam}")
+
+
+def test_a_key_by_another_tools_name_is_not_said_to_be_missing_too(tmp_path):
+    assert "required" not in message(tmp_path, "training={num_epochs: 10}")
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("optimizer.learning_rate=0,01", "write 0.01 with a point"),
+        ("data.val=20%", "write 0.2"),
+        ("data.val=0,2", "write 0.2 with a point"),
+        ('training.epochs="10"', "write 10 without quotes"),
+        ("training.epochs=1,000", "write 1000"),
+    ],
+)
+def test_a_number_written_another_way_says_how_to_write_it(tmp_path, override, hint):
+    assert f"({hint})" in message(tmp_path, override)
+
+
+def test_a_decimal_comma_can_be_set_without_quotes(tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG, encoding="utf-8")
+    assert load_config(tmp_path / "c.yaml", ["data.decimal=,"]).config.data.decimal == ","
+
+
+KINDS = {parts.kind: parts for parts in vars(registry).values() if isinstance(parts, registry.Registry)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_tools_words_are_no_names_and_stand_for_one_part_each(kind):
+    parts = KINDS[kind]
+    names = {*parts.names(), *parts.aliases()}
+    words = [word for name in parts.names() for word in parts._elsewhere[name]]
+    assert len(set(words)) == len(words)
+    assert not names & set(words)
+    assert all(parts.nearest(word) in names for word in words)
