@@ -64,7 +64,7 @@ class DivergenceError(BpcliError):
 
 
 class DiskError(BpcliError):
-    """Writing or reading failed in the operating system: disk full, no permission, I/O error (exit code 6)."""
+    """The operating system refused: disk full, no permission, I/O error, out of memory (exit code 6)."""
 
     exit_code = 6
 

@@ -9,7 +9,7 @@ from typing import Any
 from bpcli.config.load import parse
 from bpcli.config.yaml_tree import YamlTree
 from bpcli.errors import RunError
-from bpcli.runs.checkpoint import Checkpoint
+from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error
 
 # What a resumed run may change: everything else would make it another run.
 MAY_CHANGE = (
@@ -59,7 +59,8 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
             f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
         )
     before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
-    old_config = parse(before_defaults).to_plain()
+    with damage_is_a_run_error(checkpoint.path):
+        old_config = parse(before_defaults).to_plain()
     old, new = _flat(old_config), _flat(config)  # keys that are newer than the checkpoint too
     changes = []
     for key in [*old, *(key for key in new if key not in old)]:

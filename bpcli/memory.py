@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.engine.network import Network
+from bpcli.errors import DataError
 
 LONGEST_VECTOR = sys.maxsize // 8  # float64 numbers that an array can count by their bytes
+
+
+@contextmanager
+def fits_into_memory(data: str) -> Iterator[None]:
+    """Turns a lack of memory into a DataError: data is read, prepared or evaluated, with the outputs for all its rows.
+
+    Raises:
+        DataError: it does not fit.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise DataError(f"{data}: does not fit into memory; use fewer rows or columns") from None
 
 
 def beyond_counting(network: Network) -> int | None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import PlainNetwork
+from bpcli.config.yaml_tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
 from bpcli.engine.network import Network
@@ -17,7 +18,7 @@ from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halv
 from bpcli.engine.training.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.locations import data_plan
-from bpcli.memory import lack_of_memory
+from bpcli.memory import fits_into_memory, lack_of_memory
 from bpcli.model import Model, Problem, build_model, full_batch_problems, network_of
 
 
@@ -107,7 +108,8 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     check_alone(file)
     config = file.config
     plan = data_plan(file)
-    datasets = load_datasets(plan, random_streams(config.seed)["split"])
+    with fits_into_memory(f"the data of {file.tree.source}"):
+        datasets = load_datasets(plan, random_streams(config.seed)["split"])
     model = build_model(file, plan, datasets.preparation)
     objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
     if objections:
@@ -142,6 +144,10 @@ def check_alone(file: ConfigFile) -> Network | None:
         name = registry.losses.name_of(config.loss)
         message = f"{name} is for numbers, a regression; for data.task: classification take log_likelihood"
         problems.append((("loss",), message))
+    try:
+        dump_yaml(config.to_plain())
+    except ValueError as error:
+        problems.append(((), f"could not be read again as a run keeps it, its defaults filled in: {error}"))
     if problems:
         raise file.error(*problems)
     return network

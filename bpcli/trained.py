@@ -21,13 +21,14 @@ from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
 from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array
-from bpcli.engine.metrics.confusion import confusion_matrix
+from bpcli.engine.metrics.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.training.evaluation import Evaluator, predict
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_plan, of_a_run
+from bpcli.memory import fits_into_memory
 from bpcli.model import Model, build_model, metric_name
-from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.threads import one_blas_thread
@@ -54,11 +55,29 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
+class ClassResult:
+    """The true and the predicted class of each sample: indices (N,), of K classes."""
+
+    target: Array
+    predicted: Array
+    k: int
+
+    def counts(self) -> ClassCounts:
+        """What the scores of the classes are read off."""
+        return ClassCounts.of(self.target, self.predicted, self.k)
+
+    def confusion(self) -> Array:
+        """(K, K): row the true class, column the predicted one."""
+        return confusion_matrix(self.target, self.predicted, self.k)
+
+
+@dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """Loss and metrics on one split; confusion (K, K), row the true class, where there are classes.
+    """Loss and metrics on one split.
 
     metrics: those of the config. all_metrics: these and every other one for the task, with its defaults. notes: what
-    became of missing values, and a warning of outputs that are not finite.
+    became of missing values, and a warning of outputs that are not finite. classes: the true and the predicted ones,
+    where there are classes.
     """
 
     split: str
@@ -66,8 +85,13 @@ class EvaluationResult:
     loss: float
     metrics: Mapping[str, float]
     all_metrics: Mapping[str, float]
-    confusion: Array | None
     notes: tuple[str, ...] = ()
+    classes: ClassResult | None = None
+
+    @property
+    def confusion(self) -> Array | None:
+        """The confusion matrix (K, K), row the true class, where there are classes; made when it is asked for."""
+        return None if self.classes is None else self.classes.confusion()
 
 
 class TrainedModel:
@@ -80,9 +104,10 @@ class TrainedModel:
         source = str(checkpoint.path)
         tree = YamlTree(source, dict(checkpoint.config), {})
         base = folder if folder is not None else Path()
-        self.file = ConfigFile(parse(tree), tree, base)
-        self.plan = data_plan(self.file)
-        self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
+        with damage_is_a_run_error(checkpoint.path):
+            self.file = ConfigFile(parse(tree), tree, base)
+            self.plan = data_plan(self.file)
+            self.model: Model = build_model(self.file, self.plan, checkpoint.preparation)
         self.theta, self.stats = checkpoint.weights(self.model.network)
 
     @classmethod
@@ -94,7 +119,13 @@ class TrainedModel:
         Raises:
             RunError: there is no checkpoint, or it cannot be used.
         """
-        path = Path(path)
+        try:
+            return cls._load(Path(path), which)
+        except MemoryError:
+            raise RunError(f"{path}: its network does not fit into memory") from None
+
+    @classmethod
+    def _load(cls, path: Path, which: str | None) -> TrainedModel:
         if path.is_file():
             refuse_other_files(path)
             folder = folder_of(path)
@@ -129,7 +160,8 @@ class TrainedModel:
             DataError: the file cannot be used, or lacks a column.
         """
         source = Source(path, label=str(path), is_argument=True)
-        return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
+        with fits_into_memory(str(path)):
+            return self._predict_raw(read_like(self.preparation, source, self.plan, need_target=False))
 
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
@@ -175,7 +207,8 @@ class TrainedModel:
         """
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
-        with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
+        fix = "name the file to evaluate on: --data FILE"
+        with of_a_run(self.plan, fix), fits_into_memory(f"the data of {self.folder}"):
             datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
@@ -203,9 +236,15 @@ class TrainedModel:
             DataError: the file cannot be used, or has no target.
         """
         source = Source(path, targets, label=str(path), is_argument=True)
-        return self._evaluate(str(path), load_part(self.preparation, source, self.plan))
+        with fits_into_memory(str(path)):
+            part = load_part(self.preparation, source, self.plan)
+        return self._evaluate(str(path), part)
 
     def _evaluate(self, name: str, part: Part) -> EvaluationResult:
+        with fits_into_memory(name):
+            return self._evaluated(name, part)
+
+    def _evaluated(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
         if objection := model.objection_to(part):
             raise DataError(f"{name}: {objection[1]}")
@@ -219,12 +258,12 @@ class TrainedModel:
         with np.errstate(all="ignore"):  # what overflows is shown as it is, inf or nan
             values = {key: metric(evaluation.output) for key, metric in functions.items()}
         metrics = {key: values[key] for key in model.metrics}
-        confusion = None
+        classes = None
         if self.preparation.classes is not None:
             predicted = self.preparation.probabilities(evaluation.output, model.config.loss.boundary).argmax(axis=1)
-            confusion = confusion_matrix(part.y, predicted, len(self.preparation.classes))
+            classes = ClassResult(part.y, predicted, len(self.preparation.classes))
         notes = (*part.notes, *_not_finite_note(name, evaluation.output))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, confusion, notes)
+        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, notes, classes)
 
 
 def _not_finite_note(name: str, output: Array) -> tuple[str, ...]:
@@ -295,8 +334,10 @@ def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[
             raise RunError(
                 f"{error}. last.npz holds the best weights too: bpcli resume {run.path} writes it anew"
             ) from error
-        stopping = checkpoint.config["training"]["early_stopping"]
-        if which == "best" or stopping is None or stopping["restore_best"]:
+        with damage_is_a_run_error(best):
+            stopping = checkpoint.config["training"]["early_stopping"]
+            restores_best = stopping is None or stopping["restore_best"]
+        if which == "best" or restores_best:
             return checkpoint, []
     last, damaged = last_checkpoint(run)
     if last is None:

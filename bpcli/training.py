@@ -19,11 +19,12 @@ from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.recovery import forget_halvings, halvings
 from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.trainer import Report
-from bpcli.errors import DivergenceError, InterruptedRunError, RunError
+from bpcli.errors import DivergenceError, InterruptedRunError, RunError, UsageError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import stop_on_signals
 from bpcli.json_text import json_text
 from bpcli.locations import data_plan, of_a_run, plain_as_seen_from
+from bpcli.memory import fits_into_memory
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, make_folder, write_text
@@ -31,6 +32,8 @@ from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at, run_of
 from bpcli.runs.recorder import Recorder, RunContents, last_checkpoint, put_damaged_aside
 from bpcli.session import Session, open_session
 from bpcli.threads import one_blas_thread, usable_cpus
+
+MOST_OF_A_SUMMARY = 16 << 20  # bytes; one that is longer is no summary of a run
 
 Show = Callable[[Report], None]
 Tell = Callable[[str], None]
@@ -204,11 +207,12 @@ def _mend_best(folder: RunFolder, session: Session, state: TrainState, config: M
         tell(f"{error}; written anew")
 
 
-def _iterations_told(summary: Path) -> int | None:
+def _iterations_told(summary: Path) -> object:
     """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
     try:
-        return int(json.loads(summary.read_text(encoding="utf-8"))["iterations"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with summary.open("rb") as file:
+            return json.loads(file.read(MOST_OF_A_SUMMARY))["iterations"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -235,9 +239,10 @@ def _train(
     quiet = np.errstate(all="ignore")
     with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
-            for report in session.train(state, stopped, went_back):
-                recorder.take(report)
-                show(report)
+            with session.memory_errors():
+                for report in session.train(state, stopped, went_back):
+                    recorder.take(report)
+                    show(report)
         except DivergenceError as error:
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
@@ -314,9 +319,10 @@ def _penalty(session: Session, state: TrainState) -> float:
 def _scores(session: Session, state: TrainState) -> Scores:
     model, scores = session.model, {}
     for name, part in session.datasets.parts.items():
-        evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
-        evaluation = evaluator()
-        metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+        with fits_into_memory(f"the {name} split"):
+            evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
+            evaluation = evaluator()
+            metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
         scores[name] = {"loss": evaluation.loss, **metrics}
     return scores
 
@@ -343,4 +349,8 @@ def _summary(run: Run, session: Session) -> dict[str, Any]:
 
 
 def _write_config(folder: RunFolder, plain: Mapping[str, Any]) -> None:
-    write_text(folder.config, dump_yaml(dict(plain)))
+    try:
+        text = dump_yaml(dict(plain))
+    except ValueError as error:  # `check_alone` lets pass what then grows by the data's paths as seen from the run
+        raise UsageError(f"{folder.config}: could not be read again: {error}") from error
+    write_text(folder.config, text)

@@ -109,6 +109,8 @@ def main() -> None:
         app(prog_name="bpcli")
     except BpcliError as error:
         leave(error)
+    except MemoryError:
+        leave(DiskError("not enough memory: close other programs, or give the command less to do"))
     except SystemExit as left:
         if isinstance(left.__context__, BrokenPipeError):  # typer writes its help: nobody reads on, as in `say`
             sys.exit(0)

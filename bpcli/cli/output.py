@@ -100,7 +100,9 @@ def write_output(path: Path, content: bytes) -> None:
     """
     from bpcli.runs.files import disk_errors, void, write_atomically
 
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise DiskError(f"cannot write {path}: it is one of several links that lead in a circle")
     if target.exists() and not target.is_file():
         with disk_errors(f"cannot write {path}"):
             target.write_bytes(content)

@@ -30,6 +30,8 @@ from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimi
 from bpcli.engine.training.options import EarlyStopping, TrainOptions
 from bpcli.text import known_as
 
+LONGEST_LAYER_NAME = 200
+
 
 class Pair(Strict):
     """Inputs and targets in a file each: npy or IDX."""
@@ -185,10 +187,24 @@ def _trainable(value: Any) -> Any:
     raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
+def _layer_name(value: str | None) -> str | None:
+    """A layer's name, which has to be good for a member of an npz file: NAME.W. An empty one is none."""
+    if not value:
+        return None
+    parts_are_named = not {"", ".", ".."} & set(value.split("/"))
+    if not (parts_are_named and value.isprintable() and value == value.strip() and "\\" not in value):
+        raise problem(
+            f"names a layer: printable characters, with / between parts such as block1/dense, got {shown(value)}"
+        )
+    if len(value) > LONGEST_LAYER_NAME:
+        raise problem(f"names a layer: at most {LONGEST_LAYER_NAME} characters, got {len(value)}")
+    return value
+
+
 class LayerKeys(Strict):
     """The keys that every layer has beside its own."""
 
-    name: str | None = None
+    name: Annotated[str | None, AfterValidator(_layer_name)] = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
     learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
     trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from bpcli.config.yaml_reader import MAX_DEPTH, MAX_KEY, MAX_NUMBER, UNPRINTABLE, UNUSABLE
+from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNPRINTABLE, UNUSABLE
 
 # Words and paths: nothing that starts like a number or holds a character with a meaning in YAML
 _PLAIN = re.compile(r"(?:\.{0,2}/|[^\W\d])[\w./-]*(?: [\w./-]+)*")
@@ -26,9 +26,22 @@ def dump_yaml(value: Any) -> str:
     Raises:
         TypeError: a value of another type, or a key that is not a str.
         ValueError: what the reader would refuse: nesting deeper than MAX_DEPTH, an integer of more than
-            MAX_NUMBER characters, a key of more than MAX_KEY, a NUL or half a surrogate pair in a text.
+            MAX_NUMBER characters, a key of more than MAX_KEY, a NUL or half a surrogate pair in a text, more than
+            MAX_NODES keys and values, more than MAX_BYTES of text.
     """
-    return "".join(f"{line}\n" for line in _block(value, depth=1))
+    text = "".join(f"{line}\n" for line in _block(value, depth=1))
+    if (nodes := _nodes(value)) > MAX_NODES:
+        raise ValueError(f"{nodes:,} keys and values; at most {MAX_NODES:,} are read")
+    if (size := len(text.encode())) > MAX_BYTES:
+        raise ValueError(f"{size:,} bytes; at most {MAX_BYTES:,} are read")
+    return text
+
+
+def _nodes(value: Any) -> int:
+    """How many keys and values the reader will count."""
+    if isinstance(value, dict):
+        return 1 + sum(1 + _nodes(item) for item in value.values())
+    return 1 + sum(map(_nodes, value)) if isinstance(value, list) else 1
 
 
 def _block(value: Any, depth: int) -> list[str]:

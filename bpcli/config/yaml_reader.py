@@ -23,9 +23,9 @@ from bpcli.text import brief
 Path = tuple[str | int, ...]
 Scalar = None | bool | int | float | str
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 4 << 20
 MAX_DEPTH = 32  # mappings and lists inside one another, the outermost counted
-MAX_NODES = 50_000  # keys and values; at up to 8 us each it is they, not MAX_BYTES, that bound the time
+MAX_NODES = 100_000  # keys and values; at up to 8 us each it is they, not MAX_BYTES, that bound the time
 MAX_NUMBER = 100  # characters; Python refuses to convert integers of more than 4,300 digits
 MAX_KEY = 100  # characters; libyaml gives up on keys beyond 1,024 bytes
 MAX_PROBLEMS = 20  # reported for one text
@@ -125,7 +125,7 @@ class _Reader:
         """The characters of `text` without a byte order mark; ConfigError if too large or not clean text."""
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         if len(data) > MAX_BYTES:
-            self._stop(None, "larger than 1 MiB; a config holds settings, keep data in a data file")
+            self._stop(None, f"larger than {MAX_BYTES >> 20} MiB; a config holds settings, keep data in a data file")
         if isinstance(text, bytes):
             try:
                 text = text.decode("utf-8")

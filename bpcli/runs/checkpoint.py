@@ -2,6 +2,8 @@
 
 Members: `meta`, a JSON text; `sha256`, the digest of that text; and the arrays, whose digests, shapes and types stand
 in `meta`. Weights are stored by layer name (`dense_1.W`), so that numpy.load alone is enough to read them elsewhere.
+What else there is has a folder (`optimizer/m`, `best/theta`, `x_scaler/shift`). A layer's name may hold a slash too, as
+in `block1/dense.W`: what tells the two apart is the dot, which stands in every weight's name and in no other.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -25,14 +27,16 @@ from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
 from bpcli.engine.training.state import Best, TrainState, generator_at
-from bpcli.errors import DataError, RunError
+from bpcli.errors import ConfigError, DataError, RunError
 from bpcli.runs.environment import environment
 from bpcli.runs.files import write_atomically
 from bpcli.runs.metadata import BEST, PREPARATION, STATE, check_metadata
+from bpcli.runs.soundness import check_sound, folder, is_weight
 
 FORMAT = 1
 # What reading an archive, JSON and the fields in it can meet where somebody else wrote them.
 _DAMAGE = (
+    ConfigError,
     DataError,
     ValueError,
     LookupError,
@@ -70,7 +74,7 @@ class Checkpoint:
         Raises:
             RunError: the stored arrays are those of another network.
         """
-        with _damage_is_a_run_error(self.path):
+        with damage_is_a_run_error(self.path):
             return self._weights(network)
 
     def _weights(self, network: Network) -> tuple[Array, Array]:
@@ -90,7 +94,7 @@ class Checkpoint:
         Raises:
             RunError: the stored arrays do not fit.
         """
-        with _damage_is_a_run_error(self.path):
+        with damage_is_a_run_error(self.path):
             return self._restored(network, fresh)
 
     def _restored(self, network: Network, fresh: TrainState) -> TrainState:
@@ -106,6 +110,8 @@ class Checkpoint:
         vectors, fields = dict(self.vectors), dict(self.state)
         shuffle = generator_at(fields.pop("shuffle"))
         noise = [generator_at(state) for state in fields.pop("noise")]
+        if len(noise) < len(fresh.noise):
+            raise ValueError("it lacks a generator of noise")
         best_fields, best = fields.pop("best"), None
         if best_fields is not None:
             own = self.best or {
@@ -191,29 +197,43 @@ def load_checkpoint(path: Path) -> Checkpoint:
         blob = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
-    with _damage_is_a_run_error(path):
+    with damage_is_a_run_error(path):
         members = _read_npz(blob)
         text = str(members.pop("meta").item())
         digest = str(members.pop("sha256").item())
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             raise ValueError("the digest of its metadata is another")
-        meta = json.loads(text)
+        meta = _parsed(text)
         if meta["format"] != FORMAT:
             raise RunError(f"{path}: has format {meta['format']!r:.20}, this version of bpcli reads format {FORMAT}")
         if {name: _entry(array) for name, array in members.items()} != meta["arrays"]:
             raise ValueError("the digest of an array is another")
         check_metadata(meta)
+        check_sound(meta, members)
         return _checkpoint(path, meta, members)
 
 
 @contextmanager
-def _damage_is_a_run_error(path: Path) -> Iterator[None]:
+def damage_is_a_run_error(path: Path) -> Iterator[None]:
+    """For using what is in a checkpoint: whatever somebody else may have written there ends in a RunError."""
     try:
         yield
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200]
         reason = reason if reason.isprintable() else ascii(reason)
         raise RunError(f"{path}: damaged, or not a checkpoint of bpcli: {reason}") from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The metadata; ValueError if they hold what is never written: NaN, infinity, half a surrogate pair."""
+    meta: dict[str, Any] = json.loads(text, parse_constant=_refuse)
+    if "\\ud" in text.lower():
+        json.dumps(meta, ensure_ascii=False).encode()
+    return meta
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"its metadata hold {constant}")
 
 
 def _read_npz(blob: bytes) -> dict[str, Array]:
@@ -238,21 +258,16 @@ def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> C
         name: tuple(value) if isinstance(value, list) else value for name, value in meta["preparation"].items()
     }
     for name in ("x_scaler", "y_scaler"):
-        if scaler := _folder(arrays, name):
+        if scaler := folder(arrays, name):
             fields[name] = Scaler(**scaler)
     fields["fill"] = arrays.get("fill/values")
     return Checkpoint(
         path=path,
         config=meta["config"],
         preparation=Preparation(**fields),
-        params={name: array for name, array in arrays.items() if "/" not in name},
-        vectors=_folder(arrays, "optimizer"),
-        best=_folder(arrays, "best"),
+        params={name: array for name, array in arrays.items() if is_weight(name)},
+        vectors=folder(arrays, "optimizer"),
+        best=folder(arrays, "best"),
         state=meta["state"],
         info=meta["info"],
     )
-
-
-def _folder(arrays: Mapping[str, Array], folder: str) -> dict[str, Array]:
-    """The arrays named folder/NAME, by NAME."""
-    return {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{folder}/")}

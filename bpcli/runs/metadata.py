@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from bpcli.engine.training.state import generator_at
 
 Kind = Callable[[Any], bool]
 
@@ -13,7 +16,7 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _text(value: Any) -> bool:
@@ -22,6 +25,15 @@ def _text(value: Any) -> bool:
 
 def _mapping(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _generator(value: Any) -> bool:
+    """Whether a generator can be put into that state; ValueError and others where NumPy refuses it."""
+    return generator_at(value) is not None
+
+
+def _texts_by_name(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
 
 
 def _numbers_by_name(value: Any) -> bool:
@@ -44,14 +56,14 @@ PREPARATION: Mapping[str, Kind] = {
     "target_names": _or_none(_list_of(_text)),
     "classes": _or_none(_list_of(_text)),
     "target_width": lambda value: _whole(value) and value > 0,
-    "class_weights": _or_none(_list_of(_number)),
+    "class_weights": _or_none(_list_of(lambda value: _number(value) and value >= 0)),
 }
 STATE: Mapping[str, Kind] = {
     "epoch": _whole,
     "step": _whole,
     "position": _whole,
     "loss_sum": _number,
-    "shuffle_before": _or_none(_mapping),
+    "shuffle_before": _or_none(_generator),
     "stall_value": _or_none(_number),
     "stall_epoch": _whole,
     "memory": _numbers_by_name,
@@ -61,8 +73,8 @@ BEST: Mapping[str, Kind] = {
     "value": _number,
     "epoch": _whole,
     "step": _whole,
-    "shuffle": _mapping,
-    "noise": _list_of(_mapping),
+    "shuffle": _generator,
+    "noise": _list_of(_generator),
     "memory": _numbers_by_name,
     "scalars": _numbers_by_name,
     "stall_value": _number,
@@ -70,10 +82,11 @@ BEST: Mapping[str, Kind] = {
 }
 _STATE_AND_MORE: Mapping[str, Kind] = {
     **STATE,
-    "shuffle": _mapping,
-    "noise": _list_of(_mapping),
+    "shuffle": _generator,
+    "noise": _list_of(_generator),
     "best": _or_none(_mapping),
 }
+INFO: Mapping[str, Kind] = {"data": _texts_by_name, "stop": _or_none(_text), "environment": _texts_by_name}
 _PARTS: Mapping[str, Kind] = {
     "config": _mapping,
     "preparation": _mapping,
@@ -90,6 +103,7 @@ def check_metadata(meta: Mapping[str, Any]) -> None:
     # best.npz has no clock: see save_checkpoint
     clock = {"seconds": _number} if "seconds" in meta["state"] else {}
     _check(meta["state"], {**_STATE_AND_MORE, **clock}, "state.")
+    _check(meta["info"], INFO, "info.")
     if meta["state"]["best"] is not None:
         _check(meta["state"]["best"], BEST, "state.best.")
 

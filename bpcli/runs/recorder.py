@@ -49,6 +49,7 @@ class Recorder:
         self.log = LossLog(folder.loss_log, contents.metrics, log_every=contents.log_every)
         self.saved_at = time.monotonic()
         self.saved_best = -1
+        self.is_read_back = False
 
     def begin(self, *, earlier: bool = False) -> str | None:
         """Makes loss.csv ready, with the rows up to the state; gives a note where it is not as it was left.
@@ -129,6 +130,24 @@ class Recorder:
             preparation=self.contents.preparation,
             info={"data": dict(self.contents.hashes), "stop": stop},
         )
+        if not self.is_read_back:
+            self._read_back(path)
+            self.is_read_back = True
+
+    def _read_back(self, path: Path) -> None:
+        """Reads a run's first checkpoint as whoever uses it will: better now than when the run is over.
+
+        Raises:
+            RunError: it cannot be read, or its weights are not the network's.
+        """
+        try:
+            with suppress(MemoryError):  # training holds more than a reader will
+                load_checkpoint(path).weights(self.contents.network)
+        except RunError as error:
+            message = (
+                "read back after it was saved, it cannot be used, so training stops: the disk is damaged, or bpcli"
+            )
+            raise RunError(f"{error}\n{path}: {message} is at fault") from error
 
     def _rotate(self, folder: Path) -> None:
         """last.npz becomes last-2.npz, that one last-3.npz, up to `keep`; a new last.npz comes after."""

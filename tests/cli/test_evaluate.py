@@ -264,3 +264,19 @@ def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_confi
     result = cli("eval", "runs/both", "--data", "both.csv")
     assert result.code == 3
     assert "both.csv: with softmax log_likelihood takes target columns of which exactly one is 1" in result.err
+
+
+def test_more_classes_than_a_matrix_is_shown_for_are_counted_one_by_one(ok, write_config):
+    labels = np.arange(1500)
+    np.savez("data.npz", x=np.ones((1500, 1), np.float32), y=labels)
+    np.savez("few.npz", x=np.ones((3, 1), np.float32), y=labels[[0, 0, 7]])
+    layers = [{"type": "dense", "units": 1500}]
+    config = {"data": {"train": "data.npz", "scale": "none"}, "network": {"layers": layers}, "loss": "log_likelihood"}
+    ok("train", write_config({**config, "training": {"epochs": 1}}), "--out", "run")
+    text = ok("eval", "run", "--data", "few.npz").out
+    assert "these are the first 1,000 of 1,500 classes; --json has them all" in text
+    got = json.loads(ok("eval", "run", "--data", "few.npz", "--json").out)
+    assert len(got["classes"]) == 1500
+    assert got["confusion_matrix"] is None
+    assert sum(count for _, _, count in got["confusion_counts"]) == 3
+    assert {true for true, _, _ in got["confusion_counts"]} == {0, 7}

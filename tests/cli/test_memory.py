@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,88 @@ def test_whatever_lacks_memory_on_the_way_to_training(xor, monkeypatch, owner):
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (12345, "12.35 kB"), (3.2e16, "3.2e+04 TB")])
 def test_sizes_as_one_reads_them(size, text):
     assert in_bytes(size) == text
+
+
+# outside of training
+
+
+@pytest.fixture
+def run(ok, xor):
+    ok("train", xor(), "--out", "run")
+    return "run"
+
+
+@pytest.mark.parametrize(
+    ("owner", "code", "message"),
+    [
+        ("bpcli.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
+        ("bpcli.trained.build_model", 4, "run: its network does not fit into memory"),
+        ("bpcli.trained.load_part", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.trained.Evaluator", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.views.evaluation.evaluation_text", 6, "not enough memory"),
+    ],
+)
+def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, code, message):
+    Path("new.csv").write_bytes((datasets / "xor.csv").read_bytes())
+    monkeypatch.setattr(owner, no_memory)
+    result = cli("eval", run, "--data", "new.csv")
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("owner", "code", "message"),
+    [
+        ("bpcli.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
+        ("bpcli.trained.read_like", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.trained.predict", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.views.predictions.predictions_csv", 6, "not enough memory"),
+    ],
+)
+def test_predict_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, code, message):
+    Path("new.csv").write_bytes((datasets / "xor.csv").read_bytes())
+    monkeypatch.setattr(owner, no_memory)
+    result = cli("predict", run, "new.csv", "-o", "out.csv")
+    assert result.code == code
+    assert result.err.startswith(f"error: {message}")
+    assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["validate", "train", "step", "profile"])
+def test_data_that_does_not_fit_is_said_before_anything_is_written(cli, xor, monkeypatch, command):
+    monkeypatch.setattr("bpcli.data.datasets.file_hashes", no_memory)
+    result = cli(command, xor())
+    assert result.code == 3
+    assert "the data of config.yaml: does not fit into memory; use fewer rows or columns" in result.err
+    assert not Path("runs").exists()
+
+
+def test_a_split_too_large_to_be_evaluated_is_named_and_the_weights_are_kept(cli, ok, xor, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("bpcli.training.Evaluator", no_memory)
+        result = cli("train", xor(), "--out", "run")
+    assert result.code == 3
+    assert "the train split: does not fit into memory; use fewer rows or columns" in result.err
+    ok("eval", "run")
+
+
+def test_a_save_without_enough_memory_says_what_training_takes(cli, xor, monkeypatch):
+    monkeypatch.setattr("bpcli.runs.recorder.save_checkpoint", no_memory)
+    result = cli("train", xor())
+    assert result.code == 2
+    assert "network.layers[1]: not enough memory: training takes about" in result.err
+
+
+def test_a_checkpoint_that_cannot_be_read_for_lack_of_memory_is_not_taken_for_damaged(cli, run, monkeypatch):
+    monkeypatch.setattr("bpcli.runs.recorder.load_checkpoint", no_memory)
+    before = sorted(Path("run/checkpoints").iterdir())
+    result = cli("resume", "run", "--set", "training.epochs=4")
+    assert result.code == 6
+    assert result.err.startswith("error: not enough memory")
+    assert sorted(Path("run/checkpoints").iterdir()) == before
+
+
+def test_a_run_that_lacks_memory_to_read_its_checkpoint_back_goes_on(ok, xor, monkeypatch):
+    monkeypatch.setattr("bpcli.runs.recorder.load_checkpoint", no_memory)
+    ok("train", xor(), "--out", "run")
+    assert Path("run/summary.json").exists()

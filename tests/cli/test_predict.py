@@ -337,3 +337,15 @@ def test_a_sample_that_scaling_takes_beyond_all_numbers_is_named(ok, cli, write_
     result = cli("predict", "runs/s", "new.csv")
     assert result.code == 3
     assert 'new.csv: sample 2 is inf in column "a" as the network takes it, no finite number' in result.err
+
+
+@pytest.mark.parametrize("output", ["a", "a/x"])
+def test_links_in_a_circle_are_written_to_by_nobody(cli, ok, configs, datasets, output):
+    ok("train", configs / "xor.yaml", "--out", "run", "--set", "training.epochs=2")
+    Path("a").symlink_to("b")
+    Path("b").symlink_to("a")
+    result = cli("predict", "run", datasets / "xor.csv", "-o", output)
+    assert result.code == 6
+    assert result.err.startswith("error: cannot write ")
+    assert Path("a").is_symlink()
+    assert sorted(path.name for path in Path().iterdir()) == ["a", "b", "run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,25 @@ def test_a_folder_named_like_the_home_folder_is_found_again(ok, configs):
     changes = ["--set", "data.train=./~/iris.csv", "--set", "training.epochs=2"]
     ok("train", configs / "iris.yaml", "--out", ".", *changes)
     ok("resume", ".", *on())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"iterations": 1e999}',
+        "[" * 100_000,
+        '{"iterations": ' + "9" * 5000 + "}",
+        "[]",
+        "null",
+        "\0",
+        '{"iterations": {}}',
+    ],
+    ids=["infinite", "deep", "long number", "list", "null", "NUL", "no number"],
+)
+def test_a_summary_that_somebody_else_has_written_is_written_anew(ok, configs, text):
+    ok("train", configs / "xor.yaml", "--out", "run", "--set", "training.epochs=3")
+    before = json.loads(Path("run/summary.json").read_text())
+    Path("run/summary.json").write_text(text)
+    ok("resume", "run")
+    after = json.loads(Path("run/summary.json").read_text())
+    assert after["iterations"] == before["iterations"]

@@ -252,8 +252,8 @@ ERRORS = [
     ("x: 1\na: " + "[" * 32, 2, "nested deeper than 32"),
     ("a: " + "{a: " * 32, 1, "nested deeper than 32"),
     ("- " * 33, 1, "nested deeper than 32"),
-    ("a: [" + "1," * 50_000 + "]", 1, "more than 50,000 keys and values"),
-    ("#" * (1 << 20) + "\n", None, "larger than 1 MiB"),
+    ("a: [" + "1," * 100_000 + "]", 1, "more than 100,000 keys and values"),
+    ("#" * (4 << 20) + "\n", None, "larger than 4 MiB"),
 ]
 
 
@@ -288,7 +288,7 @@ def test_limits_are_reached_before_they_are_passed():
     # the root, the key, the list and its items are nodes
     assert parse_yaml("a: [" + "1," * (yaml_reader.MAX_NODES - 3) + "]", "c.yaml")
     assert parse_yaml("a: " + "[" * 31 + "]" * 31, "c.yaml")
-    assert parse_yaml("a: 1 #".ljust(1 << 20, "x"), "c.yaml").value == {"a": 1}
+    assert parse_yaml("a: 1 #".ljust(4 << 20, "x"), "c.yaml").value == {"a": 1}
     assert parse_yaml("k" * 100 + ": 1", "c.yaml")
 
 
@@ -378,12 +378,12 @@ def test_what_is_no_readable_file_is_refused(tmp_path):
     assert "cannot be read" in refusal(tmp_path / "file" / "xor.yaml")
     assert "cannot be read" in refusal(tmp_path / "a\0b")
     assert "cannot be read" in refusal(tmp_path / ("x" * 5000))
-    assert "larger than 1 MiB" in refusal(tmp_path / "big.yaml")
+    assert "larger than 4 MiB" in refusal(tmp_path / "big.yaml")
     assert "empty" in refusal(tmp_path / "file")
 
 
 def test_an_endless_file_is_refused():
-    assert "larger than 1 MiB" in refusal(pathlib.Path("/dev/zero"))
+    assert "larger than 4 MiB" in refusal(pathlib.Path("/dev/zero"))
 
 
 def test_a_failing_disk_is_a_config_error(tmp_path, monkeypatch):
@@ -722,12 +722,12 @@ BOMBS = {
     "block lists": "'- ' * (10**6 // 2)",
     "block keys": "'? ' * (10**6 // 2)",
     "indentation": "''.join(' ' * i + 'a:\\n' for i in range(1400))",
-    "million values": "'a: [' + '1,' * (10**6 // 2) + ']'",
+    "million values": "'a: [' + '1,' * (4 * 10**6 // 2) + ']'",
     "million empty lists": "'a: [' + '[],' * (10**6 // 3) + ']'",
     "million flow keys": "'{' + ''.join(f'{i:05x}x,' for i in range(10**6 // 7)) + '}'",
     "million same keys": "'{' + 'a,' * (10**6 // 2) + '}'",
-    "too many keys": "''.join(f'k{i}: 1\\n' for i in range(90_000))",
-    "too many lines": "'- a: 1\\n' * 90_000",
+    "too many keys": "''.join(f'k{i}: 1\\n' for i in range(190_000))",
+    "too many lines": "'- a: 1\\n' * 190_000",
     "million anchors": "'a: [' + '&a x,' * (10**6 // 5) + ']'",
     "same key": "'a: 1\\n' * 200_000",
     "billion laughs": "'a: &a [x]\\n' + ''.join(f'{c}: &{c} [*a, *a]\\n' for c in 'bcdefgh')",
@@ -739,6 +739,7 @@ BOMBS = {
     "hexadecimal of 10^6 digits": "'a: 0x' + 'f' * 10**6",
     "10 MB text": "'a: ' + 'x' * 10**7",
     "10 MB bytes": "b'a: ' + b'x' * 10**7",
+    "4 MB of quotes": "'a: ' + '\"' * (4 * 10**6) + 'x'",
     "10^6 bad bytes": "b'\\xff' * 10**6",
     "10^6 control characters": "'a: ' + '\\x01' * 10**6",
     "10^6 quotes": "'a: ' + '\"' * 10**6 + 'x'",

@@ -6,6 +6,7 @@ What scikit-learn computed is stored, so nothing here needs it.
 from __future__ import annotations
 
 import json
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tools.make_metrics_reference import CASES, metrics_of
 
 from bpcli.config.parts import part
 from bpcli.engine import registry
-from bpcli.engine.metrics.confusion import average_scores
+from bpcli.engine.metrics.confusion import ClassCounts, average_scores
 from bpcli.engine.protocols import Metric
 
 TOLERANCE = 1e-12
@@ -202,8 +203,18 @@ def test_top_k_of_no_class_is_refused() -> None:
 
 def test_averages_worked_by_hand() -> None:
     """Class 0: p = 2/2, r = 2/3, F1 = 4/5. Class 1: p = 1/2, r = 1/1, F1 = 2/3. Class 2 does not occur."""
-    confusion = np.array([[2, 1, 0], [0, 1, 0], [0, 0, 0]])
-    macro, micro, weighted = (average_scores(confusion, kind) for kind in ("macro", "micro", "weighted"))
+    counts = ClassCounts.of(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)
+    macro, micro, weighted = (average_scores(counts, kind) for kind in ("macro", "micro", "weighted"))
     assert (macro.precision, macro.recall, macro.f1) == pytest.approx((3 / 4, 5 / 6, 11 / 15))
     assert (micro.precision, micro.recall, micro.f1) == (3 / 4, 3 / 4, 3 / 4)
     assert (weighted.precision, weighted.recall, weighted.f1) == pytest.approx((7 / 8, 3 / 4, 23 / 30))
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "cohen_kappa", "f1", "mcc", "precision", "recall"])
+def test_many_classes_take_no_memory_of_their_square(name: str) -> None:
+    target, prediction = np.array([0, 0, 19_999]), np.zeros((3, 20_000))
+    tracemalloc.start()
+    registry.metrics.get(name)().value(target, prediction)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000 * 1000

@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.fields import AtLeast
-from bpcli.engine.metrics.confusion import Average, average_scores, class_scores, confusion_of
+from bpcli.engine.metrics.confusion import Average, average_scores, class_scores, counts_of
 from bpcli.engine.metrics.ranking import one_against_rest, precision_recall_area, roc_area
 from bpcli.engine.registry import metrics, part_of
 
@@ -42,7 +42,7 @@ class BalancedAccuracy:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        scores = class_scores(confusion_of(target, prediction))
+        scores = class_scores(counts_of(target, prediction))
         return float(scores.recall[scores.support > 0].mean())
 
 
@@ -78,7 +78,7 @@ class Precision:
     average: Average = "macro"
 
     def value(self, target: Array, prediction: Array) -> float:
-        return average_scores(confusion_of(target, prediction), self.average).precision
+        return average_scores(counts_of(target, prediction), self.average).precision
 
 
 @part_of(metrics, "recall", "recall_score", elsewhere="recall_macro sensitivity tpr")
@@ -94,7 +94,7 @@ class Recall:
     average: Average = "macro"
 
     def value(self, target: Array, prediction: Array) -> float:
-        return average_scores(confusion_of(target, prediction), self.average).recall
+        return average_scores(counts_of(target, prediction), self.average).recall
 
 
 @part_of(metrics, "f1", "f1_score", elsewhere="f1_macro f_measure f_score macro_f1")
@@ -110,7 +110,7 @@ class F1:
     average: Average = "macro"
 
     def value(self, target: Array, prediction: Array) -> float:
-        return average_scores(confusion_of(target, prediction), self.average).f1
+        return average_scores(counts_of(target, prediction), self.average).f1
 
 
 @part_of(metrics, "mcc", "matthews_corrcoef", elsewhere="matthews matthews_correlation_coefficient phi")
@@ -124,9 +124,9 @@ class Mcc:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        confusion = confusion_of(target, prediction)
-        n, truth, predicted = len(target), confusion.sum(axis=1), confusion.sum(axis=0)
-        together = n * int(confusion.trace()) - int(truth @ predicted)
+        counts = counts_of(target, prediction)
+        n, truth, predicted = len(target), counts.support, counts.predicted
+        together = n * int(counts.hits.sum()) - int(truth @ predicted)
         varies = (n * n - int(truth @ truth)) * (n * n - int(predicted @ predicted))
         return together / math.sqrt(varies) if varies else 0.0
 
@@ -143,9 +143,9 @@ class CohenKappa:
     higher_is_better: ClassVar[bool] = True
 
     def value(self, target: Array, prediction: Array) -> float:
-        confusion = confusion_of(target, prediction)
+        counts = counts_of(target, prediction)
         n = len(target)
-        observed, expected = n * int(confusion.trace()), int(confusion.sum(axis=0) @ confusion.sum(axis=1))
+        observed, expected = n * int(counts.hits.sum()), int(counts.predicted @ counts.support)
         return (observed - expected) / (n * n - expected) if expected < n * n else 0.0
 
 

@@ -18,9 +18,30 @@ def confusion_matrix(target: Array, predicted: Array, classes: int) -> Array:
     return counts.reshape(classes, classes)
 
 
-def confusion_of(target: Array, prediction: Array) -> Array:
-    """(K, K) counts: row the true class (N,), column the most probable one, the first of equals, of (N, K)."""
-    return confusion_matrix(target, prediction.argmax(axis=1), prediction.shape[1])
+@dataclass(frozen=True)
+class ClassCounts:
+    """For each class (K,), int64: samples of it, predictions of it, and hits, which are both.
+
+    The diagonal and the sums of the confusion matrix, in K numbers where that one has K^2.
+    """
+
+    support: Array
+    predicted: Array
+    hits: Array
+
+    @classmethod
+    def of(cls, target: Array, predicted: Array, classes: int) -> ClassCounts:
+        """From class indices (N,): the true ones and the predicted ones."""
+        target, predicted = target.astype(np.int64), predicted.astype(np.int64)
+        support, guessed, hits = (
+            np.bincount(indices, minlength=classes) for indices in (target, predicted, target[target == predicted])
+        )
+        return cls(support, guessed, hits)
+
+
+def counts_of(target: Array, prediction: Array) -> ClassCounts:
+    """The counts of the true class (N,) and the most probable one, the first of equals, of (N, K)."""
+    return ClassCounts.of(target, prediction.argmax(axis=1), prediction.shape[1])
 
 
 @dataclass(frozen=True)
@@ -33,15 +54,14 @@ class ClassScores:
     support: Array
 
 
-def class_scores(confusion: Array) -> ClassScores:
-    """Precision, recall and F1 of each class from the confusion matrix (K, K)."""
-    hits = np.diag(confusion).astype(np.float64)
-    predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
+def class_scores(counts: ClassCounts) -> ClassScores:
+    """Precision, recall and F1 of each class."""
+    hits = counts.hits.astype(np.float64)
     return ClassScores(
-        precision=_ratio(hits, predicted),
-        recall=_ratio(hits, support),
-        f1=_ratio(2 * hits, predicted + support),
-        support=support,
+        precision=_ratio(hits, counts.predicted),
+        recall=_ratio(hits, counts.support),
+        f1=_ratio(2 * hits, counts.predicted + counts.support),
+        support=counts.support,
     )
 
 
@@ -54,7 +74,7 @@ class AverageScores:
     f1: float
 
 
-def average_scores(confusion: Array, average: Average) -> AverageScores:
+def average_scores(counts: ClassCounts, average: Average) -> AverageScores:
     """The classes' scores as one number each, as scikit-learn averages them.
 
     macro: the mean over the classes that occur, in truth or prediction. weighted: the mean over all samples, each with
@@ -64,12 +84,12 @@ def average_scores(confusion: Array, average: Average) -> AverageScores:
     Raises:
         ValueError: another word for the average.
     """
-    scores = class_scores(confusion)
+    scores = class_scores(counts)
     if average == "micro":
-        accuracy = float(confusion.trace() / confusion.sum())
+        accuracy = float(counts.hits.sum() / counts.support.sum())
         return AverageScores(accuracy, accuracy, accuracy)
     if average == "macro":
-        weights = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+        weights = (counts.predicted + counts.support) > 0
     elif average == "weighted":
         weights = scores.support
     else:

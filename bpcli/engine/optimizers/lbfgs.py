@@ -64,9 +64,12 @@ class LBFGS(FullBatchOptimizer):
 
     def _direction(self, g: Array, vectors: Mapping[str, Array], memory: dict[str, float]) -> Array:
         """-H g: algorithm 7.4."""
-        newest_first = [int(memory["newest"] - k) % self.history for k in range(int(memory["pairs"]))]
-        pairs = [(vectors[f"s_{k}"], vectors[f"y_{k}"]) for k in newest_first]
+        newest, count = memory.get("newest", 0.0), min(int(memory["pairs"]), self.history)
+        newest_first = [int(newest - k) % self.history for k in range(count)]
+        pairs = [(s, y) for k in newest_first if (s := vectors[f"s_{k}"]) @ (y := vectors[f"y_{k}"]) > 0]
         q = -g
+        if not pairs:  # as no run has stored them
+            return q
         parts = []
         for s, y in pairs:
             part = float(s @ q) / float(s @ y)

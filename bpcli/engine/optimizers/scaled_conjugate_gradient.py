@@ -82,7 +82,7 @@ class ScaledConjugateGradient(FullBatchOptimizer):
             lambda_ += delta * (1.0 - fit) / size
         r_after = -problem.value_and_grad(trial)[1]
         np.copyto(theta, trial)
-        steps = memory["since_restart"] + 1.0
+        steps = memory.get("since_restart", 0.0) + 1.0
         beta = 0.0 if steps >= theta.size else (float(r_after @ r_after) - float(r_after @ r)) / along
         np.multiply(p, beta, out=p)
         np.add(p, r_after, out=p)
