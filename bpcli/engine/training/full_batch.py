@@ -157,10 +157,10 @@ class TrainingProblem:
 
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
         grad = self.gradient.grad
+        if self.give_up():  # also where the point is the last one, as for a step that rounds to nothing
+            raise UnfinishedIterationError
         if self.known is not None and np.array_equal(theta, self.point):
             return self.known, grad
-        if self.give_up():
-            raise UnfinishedIterationError
         np.copyto(self.point, theta)
         self.known = self.gradient(self.samples, self.rows) + self.penalty(theta)
         if self.mask is not None:
