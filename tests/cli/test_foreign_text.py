@@ -19,7 +19,7 @@ def config(target: str, **data: object) -> dict:
     return {
         "data": {"train": "data.csv", "target": target, **data},
         "network": {
-            "layers": [{"type": "dense", "units": 2, "name": "hidden\x1b\u202e"}, {"type": "dense", "units": 2}]
+            "layers": [{"type": "dense", "units": 2, "name": "hidden"}, {"type": "dense", "units": 2}]
         },
         "loss": "log_likelihood",
         "training": {"epochs": 2},

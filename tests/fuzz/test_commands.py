@@ -62,7 +62,7 @@ def test_a_class_unseen_in_training_names_file_and_row(cli, write_config):
     data = {"train": "a.csv", "test": "t.csv"}
     result = cli("train", write_config({**CONFIG, "data": data, "loss": "log_likelihood"}))
     assert result.code == 3
-    assert "t.csv: sample 2 has the class '2'" in result.err
+    assert 't.csv: sample 2 has the class "2"' in result.err
 
 
 def test_one_row_is_enough_for_a_regression(cli, write_config):
