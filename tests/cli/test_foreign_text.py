@@ -18,9 +18,7 @@ CLASSES = [f"a{HOSTILE}", "b"]
 def config(target: str, **data: object) -> dict:
     return {
         "data": {"train": "data.csv", "target": target, **data},
-        "network": {
-            "layers": [{"type": "dense", "units": 2, "name": "hidden"}, {"type": "dense", "units": 2}]
-        },
+        "network": {"layers": [{"type": "dense", "units": 2, "name": "hidden"}, {"type": "dense", "units": 2}]},
         "loss": "log_likelihood",
         "training": {"epochs": 2},
     }

@@ -153,12 +153,6 @@ class _Trainer:
         if state.epoch >= self.options.epochs:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
-        try:
-            yield from self._epochs()
-        except NotFiniteError as error:
-            self._raise_divergence(state.epoch + 1, error.iteration, error.what)
-
-    def _epochs(self) -> Iterator[Report]:
         quietly = quiet_context().run  # what is not finite is found after each step, and its layer named
         while True:
             order = self._order()
@@ -182,17 +176,20 @@ class _Trainer:
         tempo = self.tempo
         if tempo is not None:
             tempo.begin(begun)
+        step, averages, reason_to_stop = self.step, self.averages, self._reason_to_stop
         while state.position < count:
             rows, n = self._rows(order)
             try:
-                state.loss_sum += self.step(rows, n) * (n if self.averages else 1)
+                state.loss_sum += step(rows, n) * (n if averages else 1)
             except UnfinishedIterationError:
                 return self.given_up
+            except NotFiniteError as error:
+                self._raise_divergence(state.epoch + 1, error.iteration, error.what)
             state.position += 1
             now = time.monotonic()
             if tempo is not None:
                 tempo.step(now)
-            if reason := self._reason_to_stop(now):
+            if reason := reason_to_stop(now):
                 return reason
             if self.small_change:
                 return None
