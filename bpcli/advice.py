@@ -11,17 +11,17 @@ import numpy as np
 from bpcli.config.yaml_tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array
-from bpcli.engine.evaluation import Evaluator
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.layer_norm import LayerNorm
-from bpcli.engine.options import iterations_per_epoch
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
-from bpcli.engine.recovery import halvings
-from bpcli.engine.schedules.reduce_on_plateau import ReduceOnPlateau
-from bpcli.engine.state import TrainState
+from bpcli.engine.schedules import ReduceOnPlateau
+from bpcli.engine.training.evaluation import Evaluator
+from bpcli.engine.training.options import iterations_per_epoch
+from bpcli.engine.training.recovery import halvings
+from bpcli.engine.training.state import TrainState
 from bpcli.model import Model, channels_last_text, looks_channels_last
 from bpcli.session import Session
 from bpcli.text import listed, shown

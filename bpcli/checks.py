@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.data.datasets import load_datasets, missing_files
-from bpcli.engine.state import random_streams
+from bpcli.engine.training.state import random_streams
 from bpcli.errors import ConfigError, DataError
 from bpcli.locations import data_plan
 from bpcli.session import open_session

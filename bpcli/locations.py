@@ -13,7 +13,6 @@ from bpcli.config.schema import Pair, Scale
 from bpcli.data.datasets import DataPlan
 from bpcli.data.source import Source
 from bpcli.errors import DataError, UsageError
-from bpcli.model import is_for_classes
 
 
 def data_plan(file: ConfigFile) -> DataPlan:
@@ -32,7 +31,7 @@ def data_plan(file: ConfigFile) -> DataPlan:
         sample_weight=data.sample_weight,
         class_weights=data.class_weights,
         task=data.task,
-        loss_for_classes=is_for_classes(config.loss),
+        loss_for_classes=config.loss.for_classes,
         stratify=data.stratify,
         in_order=data.split == "in_order",
         x_scale=scale.x,

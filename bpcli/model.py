@@ -18,17 +18,15 @@ from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Identity, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.full_batch import objections
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.hinge import Hinge
 from bpcli.engine.network import LayerEntry, LayerError, Network
-from bpcli.engine.protocols import Activation, FullBatchOptimizer, Loss, Metric
-from bpcli.engine.samples import Samples
+from bpcli.engine.protocols import Activation, Loss, Metric
+from bpcli.engine.training.full_batch import objections
+from bpcli.engine.training.samples import Samples
 from bpcli.memory import LONGEST_VECTOR, beyond_counting
 from bpcli.text import listed, nearest, printable, shown
 
@@ -61,7 +59,7 @@ class Model:
         """
         if not self.preparation.several_yes_or_no or not isinstance(self.network.output_activation, Softmax):
             return None
-        if not is_for_classes(self.config.loss) or bool((part.y.sum(axis=1) == 1).all()):
+        if not self.config.loss.for_classes or bool((part.y.sum(axis=1) == 1).all()):
             return None
         count = int(next(ones for ones in part.y.sum(axis=1) if ones != 1))
         message = (
@@ -90,7 +88,7 @@ class Model:
             target = part.y.ravel().astype(np.int64)
             return lambda output: metric.value(target, _yes_or_no_columns(output))
         if preparation.task == "classification":
-            boundary = boundary_of(self.config.loss)
+            boundary = self.config.loss.boundary
             return lambda output: metric.value(part.y, preparation.probabilities(output, boundary))
         raw = part.raw_targets
         assert raw is not None  # a regression always keeps its targets
@@ -116,7 +114,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
         if network.has_trait("whole_batch") and isinstance(shards, int) and shards > 1:
             problems.append((("training", "shards"), "batch_norm looks at a whole batch: set auto or 1"))
     classes = listed(preparation.classes or (), 4, printable)
-    if preparation.classes and is_for_numbers(config.loss):
+    if preparation.classes and config.loss.for_numbers:
         name = registry.losses.name_of(config.loss)
         message = f"{name} is for numbers, and the target holds text labels ({classes}): take log_likelihood, "
         problems.append((("loss",), message + "or name a column of numbers in data.target"))
@@ -208,14 +206,14 @@ def _check_outputs(config: Config, network: Network, preparation: Preparation, p
         count = len(preparation.classes)
         if outputs != count and not (count == 2 and outputs == 1):
             needed = "2 outputs or 1" if count == 2 else f"{count} outputs"
-            hint = "" if is_for_classes(config.loss) else _text_among_numbers(preparation.classes)
+            hint = "" if config.loss.for_classes else _text_among_numbers(preparation.classes)
             named = listed(preparation.classes, 8, printable)
             problems.append((last, f"the data has {count} classes ({named}), which takes {needed}, {got}{hint}"))
     elif outputs != preparation.target_width:
         names, count = preparation.target_names, preparation.target_width
         named = f" ({listed(names, 8, printable)})" if names else ""
         hint = "; for numbers that are classes set data.task: classification" if count == 1 else ""
-        hint = hint if config.data.task == "auto" and not is_for_numbers(config.loss) else ""
+        hint = hint if config.data.task == "auto" and not config.loss.for_numbers else ""
         problems.append((last, f"the data has {count} target column{'' if count == 1 else 's'}{named}, {got}{hint}"))
 
 
@@ -332,7 +330,7 @@ def _second_softmax(config: Config, network: Network) -> list[Problem]:
 
 def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) -> Activation:
     """softmax or sigmoid for a loss for classes that goes with them, else identity."""
-    if not is_for_classes(config.loss):
+    if not config.loss.for_classes:
         return Identity()
     activation = Sigmoid() if out_shape == (1,) or several_yes_or_no else Softmax()
     try:
@@ -344,7 +342,7 @@ def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) 
 
 def full_batch_problems(config: Config, network: Network | None) -> list[Problem]:
     """What keeps the config's optimizer from being used, if it is one for the whole training set."""
-    if not isinstance(config.optimizer, FullBatchOptimizer):
+    if not config.optimizer.full_batch:
         return []
     training, plain = config.training, isinstance(config.network, PlainNetwork)
     found = objections(
@@ -366,21 +364,6 @@ def full_batch_problems(config: Config, network: Network | None) -> list[Problem
             path = ("network", "layers", layer + 1) if plain else ("network", "layers", layer, key)
         problems.append((path, message))
     return problems
-
-
-def is_for_classes(loss: Loss) -> bool:
-    """Whether the loss has no meaning but for a classification."""
-    return bool(getattr(loss, "for_classes", False))
-
-
-def is_for_numbers(loss: Loss) -> bool:
-    """Whether the loss has no meaning but for a regression."""
-    return bool(getattr(loss, "for_numbers", False))
-
-
-def boundary_of(loss: Loss) -> float:
-    """Where a single output turns from the first class to the second."""
-    return float(getattr(loss, "boundary", 0.5))
 
 
 def target_codes(classes: int, network: Network, plan: DataPlan) -> Array:

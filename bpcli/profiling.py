@@ -14,11 +14,11 @@ from time import perf_counter
 import numpy as np
 
 from bpcli.config.load import ConfigFile
-from bpcli.engine.evaluation import Evaluator
-from bpcli.engine.profiling import StepProfile, profile_step
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import REPORT_SECONDS, Report
-from bpcli.engine.watched import PlainRun, Training
+from bpcli.engine.measure.instrumented import TimedRun, Training
+from bpcli.engine.measure.profile import StepProfile, profile_step
+from bpcli.engine.training.evaluation import Evaluator
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import REPORT_SECONDS, Report
 from bpcli.runs.folder import make_ready, run_at
 from bpcli.runs.loss_log import FLUSH_SECONDS, LossLog
 from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
@@ -66,7 +66,7 @@ class Profile:
     @property
     def epoch(self) -> float:
         """Seconds of the steps of an epoch."""
-        return self.training.iterations * self.step.step
+        return self.training.batches.count * self.step.step
 
     @property
     def share_of_steps(self) -> float:
@@ -99,13 +99,13 @@ def profile_config(file: ConfigFile, display: Display, *, threads: int | None = 
         schedule=config.schedule,
     )
     with one_blas_thread(), session.memory_errors():
-        plain = PlainRun(training)
+        plain = TimedRun(training)
         plain.advance(0.0)
         assert plain.report is not None  # it has just given one
         validation, report = _validation(session, plain.state, plain.report)
         peak = peak_resident()
         step = profile_step(training, plain, seconds=seconds)
-    epoch = training.iterations * step.step
+    epoch = training.batches.count * step.step
     around = [] if validation is None else [Expense("validation", validation, "each epoch", 1.0 / epoch)]
     around += _display(display, report, epoch)
     around += _recording(session, plain.state, report, epoch)

@@ -12,23 +12,14 @@ from bpcli.config.yaml_tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
 from bpcli.engine.network import Network
-from bpcli.engine.options import TrainOptions
-from bpcli.engine.recovery import HalvedRate, halvings, train_with_halvings
-from bpcli.engine.state import MOST_SHARDS, TrainState, random_streams
-from bpcli.engine.trainer import Report, Validation, train
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halvings
+from bpcli.engine.training.state import MOST_SHARDS, TrainState, random_streams
+from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.locations import data_plan
 from bpcli.memory import lack_of_memory
-from bpcli.model import (
-    Model,
-    Problem,
-    activation_problems,
-    build_model,
-    full_batch_problems,
-    is_for_classes,
-    is_for_numbers,
-    network_of,
-)
+from bpcli.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +60,7 @@ class Session:
         should_stop: Callable[[], bool] = lambda: False,
         went_back: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Report]:
-        """Trains `state` on; see `bpcli.engine.trainer.train`.
+        """Trains `state` on; see `bpcli.engine.training.trainer.train`.
 
         went_back: is told when training has diverged and `state` has gone back, under training.on_divergence.
 
@@ -147,10 +138,10 @@ def check_alone(file: ConfigFile) -> Network | None:
         key = ("training", "early_stopping", "monitor")
         problems.append((key, f"{stopping.monitor} needs data.val, for example `val: 0.2`; or monitor train_loss"))
     problems += full_batch_problems(config, network)
-    if config.data.task == "regression" and is_for_classes(config.loss):
+    if config.data.task == "regression" and config.loss.for_classes:
         name = registry.losses.name_of(config.loss)
         problems.append((("loss",), f"{name} is for classification; for data.task: regression take mse"))
-    if config.data.task == "classification" and is_for_numbers(config.loss):
+    if config.data.task == "classification" and config.loss.for_numbers:
         name = registry.losses.name_of(config.loss)
         message = f"{name} is for numbers, a regression; for data.task: classification take log_likelihood"
         problems.append((("loss",), message))

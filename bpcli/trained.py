@@ -20,16 +20,15 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.source import RawData, Source
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine import registry
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import ClassCounts, confusion_matrix
-from bpcli.engine.evaluation import Evaluator, predict
-from bpcli.engine.state import random_streams
+from bpcli.engine.metrics.confusion import ClassCounts, confusion_matrix
+from bpcli.engine.training.evaluation import Evaluator, predict
+from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.locations import data_files, data_plan, of_a_run
 from bpcli.memory import fits_into_memory
-from bpcli.model import Model, boundary_of, build_model, metric_name
+from bpcli.model import Model, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
@@ -190,7 +189,7 @@ class TrainedModel:
             output = predict(self.model.network, self.theta, x, stats=self.stats)
         preparation = self.preparation
         if preparation.classes is not None:
-            values = preparation.probabilities(output, boundary_of(self.file.config.loss))
+            values = preparation.probabilities(output, self.file.config.loss.boundary)
             labels = np.array(preparation.classes)[values.argmax(axis=1)]
             prefix = "p_" if self.gives_probabilities else "score_"
             columns = tuple(f"{prefix}{name}" for name in preparation.classes)
@@ -276,7 +275,7 @@ class TrainedModel:
         metrics = {key: values[key] for key in model.metrics}
         classes = None
         if self.preparation.classes is not None:
-            predicted = self.preparation.probabilities(evaluation.output, boundary_of(model.config.loss)).argmax(axis=1)
+            predicted = self.preparation.probabilities(evaluation.output, model.config.loss.boundary).argmax(axis=1)
             classes = ClassResult(part.y, predicted, len(self.preparation.classes))
         notes = (*part.notes, *_not_finite_note(name, evaluation.output))
         return EvaluationResult(name, len(part), evaluation.loss, metrics, values, notes, classes)

@@ -14,12 +14,11 @@ import numpy as np
 from bpcli.advice import grown_loss, no_descent, schedule_of_another_length, warnings, without_hidden_layer
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.config.yaml_tree import dump_yaml
-from bpcli.engine.evaluation import Evaluator
-from bpcli.engine.optimizers.adamw import AdamW
-from bpcli.engine.penalty import l1_penalty, l2_penalty
-from bpcli.engine.recovery import forget_halvings, halvings
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Report
+from bpcli.engine.penalty import penalty_of
+from bpcli.engine.training.evaluation import Evaluator
+from bpcli.engine.training.recovery import forget_halvings, halvings
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Report
 from bpcli.errors import DivergenceError, InterruptedRunError, RunError, UsageError
 from bpcli.going_on import ENDS, check_same_run, ended_text, has_ended
 from bpcli.interrupts import stop_on_signals
@@ -319,10 +318,7 @@ def _finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -
 
 def _penalty(session: Session, state: TrainState) -> float:
     """What weight_decay and l1 add to the minimised loss; adamw's decay is a step of its own and adds nothing."""
-    optimizer, decay = session.model.config.optimizer, session.model.network.decay_mask
-    l2 = 0.0 if isinstance(optimizer, AdamW) else getattr(optimizer, "weight_decay", 0.0)
-    l1 = getattr(optimizer, "l1", 0.0)
-    return l2_penalty(state.theta, decay=decay, l2=l2) + l1_penalty(state.theta, decay=decay, l1=l1)
+    return penalty_of(session.model.config.optimizer).value(state.theta, session.model.network.decay_mask)
 
 
 def _scores(session: Session, state: TrainState) -> Scores:

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from bpcli.engine import registry
-from bpcli.engine.gradcheck import GradientCheck, check_gradients
 from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense
+from bpcli.engine.measure.gradcheck import GradientCheck, check_gradients
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.objective import Objective, batch_scale
-from bpcli.engine.protocols import Activation, AnyOptimizer, FullBatchOptimizer, Loss
+from bpcli.engine.penalty import penalty_of
+from bpcli.engine.protocols import Activation, AnyOptimizer, FullBatchOptimizer, Loss, Optimizer, Parameters
 
 # Hyperparameters for parts that have some without a default.
 EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
@@ -188,12 +189,33 @@ def descend(
     optimizer: AnyOptimizer, jacobian: np.ndarray, target: np.ndarray, theta: np.ndarray, *, rate: float, steps: int
 ) -> None:
     """So many steps down L = (1/2) |J (theta - target)|^2, without weight decay; changes theta."""
-    state = {key: np.zeros_like(theta) for key in optimizer.vector_names()}
     problem, memory = LeastSquares(lambda v: jacobian @ (v - target), lambda v: jacobian), dict[str, float]()
-    scratch, decay = np.empty_like(theta), np.zeros_like(theta)
-    for t in range(1, steps + 1):
-        if isinstance(optimizer, FullBatchOptimizer):
+    if isinstance(optimizer, FullBatchOptimizer):
+        state = {key: np.zeros_like(theta) for key in optimizer.vector_names()}
+        for t in range(1, steps + 1):
             optimizer.iterate(problem, theta, state, memory, t=t)
-        else:
-            _, grad = problem.value_and_grad(theta)
-            optimizer.step(theta, grad, state, scratch, rate=rate, t=t, decay=decay)
+        return
+    p = parameters(optimizer, theta, rate=rate)
+    for p.t in range(1, steps + 1):
+        _, p.grad = problem.value_and_grad(theta)
+        step(optimizer, p)
+
+
+def parameters(
+    optimizer: Optimizer, theta: np.ndarray, *, rate: float | np.ndarray, decay: np.ndarray | None = None
+) -> Parameters:
+    """What the optimizer moves: theta itself, with new vectors beside it. decay: None is 0 everywhere."""
+    return Parameters(
+        theta=theta,
+        grad=np.empty_like(theta),
+        state={key: np.zeros_like(theta) for key in optimizer.vector_names()},
+        scratch=np.empty_like(theta),
+        decay=np.zeros_like(theta) if decay is None else decay,
+        rate=rate,
+    )
+
+
+def step(optimizer: Optimizer, p: Parameters) -> None:
+    """One step down p.grad, with the penalty's derivative beside it, as in training."""
+    penalty_of(optimizer).add_gradient(p.theta, p.grad, p.scratch, p.decay)
+    optimizer.step(p)

@@ -115,6 +115,15 @@ def test_the_engine_needs_only_numpy(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "engine"], ids=lambda path: path.name)
+def test_in_the_engine_measure_sees_training_and_training_sees_the_parts(path: Path) -> None:
+    floors = ["measure", "training"]
+    own = path.relative_to(PACKAGE / "engine").parts[0]
+    above = floors[: floors.index(own)] if own in floors else floors
+    rooms = {name.split(".")[2] for name in imports_of(path) if name.startswith("bpcli.engine.")}
+    assert not rooms & set(above)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) == "engine"], ids=lambda path: path.name)
 def test_the_engine_never_prints_nor_opens_files(path: Path) -> None:
     calls = {node.func.id for node in ast.walk(ast.parse(path.read_text())) if _is_plain_call(node)}
     assert not calls & {"print", "open", "input"}

@@ -27,8 +27,8 @@ from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.network import LayerEntry
-from bpcli.engine.options import EarlyStopping, TrainOptions
 from bpcli.engine.protocols import Activation, Initializer, Loss, Metric, Optimizer, Schedule
+from bpcli.engine.training.options import EarlyStopping, TrainOptions
 from bpcli.text import known_as
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from bpcli.data.scaling import Scaler
 from bpcli.data.source import RawData, Targets
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.arrays import Array, DType, Shape
-from bpcli.engine.samples import BYTE_SCALE
+from bpcli.engine.training.samples import BYTE_SCALE
 from bpcli.errors import DataError
 from bpcli.text import MOST_LISTED, shown, told_apart
 

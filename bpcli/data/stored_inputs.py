@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.data.block_order import BlockOrder
 from bpcli.data.npy_rows import NpyRows
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.samples import fetch_inputs
+from bpcli.engine.training.samples import fetch_inputs
 
 WINDOW_BYTES = 64 << 20  # two windows are held, so that a batch may begin in one and end in the next
 

@@ -1,11 +1,6 @@
 """Range checks on the hyperparameters of a part, written once, where the field is declared.
 
-    @dataclass(frozen=True, kw_only=True)
-    class Momentum:
-        momentum: Annotated[float, Between(0, 1)] = 0.9
-
-        def __post_init__(self) -> None:
-            check_fields(self)
+    momentum: Annotated[float, Between(0, 1)] = 0.9
 
 A library user gets a ValueError from `check_fields`; the config schema reads the same annotations to report the key.
 """
@@ -14,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
 from typing import Any, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 
 Number: TypeAlias = int | float
@@ -115,13 +111,19 @@ def check_fields(part: Any) -> None:
     Raises:
         ValueError: names each field that fails, one line each.
     """
-    hints = get_type_hints(type(part), include_extras=True)
+    cls: type = type(part)
     problems = []
-    for field in dataclasses.fields(part):
-        for constraint in constraints(hints[field.name]):
-            try:
-                check(constraint, getattr(part, field.name))
-            except ValueError as error:
-                problems.append(f"{field.name}: {error}")
+    for name, constraint in _constraints_of(cls):
+        try:
+            check(constraint, getattr(part, name))
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+@cache
+def _constraints_of(cls: type) -> tuple[tuple[str, Constraint], ...]:
+    """(field, constraint) of a dataclass, in the order of its fields."""
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple((field.name, found) for field in dataclasses.fields(cls) for found in constraints(hints[field.name]))

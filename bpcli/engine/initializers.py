@@ -6,14 +6,13 @@ Values are drawn in float64 whatever the network's dtype, so float32 and float64
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, Finite, check_fields
-from bpcli.engine.registry import initializers
+from bpcli.engine.fields import AtLeast, Finite
+from bpcli.engine.registry import initializers, part_of
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -22,8 +21,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return inputs * math.prod(kernel), units * math.prod(kernel)
 
 
-@initializers.register("zeros", elsewhere="constant zero")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "zeros", elsewhere="constant zero")
 class Zeros:
     """Every value 0: for biases. Weights that start at 0 never differ from each other."""
 
@@ -31,8 +29,7 @@ class Zeros:
         return np.zeros(shape)
 
 
-@initializers.register("ones", elsewhere="one")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "ones", elsewhere="one")
 class Ones:
     """Every value 1: for the scales of a normalisation."""
 
@@ -40,23 +37,18 @@ class Ones:
         return np.ones(shape)
 
 
-@initializers.register("normal", elsewhere="gaussian randn random_normal truncated_normal")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "normal", elsewhere="gaussian randn random_normal truncated_normal")
 class Normal:
     """N(mean, std^2)."""
 
     mean: Annotated[float, Finite()] = 0.0
     std: Annotated[float, AtLeast(0)] = 0.1
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.normal(self.mean, self.std, shape)
 
 
-@initializers.register("uniform", elsewhere="rand random random_uniform")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "uniform", elsewhere="rand random random_uniform")
 class Uniform:
     """U[low, high)."""
 
@@ -64,7 +56,6 @@ class Uniform:
     high: Annotated[float, Finite()] = 0.5
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if self.low > self.high:
             raise ValueError(f"low: must be at most high, got {self.low} > {self.high}")
         if not math.isfinite(self.high - self.low):
@@ -74,8 +65,7 @@ class Uniform:
         return rng.uniform(self.low, self.high, shape)
 
 
-@initializers.register("glorot_uniform", elsewhere="glorot xavier xavier_uniform")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "glorot_uniform", elsewhere="glorot xavier xavier_uniform")
 class GlorotUniform:
     """U[-l, l] with l = sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 16. For sigmoid, tanh, softmax."""
 
@@ -84,8 +74,7 @@ class GlorotUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@initializers.register("glorot_normal", elsewhere="xavier_normal")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "glorot_normal", elsewhere="xavier_normal")
 class GlorotNormal:
     """N(0, 2 / (fan_in + fan_out)). Glorot & Bengio 2010, eq. 12."""
 
@@ -93,8 +82,7 @@ class GlorotNormal:
         return rng.normal(0.0, math.sqrt(2 / sum(fans(shape))), shape)
 
 
-@initializers.register("he_uniform", elsewhere="kaiming_uniform")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "he_uniform", elsewhere="kaiming_uniform")
 class HeUniform:
     """U[-l, l] with l = sqrt(6 / fan_in): the variance of `he_normal`."""
 
@@ -103,8 +91,7 @@ class HeUniform:
         return rng.uniform(-limit, limit, shape)
 
 
-@initializers.register("he_normal", elsewhere="he kaiming kaiming_normal msra")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "he_normal", elsewhere="he kaiming kaiming_normal msra")
 class HeNormal:
     """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its relatives."""
 
@@ -112,8 +99,7 @@ class HeNormal:
         return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)
 
 
-@initializers.register("lecun_normal", elsewhere="lecun")
-@dataclass(frozen=True, kw_only=True)
+@part_of(initializers, "lecun_normal", elsewhere="lecun")
 class LecunNormal:
     """N(0, 1 / fan_in). LeCun et al. 1998, Efficient BackProp, eq. 16. For selu."""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.parameters import ParamLayout

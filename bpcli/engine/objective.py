@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape
 from bpcli.engine.protocols import Activation, Loss
 

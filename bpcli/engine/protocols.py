@@ -120,10 +120,12 @@ class LayerSpec(Protocol):
 class Loss(Protocol):
     """L = sum over the batch of scale * (one sample's loss).
 
-    A loss may also have `for_classes: ClassVar[bool]`, True if it has no meaning but for a classification,
-    `for_numbers: ClassVar[bool]`, the same for a regression, and `boundary: ClassVar[float]`, where a
-    single output turns from the first class to the second, if that is not 0.5.
+    A loss inherits from this class, and with it what most losses have in common.
     """
+
+    for_classes: ClassVar[bool] = False  # it has no meaning but for a classification
+    for_numbers: ClassVar[bool] = False  # it has no meaning but for a regression
+    boundary: ClassVar[float] = 0.5  # where a single output turns from the first class to the second
 
     @property
     def reduction(self) -> str:
@@ -136,38 +138,66 @@ class Loss(Protocol):
         Raises:
             ValueError: the loss has no meaning with this activation.
         """
-        ...
+        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M); scale a number, or (N, 1)."""
         ...
 
 
-class Optimizer(Protocol):
-    """One update of the flat parameter vector, of each parameter by itself: parts of it may be updated side by side."""
+class Penalised(Protocol):
+    """What an optimizer's weight_decay and l1 stand for; those without such a field have 0."""
 
-    learning_rate: float
+    decoupled_decay: ClassVar[bool] = False  # weight_decay is a step of its own, and no part of what is minimised
+
+    @property
+    def weight_decay(self) -> float:
+        """l2 of the penalty (l2 / 2) sum w^2 + l1 sum |w| over the weights."""
+        return 0.0
+
+    @property
+    def l1(self) -> float:
+        """l1 of the same penalty."""
+        return 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Parameters:
+    """Parameters that an optimizer moves together, all of a network's or a part of them, and what it moves them by.
+
+    Vectors of one length: theta; grad = dL/dtheta, clipped and with the penalty's derivative; state, those that the
+    optimizer names; scratch; decay, 1.0 where weight decay acts, else 0.0.
+    rate: the learning rate, one number or one for each parameter. t: the step's number, from 1.
+    """
+
+    theta: Array
+    grad: Array
+    state: Mapping[str, Array]
+    scratch: Array
+    decay: Array
+    rate: float | Array
+    t: int = 0
+
+
+class Optimizer(Penalised, Protocol):
+    """One update of the flat parameter vector, of each parameter by itself: parts of it may be updated side by side.
+
+    An optimizer inherits from this class.
+    """
+
+    full_batch: ClassVar[bool] = False
+
+    @property
+    def learning_rate(self) -> float:
+        """What a schedule multiplies."""
+        ...
 
     def vector_names(self) -> tuple[str, ...]:
         """The state vectors it needs, each as long as theta and zero at the start."""
-        ...
+        return ()
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        """Updates theta and the state vectors in place; may overwrite grad and scratch.
-
-        rate: the learning rate, one number or one for each parameter. t: the step's number, from 1.
-        decay: 1.0 where weight decay acts, else 0.0.
-        """
+    def step(self, p: Parameters) -> None:
+        """Updates p.theta and the state vectors in place; may overwrite p.grad and p.scratch."""
         ...
 
 
@@ -196,22 +226,22 @@ class Problem(Protocol):
 
 
 @runtime_checkable
-class FullBatchOptimizer(Protocol):
-    """A method that works on the whole training set, and evaluates it as often as it needs for one step."""
+class FullBatchOptimizer(Penalised, Protocol):
+    """A method that works on the whole training set, and evaluates it as often as it needs for one step.
+
+    Such a method inherits from this class.
+    """
+
+    full_batch: ClassVar[bool] = True
 
     @property
     def learning_rate(self) -> float:
         """What is reported as the learning rate until `memory["learning_rate"]` says which was really used."""
-        ...
-
-    @property
-    def weight_decay(self) -> float:
-        """l2 of the penalty that the problem includes."""
-        ...
+        return 1.0
 
     def vector_names(self) -> tuple[str, ...]:
         """The state vectors it needs, each as long as theta and zero at the start."""
-        ...
+        return ()
 
     def iterate(
         self, problem: Problem, theta: Array, vectors: Mapping[str, Array], memory: dict[str, float], *, t: int

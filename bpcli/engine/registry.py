@@ -1,18 +1,23 @@
-"""Names for parts: a class registers itself under a name, and a config finds it by that name.
+"""Names for parts: `part_of` makes a class a part and enters it under a name, and a config finds it by that name.
 
-A registry finds the modules of its folder by itself, so a new part is one new file and nothing else. A name is first
-looked for in the file of that name, so that a config pays only for the parts that it uses; all files are imported where
-that does not find it, or where all names are asked for.
+    @part_of(optimizers, "momentum")
+    class Momentum(Optimizer):
+        momentum: Annotated[float, Between(0, 1)] = 0.9
+
+A registry finds the modules of its folder by itself, so a new part is one new class and nothing else. A name is first
+looked for in the file of that name and then in the others, one by one, so that a config pays only for the parts that it
+uses; all files are imported where all names are asked for.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar, dataclass_transform
 
+from bpcli.engine.fields import check_fields
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
 from bpcli.text import nearest
 
@@ -31,22 +36,14 @@ class Registry(Generic[T]):
         self._elsewhere: dict[str, tuple[str, ...]] = {}
         self._complete = False
 
-    def register(self, name: str, *aliases: str, elsewhere: str = "") -> Callable[[C], C]:
-        """Decorator: enters the class under `name`, and under each alias.
-
-        elsewhere: what other tools call it or what comes nearest to it, words that a message answers with the name.
-        """
-
-        def enter(cls: C) -> C:
-            for key in (name, *aliases):
-                if key in self._classes or key in self._aliases:
-                    raise ValueError(f"two parts register as {self.kind} {key!r}")
-            self._classes[name] = cls
-            self._aliases.update(dict.fromkeys(aliases, name))
-            self._elsewhere[name] = tuple(elsewhere.split())
-            return cls
-
-        return enter
+    def enter(self, cls: type[T], name: str, *aliases: str, elsewhere: str = "") -> None:
+        """Enters the class under `name`, and under each alias; for `elsewhere` see `part_of`."""
+        for key in (name, *aliases):
+            if key in self._classes or key in self._aliases:
+                raise ValueError(f"two parts register as {self.kind} {key!r}")
+        self._classes[name] = cls
+        self._aliases.update(dict.fromkeys(aliases, name))
+        self._elsewhere[name] = tuple(elsewhere.split())
 
     def names(self) -> tuple[str, ...]:
         """Every name, without the aliases, in alphabetical order."""
@@ -92,25 +89,76 @@ class Registry(Generic[T]):
         return next(name for name, cls in self._classes.items() if type(part) is cls)
 
     def _find(self, name: str) -> type[T] | None:
-        if name not in self._classes and name not in self._aliases:
-            self._import_file_of(name)
-        if name not in self._classes and name not in self._aliases:
-            self._discover()
-        return self._classes.get(self._aliases.get(name, name))
+        def known() -> type[T] | None:
+            return self._classes.get(self._aliases.get(name, name))
 
-    def _import_file_of(self, name: str) -> None:
+        if known() is None:
+            for file in sorted(self._files(), key=lambda file: file != name):  # the file of that name comes first
+                importlib.import_module(f"{self._package}.{file}")
+                if known() is not None:
+                    break
+        return known()
+
+    def _files(self) -> list[str]:
+        """The modules of the folder; none where all parts stand in one file."""
         module = importlib.import_module(self._package)
-        if name.isidentifier() and hasattr(module, "__path__"):
-            full_name = f"{self._package}.{name}"
-            if importlib.util.find_spec(full_name) is not None:
-                importlib.import_module(full_name)
+        return [found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))]
 
     def _discover(self) -> None:
         if not self._complete:
-            module = importlib.import_module(self._package)
-            for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
-                importlib.import_module(f"{self._package}.{found.name}")
+            for file in self._files():
+                importlib.import_module(f"{self._package}.{file}")
             self._complete = True
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def part_of(parts: Registry[Any], name: str, *aliases: str, elsewhere: str = "") -> Callable[[C], C]:
+    """Decorator that makes a class a part, found under `name` and each alias.
+
+    elsewhere: what other tools call it or what comes nearest to it, words that a message answers with the name.
+
+    The class becomes a frozen dataclass with keyword-only fields. A new object's fields are checked against the ranges
+    in their annotations, see `bpcli.engine.fields`; then its own `__post_init__`, if it has one, checks what is left.
+    """
+
+    def make(cls: C) -> C:
+        own_checks = cls.__dict__.get("__post_init__")
+
+        def check(self: Any) -> None:
+            check_fields(self)
+            if own_checks is not None:
+                own_checks(self)
+
+        # one function each for all parts: those that dataclass would compile for every part anew take half of its time
+        for method, function in {
+            "__post_init__": check,
+            "__eq__": _equal,
+            "__hash__": _hash,
+            "__repr__": _repr,
+        }.items():
+            setattr(cls, method, function)
+        dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+        parts.enter(cls, name, *aliases, elsewhere=elsewhere)
+        return cls
+
+    return make
+
+
+def _values(part: Any) -> tuple[Any, ...]:
+    return tuple(getattr(part, field.name) for field in fields(part))
+
+
+def _equal(self: Any, other: object) -> bool:
+    return type(other) is type(self) and _values(other) == _values(self)
+
+
+def _hash(self: Any) -> int:
+    return hash((type(self), _values(self)))
+
+
+def _repr(self: Any) -> str:
+    values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+    return f"{type(self).__name__}({values})"
 
 
 layers: Registry[LayerSpec] = Registry("layer", "bpcli.engine.layers")

@@ -25,7 +25,7 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.state import Best, TrainState, generator_at
+from bpcli.engine.training.state import Best, TrainState, generator_at
 from bpcli.errors import ConfigError, DataError, RunError
 from bpcli.runs.environment import environment
 from bpcli.runs.files import opened

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bpcli.engine.trainer import Report
+from bpcli.engine.training.trainer import Report
 from bpcli.runs.files import disk_errors, opened
 from bpcli.runs.held import HeldFolder
 

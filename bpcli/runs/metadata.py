@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bpcli.engine.state import generator_at
+from bpcli.engine.training.state import generator_at
 
 Kind = Callable[[Any], bool]
 

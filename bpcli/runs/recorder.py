@@ -13,8 +13,8 @@ from typing import Any
 
 from bpcli.data.preparation import Preparation
 from bpcli.engine.network import Network
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Report
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Report
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bpcli.runs.files import disk_errors

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bpcli.engine.profiling import StepProfile
-from bpcli.engine.protocols import FullBatchOptimizer
+from bpcli.engine.measure.profile import StepProfile
 from bpcli.profiling import Profile
 from bpcli.text import printable
 
@@ -33,7 +32,7 @@ def advice(profile: Profile) -> str:
     if step.update > MUCH * step.step:
         return _percent(step.update, step) + (
             "the update, which is the same for any batch: a larger training.batch_size takes fewer of them an epoch."
-            if profile.training.batch_size < len(profile.training.samples)
+            if profile.training.batches.size < len(profile.training.samples)
             else "the optimizer's own work, which grows with the number of weights."
         )
     if step.data > MUCH * step.step:
@@ -66,9 +65,9 @@ def _calls(profile: Profile) -> str:
         f"A step is made of calls, not of arithmetic: its multiply-adds alone would take "
         f"{1e6 * _at_full_speed(step) * step.step:.2g} us. "
     )
-    if profile.training.batch_size < len(profile.training.samples):
+    if profile.training.batches.size < len(profile.training.samples):
         return text + "A larger training.batch_size costs little more a step, and an epoch takes fewer of them."
-    if isinstance(profile.training.optimizer, FullBatchOptimizer):
+    if profile.training.optimizer.full_batch:
         return text + "With so few weights and samples there is little to gain."
     return text + "The batch is all the data already, so fewer steps are what helps: lbfgs or levenberg_marquardt."
 

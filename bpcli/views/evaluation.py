@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.confusion import AverageScores, ClassCounts, average_scores, class_scores
+from bpcli.engine.metrics.confusion import AverageScores, ClassCounts, average_scores, class_scores
 from bpcli.json_text import json_text
 from bpcli.text import printable, told_apart
 from bpcli.trained import ClassResult, EvaluationResult, TrainedModel
@@ -25,11 +25,12 @@ def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
     lines = [f"{printable(str(model.checkpoint.path))} on {where}, {plural(result.samples, 'sample')}", ""]
     lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
     if result.classes is not None:
-        names = told_apart(model.preparation.classes or ())
+        classes = model.preparation.classes or ()
+        names = told_apart(classes[:MOST_ROWS])
         lines += ["", _class_table(result.classes.counts(), names)]
-        if len(names) > MOST_ROWS:
-            lines += ["", f"these are the first {MOST_ROWS:,} of {len(names):,} classes; --json has them all"]
-        if len(names) <= MOST_CLASSES:
+        if len(classes) > MOST_ROWS:
+            lines += ["", f"these are the first {MOST_ROWS:,} of {len(classes):,} classes; --json has them all"]
+        if len(classes) <= MOST_CLASSES:
             matrix = _confusion_table(result.classes.confusion(), names)
             lines += ["", "confusion matrix: row true, column predicted", matrix]
     return "\n".join(lines)
@@ -39,7 +40,7 @@ def _class_table(counts: ClassCounts, classes: Sequence[str]) -> str:
     scores = class_scores(counts)
     columns = (scores.precision, scores.recall, scores.f1)
     rows = [["class", "precision", "recall", "F1", "samples"]]
-    for k, name in enumerate(classes[:MOST_ROWS]):
+    for k, name in enumerate(classes):
         rows.append([name, *(f"{column[k]:.4f}" for column in columns), str(scores.support[k])])
     rows.append([""] * len(rows[0]))
     for name, average in _averages(counts).items():

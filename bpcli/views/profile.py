@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bpcli.engine import registry
-from bpcli.engine.product_speed import SIZE
-from bpcli.engine.profiling import LayerCost, StepProfile
-from bpcli.engine.protocols import FullBatchOptimizer
+from bpcli.engine.measure.product_speed import SIZE
+from bpcli.engine.measure.profile import LayerCost, StepProfile
 from bpcli.json_text import json_text
 from bpcli.profiling import Display, Profile
 from bpcli.text import printable
@@ -51,11 +50,11 @@ def _heading(profile: Profile) -> str:
     training, config, step = profile.training, profile.session.model.config, profile.step
     n = len(training.samples)
     batch = f"one batch of {plural(n, 'sample')}"
-    if training.batch_size < n:
-        batch = f"batches of {training.batch_size:,} from {plural(n, 'sample')}"
+    if training.batches.size < n:
+        batch = f"batches of {training.batches.size:,} from {plural(n, 'sample')}"
     lines = [
         f"{printable(config.name or 'run')}: {config.dtype}, {_optimizer(profile)}, {batch}, "
-        f"{plural(training.iterations, 'step')} an epoch"
+        f"{plural(training.batches.count, 'step')} an epoch"
     ]
     if step.shards > 1:
         way = f"{step.threads} side by side" if step.threads > 1 else "one after another"
@@ -89,7 +88,7 @@ def _step_table(profile: Profile) -> str:
     row("loss", step.loss)
     if step.normal_equations:
         row("normal equations", step.normal_equations)
-    full_batch = isinstance(profile.training.optimizer, FullBatchOptimizer)
+    full_batch = profile.training.optimizer.full_batch
     row("the optimizer itself" if full_batch else f"update ({_optimizer(profile)})", step.update)
     row("all of these", step.parts)
     row("between them", step.rest)
@@ -115,7 +114,7 @@ def _notes(profile: Profile) -> str:
         f"Best: {SIZE} x {SIZE} matrices multiplied here, {step.one_thread / 1e9:.0f} GFLOP/s on one thread{threads}. "
         "A mult-add is 2 FLOP.",
     ]
-    if isinstance(training.optimizer, FullBatchOptimizer):
+    if training.optimizer.full_batch:
         lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
     between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
     between += ", waiting" if step.threads > 1 else ""
@@ -178,8 +177,8 @@ def profile_json(profile: Profile) -> str:
         "name": profile.session.model.config.name,
         "optimizer": _optimizer(profile),
         "samples": len(training.samples),
-        "batch_size": training.batch_size,
-        "steps_per_epoch": training.iterations,
+        "batch_size": training.batches.size,
+        "steps_per_epoch": training.batches.count,
         "shards": step.shards,
         "threads": step.threads,
         "steps_measured": step.steps,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bpcli.engine.trainer import Report
+from bpcli.engine.training.trainer import Report
 from bpcli.views.tables import duration, number
 
 BAR_SECONDS = 0.1

@@ -9,11 +9,9 @@ import numpy as np
 
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
-from bpcli.engine.gradient import BatchGradient, shards_for
-from bpcli.engine.options import iterations_per_epoch
-from bpcli.engine.protocols import FullBatchOptimizer, Optimizer
-from bpcli.engine.trace import StepTrace, trace_step
-from bpcli.engine.update import Update
+from bpcli.engine.measure.trace import StepTrace, trace_step
+from bpcli.engine.protocols import Optimizer
+from bpcli.engine.training.step import BatchStep
 from bpcli.json_text import json_text
 from bpcli.session import Session
 from bpcli.text import printable
@@ -25,27 +23,22 @@ def first_step(session: Session) -> StepTrace:
     Raises:
         ConfigError: the optimizer's step takes more than one gradient.
     """
-    model = session.model
-    if isinstance(model.config.optimizer, FullBatchOptimizer):
-        name = registry.optimizers.name_of(model.config.optimizer)
+    model, config = session.model, session.model.config
+    if config.optimizer.full_batch:
+        name = registry.optimizers.name_of(config.optimizer)
         message = f"{name} evaluates the loss several times in a step: to see one step, take sgd"
         raise session.file.error((("optimizer",), message))
     samples = model.samples(session.datasets.parts["train"])
-    n = min(session.options.batch_size or len(samples), len(samples))
-    config, state = model.config, session.start()
-    update = Update(
+    step = BatchStep(
         model.network,
+        config.loss,
         config.optimizer,
-        state.theta,
-        iterations_per_epoch=iterations_per_epoch(len(samples), n, drop_last=session.options.drop_last),
-        epochs=session.options.epochs,
+        samples,
+        session.start(),
+        session.options,
         schedule=config.schedule,
-        clip_norm=session.options.clip_norm,
-        clip_value=session.options.clip_value,
     )
-    shards = min(n, session.options.shards or shards_for(model.network, n))
-    gradient = BatchGradient(model.network, config.loss, state, np.empty_like(state.theta), n=n, shards=shards)
-    return trace_step(model.network, state, gradient, update, samples, n)
+    return trace_step(step)
 
 
 def step_text(trace: StepTrace, optimizer: Optimizer) -> str:

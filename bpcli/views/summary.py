@@ -6,7 +6,7 @@ import math
 
 from bpcli.config.schema import Config
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
+from bpcli.engine.activations import Identity
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.network import LayerEntry, Network, PlacedLayer
 from bpcli.memory import in_bytes, parameter_bytes

@@ -131,22 +131,19 @@ def bare_xor(steps: str) -> dict[str, Any]:
 
 def _engine_steps(steps: int) -> float:
     from bpcli.config.load import load_config
-    from bpcli.engine.gradient import BatchGradient
-    from bpcli.engine.update import Update
+    from bpcli.engine.training.step import make_step
     from bpcli.session import open_session
     from bpcli.threads import one_blas_thread
 
     session = open_session(load_config(ROOT / "configs" / "xor.yaml"))
-    state, config, model = session.start(), session.model.config, session.model
-    samples, grad = model.samples(session.datasets.parts["train"]), np.empty_like(state.theta)
-    gradient = BatchGradient(model.network, config.loss, state, grad, n=4)
-    update = Update(model.network, config.optimizer, state.theta, iterations_per_epoch=1, epochs=steps)
+    config, model = session.model.config, session.model
+    samples = model.samples(session.datasets.parts["train"])
+    step = make_step(model.network, config.loss, config.optimizer, samples, session.start(), session.options)
     rows = slice(0, 4)
     with one_blas_thread():
         started = time.perf_counter()
         for _ in range(steps):
-            gradient(samples, rows)
-            update(state, grad)
+            step(rows, 4)
         return time.perf_counter() - started
 
 

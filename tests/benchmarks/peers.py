@@ -44,14 +44,14 @@ def data_of(case: StepCase, folder: Path) -> tuple[Array, Array]:
 
 
 class Bpcli:
-    """`bpcli.engine.trainer.train`, on as many threads as `bpcli train` takes, epoch after epoch."""
+    """`bpcli.engine.training.trainer.train`, on as many threads as `bpcli train` takes, epoch after epoch."""
 
     def __init__(self, case: StepCase, x: Array, y: Array) -> None:
         from bpcli.config.load import load_config
-        from bpcli.engine.options import TrainOptions
-        from bpcli.engine.samples import Samples
-        from bpcli.engine.state import TrainState
-        from bpcli.engine.trainer import train
+        from bpcli.engine.training.options import TrainOptions
+        from bpcli.engine.training.samples import Samples
+        from bpcli.engine.training.state import TrainState
+        from bpcli.engine.training.trainer import train
         from bpcli.session import check_alone
         from bpcli.threads import one_blas_thread, usable_cpus
 

@@ -11,7 +11,7 @@ import pytest
 
 from bpcli.config.load import load_config
 from bpcli.engine.network import Network
-from bpcli.engine.trainer import _Trainer
+from bpcli.engine.training.trainer import _Trainer
 from bpcli.errors import ConfigError
 from bpcli.memory import in_bytes, lack_of_memory
 from bpcli.session import open_session

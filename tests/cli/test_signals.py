@@ -187,7 +187,7 @@ def test_handlers_are_as_before_afterwards(configs):
 
 
 def test_a_signal_in_the_middle_of_an_epoch_is_no_loss(ok, configs, run_files, monkeypatch):
-    monkeypatch.setattr("bpcli.engine.trainer.REPORT_SECONDS", 0.0)  # a report after every iteration
+    monkeypatch.setattr("bpcli.engine.training.trainer.REPORT_SECONDS", 0.0)  # a report after every iteration
     overrides = ["training.early_stopping=null", "training.epochs=6"]
 
     def show(report):

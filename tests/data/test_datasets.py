@@ -15,7 +15,7 @@ from bpcli.config.load import load_config
 from bpcli.data import datasets
 from bpcli.data.datasets import DataPlan, Datasets, class_weights_for, load_datasets, load_part
 from bpcli.data.source import Source
-from bpcli.engine.state import random_streams
+from bpcli.engine.training.state import random_streams
 from bpcli.errors import BpcliError, DataError
 from bpcli.session import open_session
 

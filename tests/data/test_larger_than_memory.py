@@ -18,7 +18,7 @@ from bpcli.data.npy_rows import NpyRows
 from bpcli.data.source import Source, read
 from bpcli.data.splits import split_blocks
 from bpcli.data.stored_inputs import StoredInputs
-from bpcli.engine.samples import Samples
+from bpcli.engine.training.samples import Samples
 from bpcli.errors import DataError
 from bpcli.session import open_session
 from bpcli.training import resume_run, start_run

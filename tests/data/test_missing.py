@@ -16,7 +16,7 @@ from bpcli.data.csv_rows import Table, read_exactly
 from bpcli.data.datasets import DataPlan, Datasets, load_datasets, load_part
 from bpcli.data.missing import fit_fill
 from bpcli.data.source import Source, read
-from bpcli.engine.state import random_streams
+from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError
 
 NAN = float("nan")

@@ -231,7 +231,7 @@ def test_bytes_stay_bytes_for_the_engine_to_scale():
 
 
 def test_bytes_are_fetched_as_0_to_1():
-    from bpcli.engine.samples import Samples
+    from bpcli.engine.training.samples import Samples
 
     data = raw(BYTES, [1, 2, 3])
     x, y = np.empty((3, 2), np.float32), np.empty((3, 1), np.float32)

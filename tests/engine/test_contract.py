@@ -27,21 +27,19 @@ from contract import (
 from tools.every_gradient import worst_of_block
 
 from bpcli.engine import registry
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.activations.tanh import Tanh
+from bpcli.engine.activations import Sigmoid, Softmax, Tanh
 from bpcli.engine.arrays import Scratch
-from bpcli.engine.gradcheck import check_gradients
 from bpcli.engine.initializers import Normal
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
+from bpcli.engine.measure.gradcheck import check_gradients
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.objective import Objective
-from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import Activation, LayerSpec, Loss
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import train
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import train
 
 LAYERS = registry.layers.names()
 ACTIVATIONS = registry.activations.names()

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.relu import ReLU
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.divergence import is_finite
+from bpcli.engine.activations import Identity, ReLU, Sigmoid
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense
@@ -23,10 +20,11 @@ from bpcli.engine.layers.prelu import PReLU
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.optimizers.sgd import SGD
-from bpcli.engine.options import TrainOptions
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Validation, train
+from bpcli.engine.training.divergence import is_finite
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Validation, train
 from bpcli.errors import DivergenceError
 
 FIRST_ORDER = [name for name in registry.optimizers.names() if hasattr(registry.optimizers.get(name), "step")]

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.metrics.brier import Brier
-from bpcli.engine.metrics.log_loss import LogLoss
+from bpcli.engine.metrics.classification import Brier, LogLoss
 from bpcli.engine.objective import Objective
 
 decimal.getcontext().prec = 60

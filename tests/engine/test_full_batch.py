@@ -12,19 +12,20 @@ import pytest
 from contract import LeastSquares
 
 from bpcli.config.load import load_config
-from bpcli.engine import full_batch, registry
-from bpcli.engine.evaluation import predict
-from bpcli.engine.full_batch import NormalEquations, TrainingProblem, UnfinishedIterationError
-from bpcli.engine.gradient import BatchGradient
+from bpcli.engine import registry
 from bpcli.engine.layers.dense import Dense
-from bpcli.engine.line_search import Trial, strong_wolfe
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.options import TrainOptions
+from bpcli.engine.optimizers._line_search import Trial, strong_wolfe
 from bpcli.engine.protocols import FullBatchOptimizer
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import Report, train
+from bpcli.engine.training import full_batch
+from bpcli.engine.training.evaluation import predict
+from bpcli.engine.training.full_batch import NormalEquations, TrainingProblem, UnfinishedIterationError
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Report, train
 from bpcli.errors import ConfigError
 from bpcli.session import check_alone
 
@@ -314,7 +315,7 @@ def test_normal_equations_are_those_of_a_jacobian_by_differences(
 def problem_of(
     network: Network, loss: Any, samples: Samples, *, weight_decay: float = 0.0
 ) -> full_batch.TrainingProblem:
-    from bpcli.engine.gradient import BatchGradient
+    from bpcli.engine.training.gradient import BatchGradient
 
     state = TrainState.start(network, made("lbfgs"), seed=0, dtype="float64")
     gradient = BatchGradient(network, loss, state, np.empty_like(state.theta), n=len(samples))

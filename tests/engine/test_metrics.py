@@ -17,7 +17,7 @@ from tools.make_metrics_reference import CASES, metrics_of
 
 from bpcli.config.parts import part
 from bpcli.engine import registry
-from bpcli.engine.confusion import ClassCounts, average_scores
+from bpcli.engine.metrics.confusion import ClassCounts, average_scores
 from bpcli.engine.protocols import Metric
 
 TOLERANCE = 1e-12

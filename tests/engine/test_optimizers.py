@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contract import parameters, step
 
 from bpcli.engine import registry
-from bpcli.engine.activations.tanh import Tanh
+from bpcli.engine.activations import Tanh
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network, Trainable
 from bpcli.engine.optimizers.nadam import _first_products, _momentum, _momentum_product
-from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import Optimizer
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import train
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import train
 
 # One weight and one bias, and their gradients: theta = (1, -2), g = (0.5, -0.25), rate = 0.1.
 THETA, GRAD, RATE = (1.0, -2.0), (0.5, -0.25), 0.1
@@ -73,14 +74,12 @@ def stepped(
     rate: float | np.ndarray = RATE,
     decay: np.ndarray | None = None,
 ) -> np.ndarray:
-    """theta after so many steps, gradient(t) each."""
-    theta, scratch = start.copy(), np.empty_like(start)
-    state = {name: np.zeros_like(start) for name in optimizer.vector_names()}
-    for t in range(1, steps + 1):
-        grad = gradient(t).astype(start.dtype)
-        acts = np.zeros_like(start) if decay is None else decay
-        optimizer.step(theta, grad, state, scratch, rate=rate, t=t, decay=acts)
-    return theta
+    """theta after so many steps, gradient(t) each and the penalty's beside it."""
+    p = parameters(optimizer, start.copy(), rate=rate, decay=decay)
+    for p.t in range(1, steps + 1):
+        p.grad[:] = gradient(p.t)
+        step(optimizer, p)
+    return p.theta
 
 
 def made(name: str, keys: dict[str, Any]) -> Any:
@@ -154,11 +153,12 @@ def test_a_step_keeps_the_precision(name: str, keys: dict[str, Any]) -> None:
 @each_way
 def test_a_step_makes_no_arrays(name: str, keys: dict[str, Any], rate: float | np.ndarray) -> None:
     optimizer, n = made(name, keys), 50_000
-    theta, grad, scratch, decay = (np.ones(n) for _ in range(4))
-    state = {key: np.zeros(n) for key in optimizer.vector_names()}
-    optimizer.step(theta, grad, state, scratch, rate=rate, t=1, decay=decay)
+    p = parameters(optimizer, np.ones(n), rate=rate, decay=np.ones(n))
+    p.grad[:], p.t = 1.0, 1
+    step(optimizer, p)
     tracemalloc.start()
-    optimizer.step(theta, grad, state, scratch, rate=rate, t=2, decay=decay)
+    p.t = 2
+    step(optimizer, p)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000 < n * 8

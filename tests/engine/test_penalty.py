@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.penalty import add_penalty_gradient, l1_penalty, l2_penalty
+from bpcli.engine.penalty import Penalty
 
 THETA, DECAY = np.array([3.0, -2.0, 5.0]), np.array([1.0, 1.0, 0.0])  # the last one is a bias
 
 
 def test_l2_is_half_the_sum_of_the_squared_weights() -> None:
-    assert l2_penalty(THETA, decay=DECAY, l2=0.1) == pytest.approx(0.5 * 0.1 * (9 + 4), rel=1e-15)
+    assert Penalty(l2=0.1).value(THETA, DECAY) == pytest.approx(0.5 * 0.1 * (9 + 4), rel=1e-15)
 
 
 def test_l1_is_the_sum_of_the_absolute_weights() -> None:
-    assert l1_penalty(THETA, decay=DECAY, l1=0.1) == pytest.approx(0.1 * (3 + 2), rel=1e-15)
+    assert Penalty(l1=0.1).value(THETA, DECAY) == pytest.approx(0.1 * (3 + 2), rel=1e-15)
 
 
 def test_the_gradient_leaves_biases_alone() -> None:
     grad = np.ones(3)
-    add_penalty_gradient(THETA, grad, np.empty(3), decay=DECAY, l2=0.1, l1=0.01)
+    Penalty(l2=0.1, l1=0.01).add_gradient(THETA, grad, np.empty(3), DECAY)
     np.testing.assert_allclose(grad, [1 + 0.3 + 0.01, 1 - 0.2 - 0.01, 1.0], rtol=1e-15)
 
 
 def test_without_a_penalty_it_is_0() -> None:
-    assert l2_penalty(THETA, decay=DECAY, l2=0.0) == l1_penalty(THETA, decay=DECAY, l1=0.0) == 0.0
+    assert Penalty().value(THETA, DECAY) == 0.0

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.engine import profiling, registry, watched
+from bpcli.engine import registry
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
+from bpcli.engine.measure import instrumented, profile
+from bpcli.engine.measure.instrumented import TimedRun, Training
+from bpcli.engine.measure.profile import StepProfile, multiply_adds, profile_step
+from bpcli.engine.measure.stopwatch import WatchCost, attach, watch_cost
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.options import TrainOptions
-from bpcli.engine.profiling import StepProfile, multiply_adds, profile_step
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.stopwatch import WatchCost, put_on, watch_cost
-from bpcli.engine.team import ALONE, Team
-from bpcli.engine.trainer import train
-from bpcli.engine.watched import PlainRun, Training, WatchedRun
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import train
 from bpcli.errors import DivergenceError
 
 FREE = WatchCost(0.0, 0.0)
@@ -57,7 +57,7 @@ def training(name: str = "a short last batch", samples: Samples = SAMPLES, **opt
 
 
 def profiled(of: Training, seconds: float = 0.02) -> StepProfile:
-    return profile_step(of, PlainRun(of), seconds=seconds)
+    return profile_step(of, TimedRun(of), seconds=seconds)
 
 
 def trained(of: Training) -> TrainState:
@@ -70,20 +70,22 @@ def trained(of: Training) -> TrainState:
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training_under_stopwatches_gives_the_bytes_that_training_gives(name: str) -> None:
     of = training(name)
-    run = WatchedRun(of, Team(of.options.threads))
-    run.steps(of.options.epochs * of.iterations)
+    of = dataclasses.replace(of, options=dataclasses.replace(of.options, epochs=instrumented.FEWEST_EPOCHS))
+    run = TimedRun(of, FREE)
+    while not run.ended:
+        run.advance(1.0)
+    assert run.watches is not None
     assert run.state.theta.tobytes() == trained(of).theta.tobytes()
 
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_every_part_is_on_the_clock_in_every_step(name: str) -> None:
     of = training(name)
-    run = WatchedRun(of, ALONE)
-    run.steps(1)
-    run.take(FREE)
-    run.steps(of.iterations)
-    evaluations, _, *seconds = run.take(FREE)
-    assert evaluations >= of.iterations
+    run = TimedRun(of, FREE)
+    run.advance(0.0)
+    windows = run.advance(0.0, to_step=3 * of.batches.count)
+    evaluations, _, *seconds = np.sum([window.taken for window in windows], axis=0)
+    assert evaluations >= sum(window.steps for window in windows) >= of.batches.count
     data, loss, own, normal_equations, *layers = seconds
     assert (normal_equations > 0) == (name == "levenberg_marquardt")
     assert (data == 0) == (of.options.batch_size is None)  # the full batch is fetched in the first step
@@ -114,13 +116,14 @@ def test_shards_side_by_side_count_once_and_one_after_another_twice() -> None:
     """The same laps: half of their sum passes on the clock where two threads share them."""
     seconds = []
     for threads in (1, 2):
-        run = WatchedRun(training("shards", threads=threads), ALONE)
-        run.steps(2)
-        for gradient in run.gradients.values():
+        run = TimedRun(training("shards", threads=threads), FREE)
+        run.advance(0.0)
+        assert run.watches is not None
+        for gradient in run.watches.gradients:
             for part in gradient.parts:
                 for watch in part:
                     watch.laps[:] = [1.0]
-        seconds.append(run.take(FREE)[6:])
+        seconds.append(run.watches.take()[6:])
     np.testing.assert_array_equal(seconds[0], 2 * seconds[1])
 
 
@@ -156,28 +159,28 @@ def at_the_minimum() -> Training:
 
 
 def test_a_run_of_one_iteration_is_measured_with_all_that_it_takes() -> None:
-    plain = PlainRun(at_the_minimum())
-    [(steps, seconds)] = plain.advance(0.0)
+    plain = TimedRun(at_the_minimum())
+    [(steps, seconds, _)] = plain.advance(0.0)
     assert (plain.ended, steps) == (True, 1)
     assert seconds > 0
 
 
 def test_a_long_turn_comes_in_windows_that_leave_no_step_out_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that moves by a quarter of a window each time it is read."""
-    readings = itertools.count(0.0, watched.WINDOW_SECONDS / 4)
-    monkeypatch.setattr(watched, "perf_counter", lambda: next(readings))
-    plain = PlainRun(training("one sample at a time", epochs=50))
-    first = plain.advance(30 * watched.WINDOW_SECONDS)
-    second = plain.advance(30 * watched.WINDOW_SECONDS)
+    readings = itertools.count(0.0, instrumented.WINDOW_SECONDS / 4)
+    monkeypatch.setattr(instrumented, "perf_counter", lambda: next(readings))
+    plain = TimedRun(training("one sample at a time", epochs=50))
+    first = plain.advance(30 * instrumented.WINDOW_SECONDS)
+    second = plain.advance(30 * instrumented.WINDOW_SECONDS)
     assert min(len(first), len(second)) > 10
-    assert sum(steps for steps, _ in first + second) == plain.state.step - 1
-    assert all(seconds >= watched.WINDOW_SECONDS for _, seconds in first + second)
+    assert sum(window.steps for window in first + second) == plain.state.step - 1
+    assert all(window.seconds >= instrumented.WINDOW_SECONDS for window in first + second)
 
 
 def test_a_run_that_has_ended_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that moves by 10 ms each time it is read."""
     readings = itertools.count(0.0, 0.01)
-    monkeypatch.setattr(profiling, "perf_counter", lambda: next(readings))
+    monkeypatch.setattr(profile, "perf_counter", lambda: next(readings))
     assert profiled(at_the_minimum(), seconds=0.2).steps > 4
 
 
@@ -191,17 +194,16 @@ def test_a_schedule_sees_the_same_length_of_training_both_ways(name: str) -> Non
     }
     schedule = registry.schedules.get(name)(**keys.get(name, {}))
     of = dataclasses.replace(training(epochs=2), schedule=schedule)
-    plain, under_watch = PlainRun(of), WatchedRun(of, ALONE)
-    while not plain.ended:
-        plain.advance(1.0)
-    under_watch.steps(plain.state.step)
-    assert plain.state.epoch == watched.FEWEST_EPOCHS
-    if name != "reduce_on_plateau":  # which is told of the epochs' losses by `train` alone
-        assert under_watch.state.theta.tobytes() == plain.state.theta.tobytes()
+    plain, watched = TimedRun(of), TimedRun(of, FREE)
+    for run in (plain, watched):
+        while not run.ended:
+            run.advance(1.0)
+    assert plain.state.epoch == instrumented.FEWEST_EPOCHS
+    assert watched.state.theta.tobytes() == plain.state.theta.tobytes()
 
 
 def test_reasons_to_stop_are_left_out() -> None:
-    plain = PlainRun(training(goal=1e9, epochs=50))
+    plain = TimedRun(training(goal=1e9, epochs=50))
     plain.advance(0.0)
     assert not plain.ended
 
@@ -219,7 +221,7 @@ class Doubler:
 
 def test_a_stopwatch_is_on_one_object_alone_and_changes_no_result() -> None:
     watched, other = Doubler(), Doubler()
-    watch = put_on(watched, "twice")
+    watch = attach(watched, "twice")
     assert (watched.twice(2.0, plus=1.0), other.twice(2.0)) == (5.0, 4.0)
     seconds, calls = watch.take()
     assert seconds > 0

@@ -17,12 +17,12 @@ from tools.make_reference import CASES, EPOCHS, fingerprint
 
 from bpcli.config.parts import part
 from bpcli.config.schema import LayeredNetwork, Training
-from bpcli.engine.gradient import BatchGradient
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import Loss, Optimizer, Schedule
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import train
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import train
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference"
 TOLERANCE = 1e-10

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.evaluation import predict
+from bpcli.engine.activations import Identity
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.layers.dropout import Dropout
@@ -14,11 +13,12 @@ from bpcli.engine.layers.gaussian_noise import GaussianNoise
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.optimizers.sgd import SGD
-from bpcli.engine.options import TrainOptions
 from bpcli.engine.protocols import LayerSpec
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
-from bpcli.engine.trainer import train
+from bpcli.engine.training.evaluation import predict
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import train
 
 
 def forward(spec: LayerSpec, x: np.ndarray, *, training: bool, seed: int = 0) -> np.ndarray:

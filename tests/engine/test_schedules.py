@@ -12,8 +12,8 @@ from contract import make
 
 from bpcli.config.parts import part, plain
 from bpcli.engine import registry
-from bpcli.engine.clock import time_of
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.schedules import time_of
 
 ITERATIONS = 4  # in an epoch
 NAMES = registry.schedules.names()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.activations.identity import Identity
-from bpcli.engine.activations.tanh import Tanh
-from bpcli.engine.gradient import BatchGradient
+from bpcli.engine.activations import Identity, Tanh
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.optimizers.sgd import SGD
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
 from bpcli.engine.team import ALONE, Team
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
 
 NETWORK = Network(
     [LayerEntry(spec=Dense(units=5), activation=Tanh()), LayerEntry(spec=Dense(units=2), activation=Identity())], (3,)

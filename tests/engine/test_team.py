@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 
 from bpcli.engine import registry
-from bpcli.engine.activations.relu import ReLU
-from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.gradient import shards_for
+from bpcli.engine.activations import ReLU, Softmax
 from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.options import TrainOptions
 from bpcli.engine.products import WORTH_TWO_THREADS, Products
-from bpcli.engine.samples import Samples
-from bpcli.engine.state import TrainState
 from bpcli.engine.team import ALONE, Team, Tempo
-from bpcli.engine.trainer import Validation, train
+from bpcli.engine.training.gradient import shards_for
+from bpcli.engine.training.options import TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.trainer import Validation, train
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from bpcli.config.load import load_config
-from bpcli.engine.activations.sigmoid import Sigmoid
+from bpcli.engine.activations import Sigmoid
 from bpcli.engine.arrays import Scratch
-from bpcli.engine.evaluation import predict
 from bpcli.engine.layers.dense import Dense
+from bpcli.engine.measure.trace import StepTrace
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.options import iterations_per_epoch
-from bpcli.engine.trace import StepTrace
+from bpcli.engine.training.evaluation import predict
+from bpcli.engine.training.options import iterations_per_epoch
 from bpcli.session import open_session
 from bpcli.views.step import first_step
 

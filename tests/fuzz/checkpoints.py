@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import bpcli
-from bpcli.engine.state import TrainState
+from bpcli.engine.training.state import TrainState
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
 from bpcli.trained import TrainedModel
 from fuzz.arrays import archive_changed, archive_of, mutated_npy, npy

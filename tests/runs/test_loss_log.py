@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpcli.engine.trainer import Report
+from bpcli.engine.training.trainer import Report
 from bpcli.errors import DiskError
 from bpcli.runs import loss_log
 from bpcli.runs.held import HeldFolder

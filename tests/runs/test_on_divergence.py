@@ -16,7 +16,7 @@ import bpcli.runs.recorder
 import bpcli.training
 from bpcli.config.load import load_config
 from bpcli.engine import registry
-from bpcli.engine.recovery import MOST_HALVINGS
+from bpcli.engine.training.recovery import MOST_HALVINGS
 from bpcli.errors import ConfigError, DivergenceError
 from bpcli.going_on import check_same_run
 from bpcli.runs.checkpoint import load_checkpoint

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcli.engine.arrays import Array, Scratch, Shape
 from bpcli.engine.protocols import Activation, Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("activation", elsewhere="gelu nonlinearity relu sigmoid softmax tanh")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "activation", elsewhere="gelu nonlinearity relu sigmoid softmax tanh")
 class ActivationSpec:
     """a = f(z), element by element (softmax: over the last axis)."""
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
+from bpcli.engine.layers._windows import Windows, batch_last, pooling_windows
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
-from bpcli.engine.windows import Windows, batch_last, pooling_windows
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("avg_pool2d", elsewhere="average_pool average_pooling2d avg_pool")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "avg_pool2d", elsewhere="average_pool average_pooling2d avg_pool")
 class AvgPool2d:
     """y[c, o, q] = 1 / (kh kw) sum over i, j of x[c, o s + i - p, q s + j - p].
 
@@ -30,9 +28,6 @@ class AvgPool2d:
     padding: Annotated[int | tuple[int, int] | Literal["same"], AtLeast(0)] = 0
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def _windows(self, in_shape: Shape) -> Windows:
         return pooling_windows("avg_pool2d", in_shape, self.size, self.stride, self.padding)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import Between, MoreThan, check_fields
+from bpcli.engine.fields import Between, MoreThan
 from bpcli.engine.initializers import Ones, Zeros
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("batch_norm", elsewhere="batch_norm1d batch_norm2d batch_normalization bn")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "batch_norm", elsewhere="batch_norm1d batch_norm2d batch_normalization bn")
 class BatchNorm:
     """Brings each unit, or each channel of an image, to mean b and standard deviation W over the batch.
 
@@ -30,9 +28,6 @@ class BatchNorm:
     eps: Annotated[float, MoreThan(0)] = 1e-5
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output", "whole_batch"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

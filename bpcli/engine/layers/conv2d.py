@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
 from bpcli.engine.initializers import GlorotUniform, Zeros
+from bpcli.engine.layers._windows import Windows, batch_last, image_of, pair, windows_over
 from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
-from bpcli.engine.registry import layers
-from bpcli.engine.windows import Windows, batch_last, image_of, pair, windows_over
+from bpcli.engine.registry import layers, part_of
 
 PART = 2048  # columns in a product
 
 
-@layers.register("conv2d", elsewhere="conv convolution convolution2d")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "conv2d", elsewhere="conv convolution convolution2d")
 class Conv2d:
     """z[f, o, q] = sum over c, i, j of W[f, c, i, j] x[c, o s + i d - p, q s + j d - p] + b[f].
 
@@ -42,9 +40,6 @@ class Conv2d:
     flip_kernel: bool = False
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def _windows(self, in_shape: Shape) -> Windows:
         return windows_over(

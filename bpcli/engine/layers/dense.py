@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
 from bpcli.engine.initializers import GlorotUniform, Zeros
 from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("dense", elsewhere="affine fc fully_connected inner_product linear")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "dense", elsewhere="affine fc fully_connected inner_product linear")
 class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
 
@@ -29,9 +27,6 @@ class Dense:
     init: Initializer | None = None
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if len(in_shape) != 1:

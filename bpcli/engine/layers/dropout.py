@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import Between, check_fields
+from bpcli.engine.fields import Between
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("dropout", elsewhere="alpha_dropout dropout2d")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "dropout", elsewhere="alpha_dropout dropout2d")
 class Dropout:
     """Sets each number to 0 with probability `rate`, and divides the others by 1 - rate (Srivastava et al. 2014).
 
@@ -25,9 +23,6 @@ class Dropout:
     rate: Annotated[float, Between(0, 1, end=False)] = 0.5
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"noise"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("flatten")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "flatten")
 class Flatten:
     """(C, H, W) -> (C * H * W,): the last axis runs fastest."""
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("gaussian_noise", elsewhere="noise")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "gaussian_noise", elsewhere="noise")
 class GaussianNoise:
     """Adds a number from N(0, std^2) to each input, in training only: as a first layer, noise on the inputs."""
 
     std: Annotated[float, AtLeast(0)] = 0.1
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"noise"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

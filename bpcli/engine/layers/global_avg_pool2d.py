@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
+from bpcli.engine.layers._windows import image_of
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
-from bpcli.engine.windows import image_of
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("global_avg_pool2d", elsewhere="adaptive_avg_pool2d gap global_average_pooling2d")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "global_avg_pool2d", elsewhere="adaptive_avg_pool2d gap global_average_pooling2d")
 class GlobalAvgPool2d:
     """y[c] = 1 / (H W) sum over i, j of x[c, i, j]: (C, H, W) -> (C,), which a dense layer takes as it is.
 

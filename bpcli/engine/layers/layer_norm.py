@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import MoreThan, check_fields
+from bpcli.engine.fields import MoreThan
 from bpcli.engine.initializers import Ones, Zeros
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("layer_norm", elsewhere="layer_normalization ln")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "layer_norm", elsewhere="layer_normalization ln")
 class LayerNorm:
     """Brings each sample's numbers to mean 0 and standard deviation 1, then times W plus b, number by number.
 
@@ -29,9 +27,6 @@ class LayerNorm:
     eps: Annotated[float, MoreThan(0)] = 1e-5
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
+from bpcli.engine.layers._windows import Windows, batch_last, pooling_windows
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
-from bpcli.engine.windows import Windows, batch_last, pooling_windows
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("max_pool2d", elsewhere="max_pool max_pooling2d pool pooling subsampling")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "max_pool2d", elsewhere="max_pool max_pooling2d pool pooling subsampling")
 class MaxPool2d:
     """y[c, o, q] = max over i, j of x[c, o s + i - p, q s + j - p].
 
@@ -29,9 +27,6 @@ class MaxPool2d:
     padding: Annotated[int | tuple[int, int] | Literal["same"], AtLeast(0)] = 0
 
     traits: ClassVar[frozenset[Trait]] = frozenset()
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def _windows(self, in_shape: Shape) -> Windows:
         return pooling_windows("max_pool2d", in_shape, self.size, self.stride, self.padding)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
-from bpcli.engine.fields import Finite, check_fields
+from bpcli.engine.fields import Finite
 from bpcli.engine.initializers import Normal
 from bpcli.engine.protocols import Bindings, ParamSpec, Trait
-from bpcli.engine.registry import layers
+from bpcli.engine.registry import layers, part_of
 
 
-@layers.register("prelu")
-@dataclass(frozen=True, kw_only=True)
+@part_of(layers, "prelu")
 class PReLU:
     """y = max(x, 0) + slope min(x, 0). He et al. 2015, eq. 1, and its start of 0.25 for every slope.
 
@@ -27,9 +25,6 @@ class PReLU:
     start: Annotated[float, Finite()] = 0.25
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape

@@ -7,18 +7,15 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
-from bpcli.engine.activations.softplus import Softplus
+from bpcli.engine.activations import Sigmoid, Softmax, softplus
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import AtLeast, check_fields
+from bpcli.engine.fields import AtLeast
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("focal", elsewhere="binary_focal_crossentropy focal_loss sigmoid_focal_loss")
-@dataclass(frozen=True, kw_only=True)
-class Focal:
+@part_of(losses, "focal", elsewhere="binary_focal_crossentropy focal_loss sigmoid_focal_loss")
+class Focal(Loss):
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.
 
     softmax: p is the right class's probability, targets one-hot. sigmoid: a sum over the outputs, p = a_j where y_j = 1
@@ -30,9 +27,6 @@ class Focal:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_classes: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss:
         if isinstance(activation, Softmax):
@@ -49,7 +43,7 @@ class Focal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BernoulliFocal:
+class BernoulliFocal(Loss):
     """L = sum_j q_j^gamma l_j for one sample, l = -ln p = softplus((1 - 2y) z), q = 1 - p = 1 - exp(-l).
 
     dL/dz = (1 - 2y) q^gamma (q + gamma p l). All terms are positive, so nothing cancels. output: the logits z (N, M).
@@ -58,14 +52,11 @@ class BernoulliFocal:
     gamma: float
     reduction: Literal["mean", "sum"] = "mean"
 
-    def from_logits(self, activation: Activation) -> None:
-        return None
-
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         y, dz, work = target, d_output, scratch.full
         _one_minus_twice(y, out=dz)
         np.multiply(dz, output, out=dz)
-        Softplus().forward(dz, dz, scratch)  # l
+        softplus(dz, dz, scratch)  # l
         _wrong(dz, out=work)
         np.power(work, self.gamma, out=work)
         np.multiply(work, dz, out=work)
@@ -83,7 +74,7 @@ class BernoulliFocal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalFocal:
+class CategoricalFocal(Loss):
     """L = q^gamma l for one sample, l = -ln p = ln(sum_k exp(z_k - z_right)), q = 1 - p = 1 - exp(-l).
 
     dL/dz = (a - y) q^gamma (1 + gamma p l / q). output: the logits z (N, M), M at least 2.
@@ -91,9 +82,6 @@ class CategoricalFocal:
 
     gamma: float
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, nll, work = output, target, d_output, scratch.row, scratch.full

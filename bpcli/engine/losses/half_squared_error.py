@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.protocols import Loss
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("half_squared_error", elsewhere="sse sum_squared_error")
-@dataclass(frozen=True, kw_only=True)
-class HalfSquaredError:
+@part_of(losses, "half_squared_error", elsewhere="sse sum_squared_error")
+class HalfSquaredError(Loss):
     """Half the squared error: L = 1/2 sum_j (a_j - y_j)^2 for one sample, so that dL/da = a - y."""
 
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error = scratch.full

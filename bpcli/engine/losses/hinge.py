@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.hard_sigmoid import HardSigmoid
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import HardSigmoid, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("hinge", elsewhere="categorical_hinge hinge_loss multi_margin_loss squared_hinge svm")
-@dataclass(frozen=True, kw_only=True)
-class Hinge:
+@part_of(losses, "hinge", elsewhere="categorical_hinge hinge_loss multi_margin_loss squared_hinge svm")
+class Hinge(Loss):
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
 
     One output, targets 0 and 1: margin = (2 y - 1) a, so yes is a > 0. Several outputs, targets one-hot: margin =

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import MoreThan, check_fields
-from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.fields import MoreThan
+from bpcli.engine.protocols import Loss
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("huber", elsewhere="huber_loss smooth_l1 smooth_l1_loss")
-@dataclass(frozen=True, kw_only=True)
-class Huber:
+@part_of(losses, "huber", elsewhere="huber_loss smooth_l1 smooth_l1_loss")
+class Huber(Loss):
     """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.
 
     h(e) = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), so that dh/de is e cut off at -delta and delta.
@@ -25,12 +23,6 @@ class Huber:
 
     delta: Annotated[float, MoreThan(0)] = 1.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, cut = scratch.full, d_output

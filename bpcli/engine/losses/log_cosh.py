@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.protocols import Loss
+from bpcli.engine.registry import losses, part_of
 
 FAR = (
     20.0  # from here on ln cosh e = |e| - ln 2 to the last digit of a float64, and sinh(e / 2)^2 is still far from inf
 )
 
 
-@losses.register("log_cosh", "logcosh")
-@dataclass(frozen=True, kw_only=True)
-class LogCosh:
+@part_of(losses, "log_cosh", "logcosh")
+class LogCosh(Loss):
     """Mean over samples and the M outputs of ln cosh(e), e = a - y: e^2 / 2 near 0, |e| - ln 2 far out.
 
     As ln(1 + 2 sinh(e/2)^2), which keeps all digits of a small loss where |e| + ln(1 + exp(-2|e|)) - ln 2 (as in Keras)
@@ -26,9 +24,6 @@ class LogCosh:
     """
 
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, work, outputs = d_output, scratch.full, float(output.shape[-1])

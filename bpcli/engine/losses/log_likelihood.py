@@ -11,23 +11,22 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from bpcli.engine.activations.sigmoid import Sigmoid
-from bpcli.engine.activations.softmax import Softmax
+from bpcli.engine.activations import Sigmoid, Softmax, sigmoid
 from bpcli.engine.arrays import Array, Scale, Scratch, largest_of_rows
-from bpcli.engine.fields import Between, check_fields
+from bpcli.engine.fields import Between
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register(
+@part_of(
+    losses,
     "log_likelihood",
     "cross_entropy",
     elsewhere="bce bce_loss bce_with_logits bce_with_logits_loss binary_cross_entropy binary_crossentropy "
     "ce categorical_crossentropy sparse_categorical_crossentropy cross_entropy_loss "
     "log_loss negative_log_likelihood nll nll_loss softmax_cross_entropy",
 )
-@dataclass(frozen=True, kw_only=True)
-class LogLikelihood:
+class LogLikelihood(Loss):
     """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
 
     label_smoothing: s moves the targets towards all being alike: (1 - s) y + s/M for the M outputs of a softmax, as in
@@ -38,9 +37,6 @@ class LogLikelihood:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_classes: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss:
         if isinstance(activation, Softmax):
@@ -57,7 +53,7 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalLogLikelihood:
+class CategoricalLogLikelihood(Loss):
     """L = ln S - sum_j y_j x_j for one sample, x = z - max z, S = sum_k exp x_k. output: the logits z (N, M).
 
     Since the y_j sum to 1, S - 1 = sum_k (exp x_k - y_k), and dL/dz = (exp x - y - y (S - 1)) / S. So a loss keeps its
@@ -66,9 +62,6 @@ class CategoricalLogLikelihood:
 
     label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, dz, work, row = output, d_output, scratch.full, scratch.row
@@ -93,7 +86,7 @@ class CategoricalLogLikelihood:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BernoulliLogLikelihood:
+class BernoulliLogLikelihood(Loss):
     """L = sum_j [ln(1 + exp(-|z_j|)) + z_j ([z_j > 0] - y_j)] for one sample. output: the logits z (N, M).
 
     Both terms are never negative for y in 0..1, so nothing cancels, and exp never overflows.
@@ -101,9 +94,6 @@ class BernoulliLogLikelihood:
 
     label_smoothing: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         z, y, dz, work = output, target, d_output, scratch.full
@@ -117,7 +107,7 @@ class BernoulliLogLikelihood:
         np.log1p(work, out=work)
         np.multiply(work, scale, out=work)
         value = float(np.add.reduce(work, axis=None)) + fit
-        Sigmoid().forward(z, dz, scratch)
+        sigmoid(z, dz, scratch)
         np.subtract(dz, _smoothed(y, self.label_smoothing, 0.5, work), out=dz)
         np.multiply(dz, scale, out=dz)
         return value

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.protocols import Loss
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register("mae", "mean_absolute_error", elsewhere="absolute_error l1 l1_loss")
-@dataclass(frozen=True, kw_only=True)
-class MAE:
+@part_of(losses, "mae", "mean_absolute_error", elsewhere="absolute_error l1 l1_loss")
+class MAE(Loss):
     """Mean absolute error, over samples and the M outputs: L = (1/M) sum_j |a_j - y_j| for one sample.
 
     The mean over the outputs is part of it whatever the reduction over the batch. At a = y the derivative is 0.
     """
 
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, outputs = scratch.full, float(output.shape[-1])

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch, times
-from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import losses
+from bpcli.engine.protocols import Loss
+from bpcli.engine.registry import losses, part_of
 
 
-@losses.register(
-    "mse", "mean_squared_error", elsewhere="l2 l2_loss mean_square_error mse_loss msereg quadratic squared_error"
+@part_of(
+    losses,
+    "mse",
+    "mean_squared_error",
+    elsewhere="l2 l2_loss mean_square_error mse_loss msereg quadratic squared_error",
 )
-@dataclass(frozen=True, kw_only=True)
-class MSE:
+class MSE(Loss):
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
 
     The mean over the outputs is part of it whatever the reduction over the batch.
     """
 
     reduction: Literal["mean", "sum"] = "mean"
-
-    def from_logits(self, activation: Activation) -> Loss | None:
-        return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
         error, outputs = scratch.full, output.shape[-1]

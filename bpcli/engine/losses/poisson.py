@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scale, Scratch
-from bpcli.engine.fields import MoreThan, check_fields
+from bpcli.engine.fields import MoreThan
 from bpcli.engine.protocols import Activation, Loss
-from bpcli.engine.registry import activations, losses
+from bpcli.engine.registry import activations, losses, part_of
 
 
-@losses.register("poisson", elsewhere="poisson_loss poisson_nll poisson_nll_loss")
-@dataclass(frozen=True, kw_only=True)
-class Poisson:
+@part_of(losses, "poisson", elsewhere="poisson_loss poisson_nll poisson_nll_loss")
+class Poisson(Loss):
     """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.
 
     log_input: the output is z = ln r: L = sum_j (exp(z_j) - y_j z_j), dL/dz = exp(z) - y. Beyond z = 88 in float32, or
@@ -29,9 +27,6 @@ class Poisson:
     reduction: Literal["mean", "sum"] = "mean"
 
     for_numbers: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def from_logits(self, activation: Activation) -> Loss | None:
         if not self.log_input and _goes_below_zero(activation):

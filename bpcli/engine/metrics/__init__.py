@@ -1,1 +1,1 @@
-"""Metrics, one file each; the registry finds them."""
+"""Metrics: of classifications, of regressions, and the counts and ranks that several of them read."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, MoreThan, check_fields
-from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, MoreThan
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adagrad")
-@dataclass(frozen=True, kw_only=True)
-class AdaGrad:
+@part_of(optimizers, "adagrad")
+class AdaGrad(Optimizer):
     """s <- s + g^2, theta <- theta - rate * g / (sqrt(initial_accumulator + s) + eps).
 
     Duchi, Hazan & Singer 2011, figure 1 (diagonal). initial_accumulator and eps are PyTorch's; Keras and optax start at
@@ -30,30 +26,17 @@ class AdaGrad:
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def vector_names(self) -> tuple[str, ...]:
         return ("sum",)
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
-        total = state["sum"]  # without the initial value: state vectors start at zero
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
+        total = p.state["sum"]  # without the initial value: state vectors start at zero
         np.multiply(grad, grad, out=scratch)
         np.add(total, scratch, out=total)
         np.add(total, self.initial_accumulator, out=scratch)
         np.sqrt(scratch, out=scratch)
         np.add(scratch, self.eps, out=scratch)
         np.divide(grad, scratch, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
+        np.multiply(scratch, p.rate, out=scratch)
         np.subtract(theta, scratch, out=theta)

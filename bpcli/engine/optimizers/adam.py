@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.moments import adam_step
-from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.optimizers._moments import adam_step
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adam", elsewhere="adamax amsgrad")
-@dataclass(frozen=True, kw_only=True)
-class Adam:
+@part_of(optimizers, "adam", elsewhere="adamax amsgrad")
+class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, theta <- theta - rate * m' / (sqrt(v') + eps).
 
     m' = m / (1 - b1^t) and v' = v / (1 - b2^t) take off the bias of the zero start (Kingma & Ba 2015, algorithm 1;
@@ -34,33 +30,8 @@ class Adam:
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
-        adam_step(
-            theta,
-            grad,
-            state,
-            scratch,
-            rate=rate,
-            t=t,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            eps=self.eps,
-            amsgrad=self.amsgrad,
-        )
+    def step(self, p: Parameters) -> None:
+        adam_step(p, beta1=self.beta1, beta2=self.beta2, eps=self.eps, amsgrad=self.amsgrad)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.moments import adam_step
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.optimizers._moments import adam_step
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("adamw")
-@dataclass(frozen=True, kw_only=True)
-class AdamW:
+@part_of(optimizers, "adamw")
+class AdamW(Optimizer):
     """theta <- theta - rate * weight_decay * theta, for weights and not for biases; then Adam's step.
 
     Apart from g, the decay is not divided by sqrt(v), so weights with large gradients decay like the others (Loshchilov
@@ -31,37 +28,15 @@ class AdamW:
     amsgrad: bool = False
     weight_decay: Annotated[float, AtLeast(0)] = 0.01
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    decoupled_decay: ClassVar[bool] = True
 
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
+    def step(self, p: Parameters) -> None:
         if self.weight_decay:
-            np.multiply(decay, -self.weight_decay, out=scratch)
-            np.multiply(scratch, rate, out=scratch)
-            np.add(scratch, 1.0, out=scratch)
-            np.multiply(theta, scratch, out=theta)
-        adam_step(
-            theta,
-            grad,
-            state,
-            scratch,
-            rate=rate,
-            t=t,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            eps=self.eps,
-            amsgrad=self.amsgrad,
-        )
+            np.multiply(p.decay, -self.weight_decay, out=p.scratch)
+            np.multiply(p.scratch, p.rate, out=p.scratch)
+            np.add(p.scratch, 1.0, out=p.scratch)
+            np.multiply(p.theta, p.scratch, out=p.theta)
+        adam_step(p, beta1=self.beta1, beta2=self.beta2, eps=self.eps, amsgrad=self.amsgrad)

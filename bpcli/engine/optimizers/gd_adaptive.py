@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.protocols import Problem
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
+from bpcli.engine.registry import optimizers, part_of
 
 ATTEMPTS = 200  # at a lower learning rate
 
 
-@optimizers.register("gradient_descent_adaptive", "traingdx", elsewhere="traingda")
-@dataclass(frozen=True, kw_only=True)
-class GradientDescentAdaptive:
+@part_of(optimizers, "gradient_descent_adaptive", "traingdx", elsewhere="traingda")
+class GradientDescentAdaptive(FullBatchOptimizer):
     """v <- momentum v - (1 - momentum) rate g, theta <- theta + v; then rate <- lr_inc rate if the loss fell.
 
     MATLAB's traingdx; with momentum 0 its traingda. A step after which the loss is more than max_perf_inc times as high
@@ -36,9 +34,6 @@ class GradientDescentAdaptive:
     lr_dec: Annotated[float, Between(0, 1, end=False)] = 0.7
     max_perf_inc: Annotated[float, AtLeast(1)] = 1.04
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def vector_names(self) -> tuple[str, ...]:
         return ("velocity",)

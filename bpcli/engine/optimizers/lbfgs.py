@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, check_fields
-from bpcli.engine.line_search import Trial, strong_wolfe
-from bpcli.engine.protocols import Problem
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between
+from bpcli.engine.optimizers._line_search import Trial, strong_wolfe
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("lbfgs", "l_bfgs", elsewhere="bfgs lbfgsb quasi_newton trainbfg trainoss")
-@dataclass(frozen=True, kw_only=True)
-class LBFGS:
+@part_of(optimizers, "lbfgs", "l_bfgs", elsewhere="bfgs lbfgsb quasi_newton trainbfg trainoss")
+class LBFGS(FullBatchOptimizer):
     """theta <- theta - alpha H g: H from the last `history` pairs s = d theta, y = dg, alpha by a line search.
 
     Nocedal & Wright 2006: the two-loop recursion (algorithm 7.4) in algorithm 7.5, with H0 = (s^T y / y^T y) I and a
@@ -33,9 +31,6 @@ class LBFGS:
     c1: Annotated[float, Between(0, 0.5, end=False)] = 1e-4
     c2: Annotated[float, Between(0.5, 1, end=False)] = 0.9
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def learning_rate(self) -> float:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.protocols import Problem
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
+from bpcli.engine.registry import optimizers, part_of
 
 SMALLEST_MU = 1e-20
 
 
-@optimizers.register("levenberg_marquardt", "lm", "trainlm", elsewhere="lma marquardt trainbr")
-@dataclass(frozen=True, kw_only=True)
-class LevenbergMarquardt:
+@part_of(optimizers, "levenberg_marquardt", "lm", "trainlm", elsewhere="lma marquardt trainbr")
+class LevenbergMarquardt(FullBatchOptimizer):
     """theta <- theta - (J^T J + mu I)^-1 J^T r, for L = (1/2) r^T r with J = dr/dtheta.
 
     Hagan & Menhaj 1994, with the defaults of MATLAB's trainlm: after a step that lowers L mu shrinks by mu_dec;
@@ -36,16 +34,6 @@ class LevenbergMarquardt:
     mu_inc: Annotated[float, MoreThan(1)] = 10.0
     mu_max: Annotated[float, MoreThan(0)] = 1e10
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def learning_rate(self) -> float:
-        return 1.0
-
-    def vector_names(self) -> tuple[str, ...]:
-        return ()
 
     def iterate(
         self, problem: Problem, theta: Array, vectors: Mapping[str, Array], memory: dict[str, float], *, t: int

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.moments import root_of_second_moment, times_rate, update_moments
-from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.optimizers._moments import root_of_second_moment, times_rate, update_moments
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 NEGLIGIBLE = 2.0**-54  # 1 minus a number below it is 1
 
 
-@optimizers.register("nadam")
-@dataclass(frozen=True, kw_only=True)
-class NAdam:
+@part_of(optimizers, "nadam")
+class NAdam(Optimizer):
     """theta <- theta - rate * (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v') + eps).
 
     m, v, v' as in adam. u(t) = b1 (1 - 0.5 * 0.96^(t * momentum_decay)) is the momentum of step t, rising from b1 / 2
@@ -37,25 +33,12 @@ class NAdam:
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def vector_names(self) -> tuple[str, ...]:
         return ("m", "v")
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
-        m, v = state["m"], state["v"]
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch, t = p.theta, p.grad, p.scratch, p.t
+        m, v = p.state["m"], p.state["v"]
         update_moments(m, v, grad, scratch, beta1=self.beta1, beta2=self.beta2)
         now, ahead = (_momentum(self.beta1, self.momentum_decay, number) for number in (t, t + 1))
         product = _momentum_product(self.beta1, self.momentum_decay, t)
@@ -64,7 +47,7 @@ class NAdam:
         np.add(grad, scratch, out=grad)
         c = root_of_second_moment(v, scratch, beta2=self.beta2, eps=self.eps, t=t)
         np.divide(grad, scratch, out=scratch)
-        times_rate(scratch, rate, c)
+        times_rate(scratch, p.rate, c)
         np.subtract(theta, scratch, out=theta)
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register("rmsprop", elsewhere="adadelta rms")
-@dataclass(frozen=True, kw_only=True)
-class RMSProp:
+@part_of(optimizers, "rmsprop", elsewhere="adadelta rms")
+class RMSProp(Optimizer):
     """v <- alpha v + (1 - alpha) g^2, u <- momentum * u + g / (sqrt(v) + eps), theta <- theta - rate * u.
 
     Tieleman & Hinton 2012, lecture 6e, there with alpha 0.9. centered: v less the square of g's own running average,
@@ -34,31 +30,18 @@ class RMSProp:
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
     l1: Annotated[float, AtLeast(0)] = 0.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def vector_names(self) -> tuple[str, ...]:
         return ("v", *(["mean"] if self.centered else []), *(["velocity"] if self.momentum else []))
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
-        v = state["v"]
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
+        v = p.state["v"]
         np.multiply(v, self.alpha, out=v)
         np.multiply(grad, grad, out=scratch)
         np.multiply(scratch, 1.0 - self.alpha, out=scratch)
         np.add(v, scratch, out=v)
         if self.centered:
-            mean = state["mean"]
+            mean = p.state["mean"]
             np.multiply(mean, self.alpha, out=mean)
             np.multiply(grad, 1.0 - self.alpha, out=scratch)
             np.add(mean, scratch, out=mean)
@@ -72,8 +55,8 @@ class RMSProp:
         np.divide(grad, scratch, out=scratch)
         update = scratch
         if self.momentum:
-            update = state["velocity"]
+            update = p.state["velocity"]
             np.multiply(update, self.momentum, out=update)
             np.add(update, scratch, out=update)
-        np.multiply(update, rate, out=scratch)
+        np.multiply(update, p.rate, out=scratch)
         np.subtract(theta, scratch, out=theta)

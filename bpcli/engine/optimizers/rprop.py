@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register(
+@part_of(
+    optimizers,
     "rprop",
     elsewhere="fann_train_quickprop fann_train_rprop fann_train_sarprop "
     "irprop quickprop resilient_backpropagation trainrp",
 )
-@dataclass(frozen=True, kw_only=True)
-class RProp:
+class RProp(Optimizer):
     """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
 
     theta <- theta - (rate / learning_rate) * step * sign(g). This is iRprop- (Igel & Huesken 2000, algorithm 4), as is
@@ -36,25 +34,13 @@ class RProp:
     min_step: Annotated[float, AtLeast(0)] = 1e-6
     max_step: Annotated[float, MoreThan(0)] = 50.0
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     def vector_names(self) -> tuple[str, ...]:
         return ("step", "sign")
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        step, sign = state["step"], state["sign"]
-        if t == 1:
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
+        step, sign = p.state["step"], p.state["sign"]
+        if p.t == 1:
             step.fill(self.learning_rate)
         # signs, not gradients: the product of two small gradients could be 0
         np.sign(grad, out=grad)
@@ -73,6 +59,6 @@ class RProp:
         np.add(sign, 1.0, out=sign)
         np.multiply(sign, grad, out=sign)  # g's sign, 0 where it turned
         np.multiply(step, sign, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
+        np.multiply(scratch, p.rate, out=scratch)
         np.divide(scratch, self.learning_rate, out=scratch)
         np.subtract(theta, scratch, out=theta)

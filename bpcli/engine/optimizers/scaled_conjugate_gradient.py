@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, MoreThan, check_fields
-from bpcli.engine.protocols import Problem
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, MoreThan
+from bpcli.engine.protocols import FullBatchOptimizer, Problem
+from bpcli.engine.registry import optimizers, part_of
 
 ATTEMPTS = 100  # at raising lambda along one direction
 SMALLEST = math.ulp(0.0)  # for a sum that underflows
 
 
-@optimizers.register(
-    "scaled_conjugate_gradient", "scg", "trainscg", elsewhere="cg conjugate_gradient traincgb traincgf traincgp"
+@part_of(
+    optimizers,
+    "scaled_conjugate_gradient",
+    "scg",
+    "trainscg",
+    elsewhere="cg conjugate_gradient traincgb traincgf traincgp",
 )
-@dataclass(frozen=True, kw_only=True)
-class ScaledConjugateGradient:
+class ScaledConjugateGradient(FullBatchOptimizer):
     """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.
 
     Moller 1993, with the defaults of MATLAB's trainscg: s is the change of the gradient over a way of length sigma
@@ -37,13 +39,6 @@ class ScaledConjugateGradient:
     sigma: Annotated[float, MoreThan(0)] = 5e-5
     lambda_start: Annotated[float, MoreThan(0)] = 5e-7
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def learning_rate(self) -> float:
-        return 1.0
 
     def vector_names(self) -> tuple[str, ...]:
         return ("direction",)

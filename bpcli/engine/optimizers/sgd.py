@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
-from bpcli.engine.arrays import Array
-from bpcli.engine.fields import AtLeast, Between, MoreThan, check_fields
-from bpcli.engine.penalty import add_penalty_gradient
-from bpcli.engine.registry import optimizers
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import Optimizer, Parameters
+from bpcli.engine.registry import optimizers, part_of
 
 
-@optimizers.register(
+@part_of(
+    optimizers,
     "sgd",
     elsewhere="backprop fann_train_batch fann_train_incremental gd gradient_descent "
     "momentum nesterov stochastic_gradient_descent traingd traingdm",
 )
-@dataclass(frozen=True, kw_only=True)
-class SGD:
+class SGD(Optimizer):
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
 
     nesterov: theta <- theta - rate * (g + momentum * v) with the new v (Sutskever et al. 2013, as rearranged by Bengio
@@ -35,28 +32,17 @@ class SGD:
     l1: Annotated[float, AtLeast(0)] = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: needs a momentum above 0, for example 0.9")
 
     def vector_names(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def step(
-        self,
-        theta: Array,
-        grad: Array,
-        state: Mapping[str, Array],
-        scratch: Array,
-        *,
-        rate: float | Array,
-        t: int,
-        decay: Array,
-    ) -> None:
-        add_penalty_gradient(theta, grad, scratch, decay=decay, l2=self.weight_decay, l1=self.l1)
+    def step(self, p: Parameters) -> None:
+        theta, grad, scratch = p.theta, p.grad, p.scratch
         update = grad
         if self.momentum:
-            v = state["velocity"]
+            v = p.state["velocity"]
             np.multiply(v, self.momentum, out=v)
             np.add(v, grad, out=v)
             update = v
@@ -64,5 +50,5 @@ class SGD:
             np.multiply(v, self.momentum, out=scratch)
             np.add(grad, scratch, out=grad)
             update = grad
-        np.multiply(update, rate, out=grad)
+        np.multiply(update, p.rate, out=grad)
         np.subtract(theta, grad, out=theta)

@@ -1,1 +1,0 @@
-"""Activation functions, one file each; the registry finds them."""

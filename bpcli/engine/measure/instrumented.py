@@ -1,0 +1,184 @@
+"""Training seen from outside: by its reports, and with a stopwatch on each part of its step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+from bpcli.engine.measure.stopwatch import Stopwatch, WatchCost, attach
+from bpcli.engine.network import Network
+from bpcli.engine.protocols import AnyOptimizer, Loss, Schedule
+from bpcli.engine.training.gradient import BatchGradient
+from bpcli.engine.training.options import Batches, TrainOptions
+from bpcli.engine.training.samples import Samples
+from bpcli.engine.training.state import TrainState
+from bpcli.engine.training.step import BatchStep, FullBatchStep
+from bpcli.engine.training.trainer import Report, train
+
+WINDOW_SECONDS = 0.002  # short, so that other programs leave some windows alone
+FEWEST_EPOCHS = 100
+OTHER_PARTS = 6  # beside the layers, in what `StepWatches.take` gives
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What `train` is given, with a new state as often as asked for, and what follows from its sizes."""
+
+    network: Network
+    loss: Loss
+    optimizer: AnyOptimizer
+    samples: Samples
+    start: Callable[[], TrainState]
+    options: TrainOptions
+    schedule: Schedule | None = None
+
+    @property
+    def batches(self) -> Batches:
+        """The batches of an epoch."""
+        return self.options.batches(len(self.samples))
+
+    @property
+    def unhurried(self) -> TrainOptions:
+        """The options without a reason to stop but the last epoch, and with epochs enough to measure something."""
+        epochs = max(self.options.epochs, FEWEST_EPOCHS)
+        return dataclasses.replace(self.options, epochs=epochs, goal=None, early_stopping=None, max_seconds=None)
+
+
+class Window(NamedTuple):
+    """Some iterations: how many, their seconds on the clock, and what the stopwatches took; see `StepWatches.take`."""
+
+    steps: int
+    seconds: float
+    taken: Array
+
+
+class _Mark(NamedTuple):
+    """A moment between two iterations: how many are done, when one window ended and the next began, all laps so far."""
+
+    step: int
+    end: float
+    begin: float
+    taken: Array
+
+
+class TimedRun:
+    """Training by `train` itself, without validation or a goal to stop at; with stopwatches on its step if asked for.
+
+    It is timed by its reports and by a look at the clock when it asks whether to stop.
+
+    Args:
+        cost: what a stopwatch costs; None trains without any.
+    """
+
+    def __init__(self, training: Training, cost: WatchCost | None = None) -> None:
+        self.training, self.cost, self.state = training, cost, training.start()
+        self.watches: StepWatches | None = None
+        self.taken = np.zeros(0 if cost is None else OTHER_PARTS + 2 * len(training.network.placed))
+        self.report: Report | None = None
+        self.ended = False
+        made = perf_counter()
+        self.made = _Mark(0, made, made, self.taken)
+        self.marks: list[_Mark] = []  # now and then
+        self.reports = train(
+            training.network,
+            training.loss,
+            training.optimizer,
+            training.samples,
+            self.state,
+            training.unhurried,
+            schedule=training.schedule,
+            should_stop=self._look,
+            on_step=self._attach,
+        )
+
+    def advance(self, seconds: float, to_step: int = 0) -> list[Window]:
+        """Trains on for about that long, and at least to that iteration; in windows where that was long.
+
+        The first iteration of a run, which makes the buffers, is left out.
+        """
+        start = perf_counter()
+        self.marks = [] if self.report is None else [self._mark(start)]
+        for report in self.reports:
+            self.report, self.ended = report, report.stop is not None
+            if self.ended or (perf_counter() - start >= seconds and self.state.step >= to_step):
+                break
+        end = self._mark(perf_counter())
+        begin = self.marks[0] if self.marks else self.made
+        if begin.step == end.step:  # a run of a single iteration: then it counts, with all that was made for it
+            begin = self.made
+        several = end.end - begin.begin > 10 * WINDOW_SECONDS
+        marks = [begin, *(self.marks[1:-1] if several else []), end]
+        return [Window(b.step - a.step, b.end - a.begin, b.taken - a.taken) for a, b in pairwise(marks)]
+
+    def _attach(self, step: BatchStep | FullBatchStep) -> None:
+        if self.cost is not None:
+            self.watches = StepWatches(step, self.training.options.threads, self.cost)
+
+    def _look(self) -> bool:
+        now, last = perf_counter(), self.marks[-1] if self.marks else None
+        # a long iteration is asked within, too
+        if self.state.step and (last is None or (last.step < self.state.step and now - last.begin >= WINDOW_SECONDS)):
+            self.marks.append(self._mark(now))
+        return False
+
+    def _mark(self, now: float) -> _Mark:
+        if self.watches is None:
+            return _Mark(self.state.step, now, now, self.taken)
+        self.taken = self.taken + self.watches.take()
+        return _Mark(self.state.step, now, perf_counter(), self.taken)
+
+
+class StepWatches:
+    """Stopwatches on every part of a step."""
+
+    def __init__(self, step: BatchStep | FullBatchStep, threads: int, cost: WatchCost) -> None:
+        self.cost = cost
+        self.gradients = [_GradientWatches(gradient, threads) for gradient in step.gradients.values()]
+        self.update, self.evaluations, self.normal_equations = attach(step.update, "apply"), Stopwatch(), Stopwatch()
+        if isinstance(step, FullBatchStep):
+            self.evaluations = attach(step.problem, "value_and_grad")
+            self.normal_equations = attach(step.problem, "normal_equations")
+
+    def take(self) -> Array:
+        """Since last asked: evaluations of the gradient, and the seconds that went to the rest of this list.
+
+        The stopwatches themselves, data, loss, update or the full-batch method's own work, normal equations, each
+        layer forward, each layer backward.
+        """
+        cost = self.cost
+        evaluations, spent, data, loss, *layers = np.sum([each.take(cost) for each in self.gradients], axis=0)
+        watches = [watch.take() for watch in (self.update, self.evaluations, self.normal_equations)]
+        update, evaluating, normal_equations = (time - laps * cost.seen for time, laps in watches)
+        spent += sum(laps for _, laps in watches) * cost.whole
+        own = update - evaluating - normal_equations
+        return np.array([evaluations, spent, data, loss, own, normal_equations, *layers])
+
+
+class _GradientWatches:
+    """Stopwatches on every part of the gradient of a batch."""
+
+    def __init__(self, gradient: BatchGradient, threads: int) -> None:
+        shards, layers = gradient.shards, gradient.layers
+        # With shards worked on side by side, this much of their added times passes on the clock.
+        self.passing = -(-len(shards) // min(threads, len(shards))) / len(shards)
+        self.parts: list[list[Stopwatch]] = [
+            [attach(shard, "fetch") for shard in shards],
+            [attach(shard.objective, "value_and_delta") for shard in shards],
+            *([attach(layer, "forward") for layer in same] for same in layers),
+            *([attach(layer, "backward") for layer in same] for same in layers),
+        ]
+
+    def take(self, cost: WatchCost) -> Array:
+        """Since last asked: calls, what the stopwatches cost, data, loss, each layer forward, each layer backward."""
+        taken = [[watch.take() for watch in part] for part in self.parts]
+        seconds = [sum(time - laps * cost.seen for time, laps in part) for part in taken]
+        spent = sum(laps for part in taken for _, laps in part) * cost.whole
+        _, calls = taken[1][0]
+        return np.array([calls, *(self.passing * time for time in (spent, *seconds))])

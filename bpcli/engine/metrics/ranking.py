@@ -1,0 +1,36 @@
+"""Scores of the samples of a class against those of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bpcli.engine.arrays import Array
+
+
+def one_against_rest(target: Array, prediction: Array) -> Iterator[tuple[Array, Array]]:
+    """(whether each sample is of the class (N,), its score for the class (N,)), class after class.
+
+    Of two classes only class 1: class 0 would say the same again.
+    """
+    classes = prediction.shape[1]
+    for k in range(1 if classes == 2 else 0, classes):
+        yield target == k, prediction[:, k]
+
+
+def roc_area(belongs: Array, score: Array) -> float:
+    """How often a sample that belongs scores higher than one that does not, ties counting half. Both (N,)."""
+    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    twice_rank = 2 * np.cumsum(counts) - counts + 1  # equal scores share the mean of their ranks, from 1
+    n = int(belongs.sum())
+    twice_wins = int(twice_rank[place[belongs]].sum()) - n * (n + 1)
+    return twice_wins / (2 * n * (len(belongs) - n))
+
+
+def precision_recall_area(belongs: Array, score: Array) -> float:
+    """sum over the thresholds of (R_n - R_n-1) P_n, with precision P and recall R; equal scores are one threshold."""
+    _, place, counts = np.unique(-score, return_inverse=True, return_counts=True)
+    hits = np.bincount(place, weights=belongs)
+    precision = np.cumsum(hits) / np.cumsum(counts)
+    return float(hits @ precision / hits.sum())

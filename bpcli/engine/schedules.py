@@ -1,0 +1,237 @@
+"""Learning-rate schedules: what the optimizer's learning rate is multiplied by, as training goes on."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from bpcli.engine.fields import AtLeast, Between, MoreThan
+from bpcli.engine.protocols import Moment
+from bpcli.engine.registry import part_of, schedules
+
+Unit: TypeAlias = Literal["epoch", "iteration"]
+
+
+class Time(NamedTuple):
+    """A moment in one unit, counted from the end of the warm-up.
+
+    rise: what warm-up multiplies the schedule's factor by, 1 after it. now: whole units since warm-up, 0 during it.
+    length: units from the end of warm-up to the end of training, at least 1.
+    """
+
+    rise: float
+    now: int
+    length: int
+
+
+def time_of(moment: Moment, *, by: Unit, warmup: int = 0) -> Time:
+    """The moment in epochs or iterations.
+
+    Warm-up takes equal steps up, 1/(warmup + 1), 2/(warmup + 1), ..., and reaches 1 where the schedule proper begins
+    (Goyal et al. 2017, section 2.2). So no unit is lost at a rate of 0, as where others count from 0.
+    """
+    now, length = moment.epoch, moment.epochs
+    if by == "iteration":
+        now, length = moment.step, moment.epochs * moment.iterations_per_epoch
+    rise = (now + 1) / (warmup + 1) if now < warmup else 1.0
+    return Time(rise, max(now - warmup, 0), max(length - warmup, 1))
+
+
+@part_of(schedules, "step", elsewhere="step_decay step_lr")
+class StepDecay:
+    """gamma^floor(t / every), t in whole epochs or iterations, as `by` says, since the warm-up.
+
+    PyTorch's StepLR. warmup: so many of the same units of linear rise come before.
+    """
+
+    every: Annotated[int, AtLeast(1)]
+    gamma: Annotated[float, Between(0, 1)] = 0.1
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        return time.rise * math.pow(self.gamma, time.now // self.every)
+
+
+@part_of(schedules, "multi_step", elsewhere="milestones multi_step_lr piecewise_constant piecewise_constant_decay")
+class MultiStep:
+    """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations, as `by` says, since the warm-up.
+
+    PyTorch's MultiStepLR: `at: [30, 60]` has the first lower rate in the 31st epoch. warmup: so many of the same units
+    of linear rise come before.
+    """
+
+    at: tuple[int, ...] = (30, 60, 90)
+    gamma: Annotated[float, Between(0, 1)] = 0.1
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def __post_init__(self) -> None:
+        if not self.at or min(self.at) < 1 or any(low >= high for low, high in pairwise(self.at)):
+            raise ValueError(f"at: must be rising numbers from 1 up, for example [30, 60], got {list(self.at)}")
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        return time.rise * math.pow(self.gamma, bisect_right(self.at, time.now))
+
+
+@part_of(schedules, "exponential", elsewhere="exponential_decay exponential_lr")
+class Exponential:
+    """gamma^t, t in whole epochs or iterations, as `by` says, since the warm-up.
+
+    PyTorch's ExponentialLR. warmup: so many of the same units of linear rise come before.
+    """
+
+    gamma: Annotated[float, Between(0, 1)]
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        return time.rise * math.pow(self.gamma, time.now)
+
+
+@part_of(schedules, "inverse_time", elsewhere="inverse_time_decay invscaling time_decay")
+class InverseTime:
+    """1 / (1 + decay * t), t in whole epochs or iterations, as `by` says, since the warm-up.
+
+    The rates of Robbins & Monro 1951, for which stochastic descent comes to rest. By iteration it is the lr_decay of
+    PyTorch's Adagrad and the decay of old Keras. warmup: so many of the same units of linear rise come before.
+    """
+
+    decay: Annotated[float, AtLeast(0)]
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        return time.rise / (1.0 + self.decay * time.now)
+
+
+@part_of(schedules, "polynomial", elsewhere="linear linear_lr poly polynomial_decay polynomial_lr")
+class Polynomial:
+    """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations, as `by` says, since the warm-up; then `end`.
+
+    T: `duration` of the same units, or what training has after the warm-up. power 1 is a straight line. PyTorch's
+    PolynomialLR, which has no end but 0. An end above 1 makes the rate rise, as in a test of which rates will do.
+    warmup: so many of the same units of linear rise come before.
+    """
+
+    power: Annotated[float, MoreThan(0)] = 1.0
+    end: Annotated[float, AtLeast(0)] = 0.0
+    duration: Annotated[int, AtLeast(1)] | None = None
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        left = max(1.0 - time.now / (self.duration or time.length), 0.0)
+        return time.rise * (self.end + (1.0 - self.end) * math.pow(left, self.power))
+
+
+@part_of(schedules, "cosine", elsewhere="cosine_annealing cosine_annealing_lr cosine_decay")
+class Cosine:
+    """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations, as `by` says, since the warm-up.
+
+    T is what training has after the warm-up; `end` is where the rate would be in the epoch after the last. With
+    `period` the rate restarts at 1 after so many units, and each next period is `multiplier` times as long (SGDR,
+    Loshchilov & Hutter 2017, eq. 5); without, nothing restarts. PyTorch's CosineAnnealingLR and
+    CosineAnnealingWarmRestarts, whose eta_min is a rate where `end` is a share of it, as Keras's alpha is. warmup: so
+    many of the same units of linear rise come before, and not again at a restart.
+    """
+
+    end: Annotated[float, AtLeast(0)] = 0.0
+    period: Annotated[int, AtLeast(1)] | None = None
+    multiplier: Annotated[int, AtLeast(1)] = 1
+    by: Unit = "epoch"
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by, warmup=self.warmup)
+        now, length = min(time.now, time.length), time.length
+        if self.period is not None:
+            now, length = _since_restart(time.now, self.period, self.multiplier)
+        return time.rise * (self.end + (1.0 - self.end) * 0.5 * (1.0 + math.cos(math.pi * now / length)))
+
+
+def _since_restart(now: int, period: int, multiplier: int) -> tuple[int, int]:
+    """(units since the last restart, units from it to the next)."""
+    if multiplier == 1:
+        return now % period, period
+    while now >= period:
+        now, period = now - period, period * multiplier
+    return now, period
+
+
+@part_of(schedules, "one_cycle", elsewhere="1cycle cyclic_lr one_cycle_lr")
+class OneCycle:
+    """Half a cosine wave up from 1 / div_factor to 1, then one down to 1 / (div_factor * final_div_factor).
+
+    warmup_share: the rise's part of the whole training. The peak is the optimizer's learning rate, so set it higher
+    than without this schedule (Smith & Topin 2018, "Super-convergence"). This is PyTorch's OneCycleLR in its default
+    form, two cosine phases, but for the momentum, which is left as it is; fastai's rise takes a quarter. Counted by
+    iteration unless told otherwise, as there.
+    """
+
+    warmup_share: Annotated[float, Between(0, 1)] = 0.3
+    div_factor: Annotated[float, MoreThan(0)] = 25.0
+    final_div_factor: Annotated[float, MoreThan(0)] = 1e4
+    by: Unit = "iteration"
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        time = time_of(moment, by=self.by)
+        start, last = 1.0 / self.div_factor, time.length - 1
+        now, peak = min(time.now, last), self.warmup_share * time.length - 1.0
+        if now < peak:
+            return _between(start, 1.0, now / peak)
+        return _between(1.0, start / self.final_div_factor, (now - peak) / (last - peak)) if now > peak else 1.0
+
+
+def _between(first: float, last: float, share: float) -> float:
+    """From first, at share 0, to last, at share 1, along half a cosine wave."""
+    return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+@part_of(schedules, "reduce_on_plateau", elsewhere="plateau reduce_lr_on_plateau")
+class ReduceOnPlateau:
+    """The factor, 1 at first, is multiplied by gamma, not below `floor`, whenever `patience` epochs brought nothing.
+
+    An epoch brings something if the monitored value is better than the best so far by more than min_delta, in the
+    value's own units; which value that is, training.early_stopping.monitor says, or else val_loss, or without a
+    validation split train_loss. After a fall, `cooldown` epochs do not count. warmup: epochs of linear rise that come
+    before, and do not count.
+
+    Keras's ReduceLROnPlateau. patience is meant as in early stopping here and in Keras: PyTorch's bears one epoch more,
+    and its threshold is relative unless told otherwise.
+    """
+
+    patience: Annotated[int, AtLeast(1)] = 10
+    gamma: Annotated[float, Between(0, 1, end=False)] = 0.1
+    min_delta: Annotated[float, AtLeast(0)] = 0.0
+    cooldown: Annotated[int, AtLeast(0)] = 0
+    floor: Annotated[float, Between(0, 1)] = 0.0
+    warmup: Annotated[int, AtLeast(0)] = 0
+
+    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
+        return time_of(moment, by="epoch", warmup=self.warmup).rise * memory.get("factor", 1.0)
+
+    def acts_within(self, epochs: int) -> bool:
+        """Whether the factor changes within so many epochs if none is better than the first."""
+        return (self.warmup > 0 and epochs > 1) or (self.floor < 1.0 and epochs > self.warmup + 1 + self.patience)
+
+    def after_epoch(self, value: float, memory: dict[str, float]) -> None:
+        memory["epochs"] = memory.get("epochs", 0) + 1
+        if memory["epochs"] <= self.warmup:
+            return
+        memory["stalled"] = memory.get("stalled", 0) + 1
+        if value < memory.get("best", math.inf) - self.min_delta:
+            memory["best"], memory["stalled"] = value, 0
+        if memory.get("cooldown", 0) > 0:
+            memory["cooldown"] -= 1
+            memory["stalled"] = 0
+        if memory["stalled"] >= self.patience:
+            memory["factor"] = max(memory.get("factor", 1.0) * self.gamma, self.floor)
+            memory["cooldown"], memory["stalled"] = self.cooldown, 0

@@ -1,0 +1,1 @@
+"""Training: a step, the loop around it, the state that it changes, and what becomes of divergence."""
