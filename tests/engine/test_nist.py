@@ -1,9 +1,9 @@
-"""Full-batch methods on NIST's certified nonlinear regressions, as small networks: see tests/compare_nist.py."""
+"""Full-batch methods on NIST's certified nonlinear regressions, as small networks: see tests/tools/compare_nist.py."""
 
 from __future__ import annotations
 
 import pytest
-from compare_nist import NEAR, NETWORKS, SCIPY, Fit, fitted, methods, problems, scipy_fitted
+from tools.compare_nist import NEAR, NETWORKS, SCIPY, Fit, fitted, methods, problems, scipy_fitted
 
 STARTS = [(name, start) for name in NETWORKS for start in (0, 1)]
 

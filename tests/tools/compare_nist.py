@@ -1,6 +1,6 @@
 """NIST's nonlinear regressions as small networks, each full-batch method beside scipy's: the table in tests/README.md.
 
-    python tests/compare_nist.py
+    python tests/tools/compare_nist.py
 
 The problems of tests/reference/nist_strd.json, whose optimum NIST certifies, are those that a network can express:
 some after a transform of x, or with frozen layers that hold the constants of the formula. Each is fitted in float64 by
@@ -32,7 +32,7 @@ from bpcli.engine.training.gradient import BatchGradient
 from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import TrainState
 
-REFERENCE = Path(__file__).parent / "reference" / "nist_strd.json"
+REFERENCE = Path(__file__).parents[1] / "reference" / "nist_strd.json"
 NEAR = 1e-6  # relative, of the residual sum of squares
 MOST_ITERATIONS = 20_000
 Layers = Sequence[LayerEntry]
