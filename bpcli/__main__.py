@@ -11,7 +11,7 @@ def main() -> None:
     # bpcli has threads of its own; where OpenBLAS may not make one, as under `ulimit -u`, it sends itself a SIGINT
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from bpcli.interrupts import quit_on_interrupt
+        from bpcli.system import quit_on_interrupt
 
         quit_on_interrupt()
     except KeyboardInterrupt:

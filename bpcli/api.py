@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bpcli.errors as errors
-from bpcli.checks import load_checked
+from bpcli.build.checks import load_checked
 from bpcli.config.load import ConfigFile, load_config
-from bpcli.trained import EvaluationResult, Prediction, TrainedModel
-from bpcli.training import Run, Show, Tell, resume_run, start_run
+from bpcli.workflows.resume import resume_run
+from bpcli.workflows.train import Run, Show, Tell, start_run
+from bpcli.workflows.trained import EvaluationResult, Prediction, TrainedModel
 
 __all__ = [
     "ConfigFile",

@@ -6,9 +6,12 @@ This module imports nothing of bpcli, so every room may show text by it.
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 LONGEST_QUOTE = 40  # characters of one quoted text
 MOST_LISTED = 20  # names in one message
@@ -144,3 +147,16 @@ def _in_common(names: Sequence[str]) -> int:
     """How many characters all of them begin with."""
     first, last = min(names), max(names)
     return next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
+def json_text(values: Any) -> str:
+    """Plain values as JSON, nothing rounded; null for a float that is not finite, for which JSON has no word."""
+    return json.dumps(_with_nulls(values), indent=2, allow_nan=False)
+
+
+def _with_nulls(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _with_nulls(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [_with_nulls(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bpcli import advice
-from bpcli.advice import grown_loss, no_descent, warnings, without_hidden_layer
+from bpcli.build import advice
+from bpcli.build.advice import grown_loss, no_descent, warnings, without_hidden_layer
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.engine.protocols import Moment
-from bpcli.session import open_session
 
 CONFIG = {
     "name": "lines",

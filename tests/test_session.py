@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.build.session import Session, check_alone, open_session
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.errors import BpcliError, ConfigError, DataError
-from bpcli.session import Session, check_alone, open_session
 
 TWO_CLASSES = "a,b,label\n" + "".join(f"{i},{i % 3},{'yes' if i % 2 else 'no'}\n" for i in range(12))
 NUMBERS = "a,b,y\n" + "".join(f"{i},{i % 3},{i * 0.37}\n" for i in range(30))

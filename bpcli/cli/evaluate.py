@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say, tell
 
 
@@ -44,8 +44,8 @@ def evaluate(
 
     Example: bpcli eval runs/iris --split train
     """
-    from bpcli.trained import TrainedModel
-    from bpcli.views.evaluation import evaluation_json, evaluation_text
+    from bpcli.views.scores import evaluation_json, evaluation_text
+    from bpcli.workflows.trained import TrainedModel
 
     if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")

@@ -25,7 +25,7 @@ from bpcli.cli.train import train
 from bpcli.cli.usage import plain_usage_errors
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
-from bpcli.interrupts import raise_on_interrupt
+from bpcli.system import raise_on_interrupt
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 

@@ -45,8 +45,8 @@ def predict(
     Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
     """
     from bpcli.cli.evaluate import chosen_run
-    from bpcli.trained import TrainedModel
     from bpcli.views.predictions import ENDINGS, formula_note, packed_for, predictions_csv, separator_of
+    from bpcli.workflows.trained import TrainedModel
 
     if len(paths) > 2:
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")

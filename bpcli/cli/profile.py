@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say
 
 
@@ -25,8 +25,8 @@ def profile(
     Example: bpcli profile configs/xor.yaml
     """
     from bpcli.config.load import load_config
-    from bpcli.profiling import profile_config
     from bpcli.views.profile import profile_json, profile_text, unseen_display
+    from bpcli.workflows.profile import profile_config
 
     if not math.isfinite(seconds):
         raise typer.BadParameter(f"expected a finite number, got {seconds}", param_hint="--seconds")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say, tell
-from bpcli.interrupts import before_training
+from bpcli.system import before_training
 
 
 def resume(
@@ -29,9 +29,9 @@ def resume(
     with before_training():
         from bpcli.config.load import load_config
         from bpcli.runs.folder import run_of
-        from bpcli.training import resume_run
         from bpcli.views.progress import progress
         from bpcli.views.run_table import run_table
+        from bpcli.workflows.resume import resume_run
 
         folder = run_of(run)
         epochs = load_config(folder.config, set_ or ()).config.training.epochs

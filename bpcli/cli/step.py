@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say, tell
 
 
@@ -15,8 +15,8 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
 
     Example: bpcli step configs/textbook-2-2-2.yaml
     """
+    from bpcli.build.session import open_session
     from bpcli.config.load import load_config
-    from bpcli.session import open_session
     from bpcli.views.step import first_step, step_json, step_text
 
     session = open_session(load_config(config, set_ or ()))

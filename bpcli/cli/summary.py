@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say
 
 
@@ -27,10 +27,10 @@ def summary(
 
     Example: bpcli summary configs/mnist-30.yaml
     """
+    from bpcli.build.session import check_alone, open_session
     from bpcli.config.load import load_config
-    from bpcli.session import check_alone, open_session
-    from bpcli.trained import TrainedModel
     from bpcli.views.summary import summary_text
+    from bpcli.workflows.trained import TrainedModel
 
     if config.is_dir() or config.suffix == ".npz":
         model = TrainedModel.load(config).model

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say, tell
-from bpcli.interrupts import before_training
+from bpcli.system import before_training
 
 
 def train(
@@ -29,10 +29,10 @@ def train(
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """
     with before_training():
-        from bpcli.checks import load_checked
-        from bpcli.training import start_run
+        from bpcli.build.checks import load_checked
         from bpcli.views.progress import progress
         from bpcli.views.run_table import run_table
+        from bpcli.workflows.train import start_run
 
         file = load_checked(config, set_ or ())
         with progress(file.config.training.epochs, quiet=quiet) as show:

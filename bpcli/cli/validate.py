@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpcli.cli import options
+from bpcli.cli import arguments as options
 from bpcli.cli.output import say, tell
 from bpcli.text import printable
 
@@ -12,9 +12,9 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
 
     Example: bpcli validate configs/iris.yaml
     """
-    from bpcli.advice import warnings
-    from bpcli.checks import load_checked
-    from bpcli.session import open_session
+    from bpcli.build.advice import warnings
+    from bpcli.build.checks import load_checked
+    from bpcli.build.session import open_session
     from bpcli.views.summary import data_text
 
     session = open_session(load_checked(config, set_ or ()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
 
-from bpcli.config.parts import build, checked, construct, model_of, part, part_schema, plain, read_type, within
+from bpcli.config.part_models import build, checked, construct, model_of, part, part_schema, plain, read_type, within
 from bpcli.config.strict import (
     FULL_KEYS,
     KEYS_ELSEWHERE,

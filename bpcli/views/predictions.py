@@ -10,7 +10,7 @@ from pathlib import PurePath
 import numpy as np
 
 from bpcli.text import shown
-from bpcli.trained import Prediction
+from bpcli.workflows.trained import Prediction
 
 SEPARATORS = {"": ",", ".csv": ",", ".txt": ",", ".tsv": "\t"}  # by a file's ending; each of them may have .gz after it
 ENDINGS = ".csv, .tsv or .txt (each also .gz)"

@@ -11,12 +11,11 @@ from typing import Any
 from bpcli.engine import registry
 from bpcli.engine.measure.product_speed import SIZE
 from bpcli.engine.measure.profile import LayerCost, StepProfile
-from bpcli.json_text import json_text
-from bpcli.profiling import Display, Profile
-from bpcli.text import printable
-from bpcli.views.advice import advice
+from bpcli.text import json_text, printable
+from bpcli.views.profile_advice import advice
 from bpcli.views.progress import BAR_SECONDS, progress
 from bpcli.views.tables import duration, plural, table
+from bpcli.workflows.profile import Display, Profile
 
 WIDTH, NAME_WIDTH = 100, 24
 

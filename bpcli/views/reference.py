@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import Any
 
-from bpcli.config.parts import plain
+from bpcli.config.part_models import plain
 from bpcli.engine import registry
 from bpcli.engine.registry import Registry
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bpcli.text import printable
-from bpcli.training import Run
 from bpcli.views.tables import duration, number, plural, table
+from bpcli.workflows.train import Run
 
 REASONS = {
     "epochs": "all epochs done",

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.build.session import Session
 from bpcli.engine import registry
 from bpcli.engine.arrays import Array
 from bpcli.engine.measure.trace import StepTrace, trace_step
 from bpcli.engine.protocols import Optimizer
 from bpcli.engine.training.step import BatchStep
-from bpcli.json_text import json_text
-from bpcli.session import Session
-from bpcli.text import printable
+from bpcli.text import json_text, printable
 
 
 def first_step(session: Session) -> StepTrace:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+from bpcli.build.memory import in_bytes, parameter_bytes
+from bpcli.build.session import Session
 from bpcli.config.schema import Config
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.network import LayerEntry, Network, PlacedLayer
-from bpcli.memory import in_bytes, parameter_bytes
-from bpcli.session import Session
 from bpcli.text import listed, printable
 from bpcli.views.tables import plural, table
 

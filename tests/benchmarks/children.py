@@ -130,10 +130,10 @@ def bare_xor(steps: str) -> dict[str, Any]:
 
 
 def _engine_steps(steps: int) -> float:
+    from bpcli.build.session import open_session
     from bpcli.config.load import load_config
     from bpcli.engine.training.step import make_step
-    from bpcli.session import open_session
-    from bpcli.threads import one_blas_thread
+    from bpcli.system import one_blas_thread
 
     session = open_session(load_config(ROOT / "configs" / "xor.yaml"))
     config, model = session.model.config, session.model

@@ -47,13 +47,13 @@ class Bpcli:
     """`bpcli.engine.training.trainer.train`, on as many threads as `bpcli train` takes, epoch after epoch."""
 
     def __init__(self, case: StepCase, x: Array, y: Array) -> None:
+        from bpcli.build.session import check_alone
         from bpcli.config.load import load_config
         from bpcli.engine.training.options import TrainOptions
         from bpcli.engine.training.samples import Samples
         from bpcli.engine.training.state import TrainState
         from bpcli.engine.training.trainer import train
-        from bpcli.session import check_alone
-        from bpcli.threads import one_blas_thread, usable_cpus
+        from bpcli.system import one_blas_thread, usable_cpus
 
         overrides = [f"optimizer={{type: sgd, learning_rate: {case.learning_rate}}}", "dtype=float32"]
         if case.layers:

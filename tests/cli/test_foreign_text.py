@@ -74,7 +74,7 @@ def test_resume_of_an_ended_run_says_the_command(folder, cli):
 
 
 def test_an_interrupt_that_leaves_at_once_says_where(capfd):
-    from bpcli.interrupts import _leave
+    from bpcli.system import _leave
 
     pid = os.fork()
     if pid == 0:

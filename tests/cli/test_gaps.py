@@ -11,8 +11,8 @@ import pytest
 
 import bpcli
 from bpcli.errors import DataError, RunError
-from bpcli.going_on import check_same_run
 from bpcli.runs.checkpoint import load_checkpoint
+from bpcli.workflows.same_run import check_same_run
 
 CONFIG = {
     "name": "run",

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bpcli.build.memory import in_bytes, lack_of_memory
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.engine.network import Network
 from bpcli.engine.training.trainer import _Trainer
 from bpcli.errors import ConfigError
-from bpcli.memory import in_bytes, lack_of_memory
-from bpcli.session import open_session
-from bpcli.training import start_run
+from bpcli.workflows.train import start_run
 
 PLAIN = {"network": {"layers": [2, 4, 1]}, "loss": "mse", "optimizer": "adam", "training": {"epochs": 2}}
 TABLE = {"network": {"layers": [{"type": "dense", "units": 4}, {"type": "batch_norm"}, {"type": "dense", "units": 1}]}}
@@ -102,11 +102,11 @@ def run(ok, xor):
 @pytest.mark.parametrize(
     ("owner", "code", "message"),
     [
-        ("bpcli.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
-        ("bpcli.trained.build_model", 4, "run: its network does not fit into memory"),
-        ("bpcli.trained.load_part", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.trained.Evaluator", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.views.evaluation.evaluation_text", 6, "not enough memory"),
+        ("bpcli.workflows.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
+        ("bpcli.workflows.trained.build_model", 4, "run: its network does not fit into memory"),
+        ("bpcli.workflows.trained.load_part", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.workflows.trained.Evaluator", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.views.scores.evaluation_text", 6, "not enough memory"),
     ],
 )
 def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, code, message):
@@ -120,9 +120,9 @@ def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, cod
 @pytest.mark.parametrize(
     ("owner", "code", "message"),
     [
-        ("bpcli.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
-        ("bpcli.trained.read_like", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.trained.predict", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.workflows.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
+        ("bpcli.workflows.trained.read_like", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        ("bpcli.workflows.trained.predict", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
         ("bpcli.views.predictions.predictions_csv", 6, "not enough memory"),
     ],
 )
@@ -146,7 +146,7 @@ def test_data_that_does_not_fit_is_said_before_anything_is_written(cli, xor, mon
 
 def test_a_split_too_large_to_be_evaluated_is_named_and_the_weights_are_kept(cli, ok, xor, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("bpcli.training.Evaluator", no_memory)
+        patch.setattr("bpcli.workflows.train.Evaluator", no_memory)
         result = cli("train", xor(), "--out", "run")
     assert result.code == 3
     assert "the train split: does not fit into memory; use fewer rows or columns" in result.err

@@ -11,9 +11,9 @@ import pytest
 
 from bpcli.config.load import load_config
 from bpcli.engine.optimizers.lbfgs import LBFGS
-from bpcli.profiling import Expense, Profile, profile_config
-from bpcli.views.advice import advice
 from bpcli.views.profile import profile_text, unseen_display
+from bpcli.views.profile_advice import advice
+from bpcli.workflows.profile import Expense, Profile, profile_config
 
 QUICK = ("--seconds", "0.05")
 EXAMPLES = ("xor", "iris", "digits-cnn", "digits-batch-norm", "breast-cancer-lbfgs", "diabetes-lm", "textbook-2-2-2")

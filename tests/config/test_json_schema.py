@@ -20,7 +20,7 @@ from test_schema import (
 
 from bpcli.config.load import load_config
 from bpcli.config.schema import Config
-from bpcli.config.yaml_tree import read_yaml
+from bpcli.config.tree import read_yaml
 
 jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = jsonschema.Draft202012Validator(Config.model_json_schema())

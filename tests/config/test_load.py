@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bpcli.build.locations import data_plan
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.errors import ConfigError
-from bpcli.locations import data_plan
 
 TEXT = """\
 data:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import ValidationError
 
-from bpcli.config.parts import build, plain
+from bpcli.config.part_models import build, plain
 from bpcli.engine.fields import AtLeast, check_fields
 
 

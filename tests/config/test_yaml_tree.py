@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bpcli.config import yaml_reader
-from bpcli.config.yaml_tree import (
+from bpcli.config import reader as yaml_reader
+from bpcli.config.tree import (
     YamlTree,
     dotted,
     dump_yaml,
@@ -750,7 +750,7 @@ BOMBS = {
 BOMB_SCRIPT = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (200_000_000, 200_000_000))
-from bpcli.config.yaml_tree import parse_yaml
+from bpcli.config.tree import parse_yaml
 from bpcli.errors import ConfigError
 text = eval(sys.argv[1])
 start = time.process_time()

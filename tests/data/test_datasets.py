@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.data import datasets
 from bpcli.data.datasets import DataPlan, Datasets, class_weights_for, load_datasets, load_part
 from bpcli.data.source import Source
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import BpcliError, DataError
-from bpcli.session import open_session
 
 PLAN = DataPlan(
     train=Source(Path("d.csv")),

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.advice import warnings
+from bpcli.build.advice import warnings
+from bpcli.build.session import Session, open_session
 from bpcli.config.load import load_config
 from bpcli.errors import ConfigError
-from bpcli.session import Session, open_session
 
 CONFIG = """
 data: {train: d.npz, task: classification}

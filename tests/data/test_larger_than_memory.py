@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.data import npy_rows, npz_file, scaling, stored_inputs
 from bpcli.data.block_order import BlockOrder
@@ -20,8 +21,8 @@ from bpcli.data.splits import split_blocks
 from bpcli.data.stored_inputs import StoredInputs
 from bpcli.engine.training.samples import Samples
 from bpcli.errors import DataError
-from bpcli.session import open_session
-from bpcli.training import resume_run, start_run
+from bpcli.workflows.resume import resume_run
+from bpcli.workflows.train import start_run
 
 N, D = 1000, 6  # in blocks of 42 rows, the last one of 34; windows of 4 blocks
 

@@ -73,7 +73,7 @@ def diverging(
             assert is_finite(state.theta)
             assert is_finite(state.stats)
 
-    with pytest.raises(DivergenceError) as caught, np.errstate(all="ignore"):  # as bpcli.training does
+    with pytest.raises(DivergenceError) as caught, np.errstate(all="ignore"):  # as bpcli.workflows.train does
         take_all()
     return str(caught.value), reports
 

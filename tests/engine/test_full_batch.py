@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from contract import LeastSquares
 
+from bpcli.build.session import check_alone
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.engine.layers.dense import Dense
@@ -27,7 +28,6 @@ from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.trainer import Report, train
 from bpcli.errors import ConfigError
-from bpcli.session import check_alone
 
 METHODS = [
     name for name in registry.optimizers.names() if isinstance(registry.optimizers.get(name)(), FullBatchOptimizer)

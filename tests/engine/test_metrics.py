@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tools.make_metrics_reference import CASES, metrics_of
 
-from bpcli.config.parts import part
+from bpcli.config.part_models import part
 from bpcli.engine import registry
 from bpcli.engine.metrics.confusion import ClassCounts, average_scores
 from bpcli.engine.protocols import Metric

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tools.make_reference import CASES, EPOCHS, fingerprint
 
-from bpcli.config.parts import part
+from bpcli.config.part_models import part
 from bpcli.config.schema import LayeredNetwork, Training
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import Loss, Optimizer, Schedule

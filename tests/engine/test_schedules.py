@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from contract import make
 
-from bpcli.config.parts import part, plain
+from bpcli.config.part_models import part, plain
 from bpcli.engine import registry
 from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
 from bpcli.engine.schedules import time_of

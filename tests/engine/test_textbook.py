@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.engine.activations import Sigmoid
 from bpcli.engine.arrays import Scratch
@@ -15,7 +16,6 @@ from bpcli.engine.measure.trace import StepTrace
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.training.evaluation import predict
 from bpcli.engine.training.options import iterations_per_epoch
-from bpcli.session import open_session
 from bpcli.views.step import first_step
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -235,7 +235,7 @@ GUARDS = [
     ),
     Guard(
         "a damaged checkpoint is never renamed over a whole one",
-        "training.py",
+        "workflows/resume.py",
         "    for note in put_damaged_aside(folder, held) if named or damaged else ():",
         "    for note in ():",
         "tests/cli/test_resume_anew.py::test_a_save_that_fails_beside_a_damaged_checkpoint_leaves_the_whole_one",
@@ -263,7 +263,7 @@ GUARDS = [
     ),
     Guard(
         "best.npz is never started over",
-        "training.py",
+        "workflows/resume.py",
         "    return None if cut_off else checkpoint\n",
         "    return None\n",
         "tests/cli/test_resume_anew.py::test_goes_on_from_the_best_where_it_is_all_there_is",
@@ -340,7 +340,7 @@ GUARDS = [
     ),
     Guard(
         "no config is written that cannot be read again",
-        "session.py",
+        "build/session.py",
         "        dump_yaml(config.to_plain())\n",
         "        pass\n",
         "tests/runs/test_readable_again.py -k could_not_keep",
@@ -438,7 +438,7 @@ GUARDS = [
     ),
     Guard(
         "a config.yaml changed by hand is kept",
-        "training.py",
+        "workflows/resume.py",
         "    held.write(aside, lambda file: void(file.write(text)), like=folder.config)\n",
         "",
         "tests/cli/test_resume_anew.py::test_a_config_that_was_edited_by_hand_is_kept",

@@ -17,10 +17,11 @@ import pytest
 from rig import outcome
 from small_run import ROOT
 
-import bpcli.training
+import bpcli.workflows.train
 from bpcli.config.load import load_config
 from bpcli.engine import registry
-from bpcli.training import resume_run, start_run
+from bpcli.workflows.resume import resume_run
+from bpcli.workflows.train import start_run
 
 EPOCHS, ITERATIONS = 6, 6
 NETWORKS = {
@@ -71,9 +72,9 @@ def test_all_methods_with_each_other(share: int, monkeypatch: pytest.MonkeyPatch
         total = EPOCHS if "training.batch_size=full" in overrides else EPOCHS * ITERATIONS
         stop = rng.randrange(1, total)
         for name, after in (("whole", None), ("stopped", stop)):
-            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, after=after: stop_after(after))
+            monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text, after=after: stop_after(after))
             start_run(load_config(ROOT / "configs" / "iris.yaml", common), out=Path(name), threads=1)
-        monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text: stop_after(None))
+        monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text: stop_after(None))
         resume_run(Path("stopped"), threads=1)
         one, other = outcome(Path("whole")), outcome(Path("stopped"))
         if one != other:
@@ -96,9 +97,9 @@ def test_every_iteration(step: int, monkeypatch: pytest.MonkeyPatch, figure) -> 
     equal = 0
     for stop in stops:
         folder = Path(f"stopped-{stop}")
-        monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, stop=stop: stop_after(stop))
+        monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text, stop=stop: stop_after(stop))
         start_run(load_config(ROOT / "configs" / "iris.yaml", overrides), out=folder, threads=1)
-        monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text: stop_after(None))
+        monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text: stop_after(None))
         resume_run(folder, threads=1)
         got = outcome(folder)
         equal += (got.log, got.last, got.state) == (whole.log, whole.last, whole.state) and got.best == whole.best

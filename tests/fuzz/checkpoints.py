@@ -19,7 +19,7 @@ import numpy as np
 import bpcli
 from bpcli.engine.training.state import TrainState
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
-from bpcli.trained import TrainedModel
+from bpcli.workflows.trained import TrainedModel
 from fuzz.arrays import archive_changed, archive_of, mutated_npy, npy
 
 NAME = "last.npz"

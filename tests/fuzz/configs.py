@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from bpcli.config.load import parse
-from bpcli.config.yaml_tree import dump_yaml, parse_yaml
+from bpcli.config.tree import dump_yaml, parse_yaml
 from fuzz.mutate import bytes_changed, pick_text
 
 NAME = "config.yaml"

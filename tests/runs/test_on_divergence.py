@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 import bpcli.runs.recorder
-import bpcli.training
+import bpcli.workflows.train
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.engine.training.recovery import MOST_HALVINGS
 from bpcli.errors import ConfigError, DivergenceError
-from bpcli.going_on import check_same_run
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.training import resume_run, start_run
+from bpcli.workflows.resume import resume_run
+from bpcli.workflows.same_run import check_same_run
+from bpcli.workflows.train import start_run
 
 IRIS = Path(__file__).parents[2] / "datasets" / "iris.csv"
 # 8 iterations an epoch. The rate rises over the first ten epochs, so that some go well before it is too high
@@ -81,7 +82,7 @@ def run(config: Path, run_files: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
     def call(overrides: list[str], stops: list[int], name: str) -> Any:
         folder, done, said = Path(name), itertools.count(1), []
         for turn, after in enumerate([*stops, None]):
-            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, a=after: stop_at(done, a))
+            monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text, a=after: stop_at(done, a))
             if turn:
                 resume_run(folder, threads=1, tell=said.append)
             else:

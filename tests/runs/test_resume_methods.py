@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bpcli.training
+import bpcli.workflows.train
 from bpcli.config.load import load_config
 from bpcli.engine import registry
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.training import resume_run, start_run
+from bpcli.workflows.resume import resume_run
+from bpcli.workflows.train import start_run
 
 CONFIG = Path(__file__).parents[2] / "configs" / "iris.yaml"
 EPOCHS, ITERATIONS = 12, 6  # ITERATIONS of 16 samples in an epoch
@@ -91,7 +92,7 @@ def run(run_files: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kept]:
         folder = Path(name)
         for turn, after in enumerate([*stops, None]):
             done = [stops[turn - 1] if turn else 0]
-            monkeypatch.setattr(bpcli.training, "stop_on_signals", lambda text, d=done, a=after: stop_at(d, a))
+            monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text, d=done, a=after: stop_at(d, a))
             if turn:
                 resume_run(folder, threads=1)
             else:

@@ -13,9 +13,9 @@ import pytest
 
 import bpcli
 from bpcli import interrupts, profiling, threads
+from bpcli.build.locations import plain_as_seen_from
 from bpcli.config import schema
 from bpcli.errors import ConfigError, DiskError, InterruptedRunError
-from bpcli.locations import plain_as_seen_from
 from bpcli.runs import systems
 
 FULL = 51  # F_FULLFSYNC of macOS's fcntl.h

@@ -13,10 +13,10 @@ import statistics
 import time
 from pathlib import Path
 
+from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.engine import registry
-from bpcli.session import open_session
-from bpcli.threads import one_blas_thread
+from bpcli.system import one_blas_thread
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # config -> (layer sizes, goal of the training loss)

@@ -23,7 +23,7 @@ import numpy as np
 from contract import fits, make, network_with, smooth_point
 
 from bpcli.engine import registry
-from bpcli.threads import one_blas_thread
+from bpcli.system import one_blas_thread
 
 LAYERS = registry.layers.names()
 ACTIVATIONS = registry.activations.names()

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from bpcli.build.locations import data_plan
+from bpcli.build.session import open_session
 from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.data.datasets import load_datasets, missing_files
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import ConfigError, DataError
-from bpcli.locations import data_plan
-from bpcli.session import open_session
 
 
 def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.config.load import parse
-from bpcli.config.yaml_tree import YamlTree
+from bpcli.config.tree import YamlTree
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error
 

@@ -1,4 +1,4 @@
-"""Signals: what they end at once, and what they ask to end once the step is done and the state saved."""
+"""What bpcli asks of the operating system: signals, and the processors and threads of a run."""
 
 from __future__ import annotations
 
@@ -121,3 +121,17 @@ def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One thread for matrix products: OpenBLAS's own wait for each other by spinning, and change the order of sums."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
+from bpcli.build.session import Session, open_session
 from bpcli.config.load import ConfigFile
 from bpcli.engine.measure.instrumented import TimedRun, Training
 from bpcli.engine.measure.profile import StepProfile, profile_step
@@ -22,9 +23,8 @@ from bpcli.engine.training.trainer import REPORT_SECONDS, Report
 from bpcli.runs.folder import make_ready, run_at
 from bpcli.runs.loss_log import FLUSH_SECONDS, LossLog
 from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
-from bpcli.session import Session, open_session
-from bpcli.threads import one_blas_thread, usable_cpus
-from bpcli.training import Show, run_contents
+from bpcli.system import one_blas_thread, usable_cpus
+from bpcli.workflows.train import Show, run_contents
 
 ROUNDS = 5  # of what is measured beside the step
 ROWS = 200  # of loss.csv

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from bpcli.config.yaml_syntax import DIRECTIVE, DOCUMENTS, LINE_BREAK, TAB, TAG, explain
+from bpcli.config.syntax import DIRECTIVE, DOCUMENTS, LINE_BREAK, TAB, TAG, explain
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 

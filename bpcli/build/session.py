@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from bpcli.build.locations import data_plan
+from bpcli.build.memory import lack_of_memory
+from bpcli.build.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
 from bpcli.config.load import ConfigFile
-from bpcli.config.yaml_tree import dump_yaml
+from bpcli.config.tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
 from bpcli.engine import registry
 from bpcli.engine.network import Network
@@ -17,9 +20,6 @@ from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halv
 from bpcli.engine.training.state import MOST_SHARDS, TrainState, random_streams
 from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
-from bpcli.locations import data_plan
-from bpcli.memory import lack_of_memory
-from bpcli.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
 
 
 @dataclass(frozen=True, eq=False)

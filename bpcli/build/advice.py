@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.build.model import Model, channels_last_text, looks_channels_last
+from bpcli.build.session import Session
+from bpcli.config.tree import Path as KeyPath
 from bpcli.data.preparation import same_numbers
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
@@ -22,8 +24,6 @@ from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.options import iterations_per_epoch
 from bpcli.engine.training.recovery import halvings
 from bpcli.engine.training.state import TrainState
-from bpcli.model import Model, channels_last_text, looks_channels_last
-from bpcli.session import Session
 from bpcli.text import listed, shown
 
 _IDENTITY = ActivationSpec(function=Identity())

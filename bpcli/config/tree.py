@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bpcli.config.yaml_dump import dump_yaml
-from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value
+from bpcli.config.dump import dump_yaml
+from bpcli.config.reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bpcli.engine.measure.profile import StepProfile
-from bpcli.profiling import Profile
 from bpcli.text import printable
+from bpcli.workflows.profile import Profile
 
 CALL_SECONDS = 10e-6  # a part that takes less is mostly the call of NumPy's functions
 LITTLE, MUCH, MOST = 0.05, 0.25, 0.5

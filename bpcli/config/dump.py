@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bpcli.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNUSABLE
+from bpcli.config.reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNUSABLE
 
 # Words and paths: nothing that starts like a number or holds a character with a meaning in YAML
 _PLAIN = re.compile(r"(?:\.{0,2}/|[^\W\d])[\w./-]*(?: [\w./-]+)*")

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bpcli.build.memory import LONGEST_VECTOR, beyond_counting
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
-from bpcli.config.yaml_tree import Path as KeyPath
+from bpcli.config.tree import Path as KeyPath
 from bpcli.data.csv_cells import how_to_write, number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation
@@ -27,7 +28,6 @@ from bpcli.engine.network import LayerEntry, LayerError, Network
 from bpcli.engine.protocols import Activation, Loss, Metric
 from bpcli.engine.training.full_batch import objections
 from bpcli.engine.training.samples import Samples
-from bpcli.memory import LONGEST_VECTOR, beyond_counting
 from bpcli.text import listed, nearest, printable, shown
 
 Problem: TypeAlias = tuple[KeyPath, str]

@@ -9,10 +9,9 @@ from typing import Any
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.metrics.confusion import AverageScores, ClassCounts, average_scores, class_scores
-from bpcli.json_text import json_text
-from bpcli.text import printable, told_apart
-from bpcli.trained import ClassResult, EvaluationResult, TrainedModel
+from bpcli.text import json_text, printable, told_apart
 from bpcli.views.tables import number, plural, table
+from bpcli.workflows.trained import ClassResult, EvaluationResult, TrainedModel
 
 MOST_CLASSES = 20  # whose confusion matrix fits on a terminal
 MOST_ROWS = 1000  # of the table of classes

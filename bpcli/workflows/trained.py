@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.build.locations import data_files, data_plan, of_a_run
+from bpcli.build.memory import fits_into_memory
+from bpcli.build.model import Model, build_model, metric_name
 from bpcli.config.load import ConfigFile, parse
-from bpcli.config.yaml_tree import YamlTree
+from bpcli.config.tree import YamlTree
 from bpcli.data.datasets import Part, fill_notes, load_datasets, load_part, read_like
 from bpcli.data.in_memory import samples
 from bpcli.data.missing import lacking
@@ -26,13 +29,10 @@ from bpcli.engine.metrics.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.training.evaluation import Evaluator, predict
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
-from bpcli.locations import data_files, data_plan, of_a_run
-from bpcli.memory import fits_into_memory
-from bpcli.model import Model, build_model, metric_name
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
-from bpcli.threads import one_blas_thread
+from bpcli.system import one_blas_thread
 
 
 @dataclass(frozen=True, eq=False)

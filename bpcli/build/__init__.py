@@ -1,0 +1,1 @@
+"""Composition: a config becomes data, network, loss, optimizer and state, or errors and warnings at its keys."""
