@@ -93,7 +93,7 @@ class ReLU:
 
 @part_of(activations, "leaky_relu", elsewhere="lrelu prelu")
 class LeakyReLU:
-    """a = max(z, slope z): a unit that is never quite dead. At the kink, z = 0, the derivative is taken as the slope.
+    """a = max(z, slope z): a unit whose gradient is never 0. At the kink, z = 0, the derivative is taken as the slope.
 
     slope: 0.01 as in Maas et al. 2013 and PyTorch; Keras has 0.3 (`negative_slope`), TensorFlow 0.2. A slope that is
     learned is a layer, `prelu`.
@@ -209,7 +209,7 @@ class Softplus:
 
 @part_of(activations, "softsign", elsewhere="elliot elliotsig fann_elliot_symmetric")
 class Softsign:
-    """a = z / (1 + |z|): values in -1..1 like tanh, but near its ends only as fast as 1 / |z|. Bergstra et al. 2009."""
+    """a = z / (1 + |z|): values in -1..1 like tanh, approached only as fast as 1 / |z|. Bergstra et al. 2009."""
 
     needs_z: ClassVar[bool] = False
     default_init: ClassVar[str] = "glorot_uniform"
@@ -299,7 +299,7 @@ def nearly_normal(z: Array, cdf: Array, density: Array, work: Sequence[Array]) -
 
 @part_of(activations, "hard_sigmoid", elsewhere="satlin")
 class HardSigmoid:
-    """a = min(max(z/6 + 1/2, 0), 1): the sigmoid in three straight pieces. At the kinks the derivative is taken as 0.
+    """a = min(max(z/6 + 1/2, 0), 1): a piecewise linear sigmoid. At the kinks the derivative is taken as 0.
 
     The slope is 1/6 as in PyTorch, Keras 3 and MobileNetV3 (Howard et al. 2019): relu6(z + 3) / 6. Keras 2, Theano and
     ONNX's default have 0.2 z + 0.5.

@@ -23,7 +23,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 @part_of(initializers, "zeros", elsewhere="constant zero")
 class Zeros:
-    """Every value 0: for biases. Weights that start at 0 never differ from each other."""
+    """Every value 0: for biases. Weights that start at 0 stay equal to each other."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.zeros(shape)

@@ -197,7 +197,7 @@ def _between(first: float, last: float, share: float) -> float:
 
 @part_of(schedules, "reduce_on_plateau", elsewhere="plateau reduce_lr_on_plateau")
 class ReduceOnPlateau:
-    """The factor, 1 at first, is multiplied by gamma, not below `floor`, whenever `patience` epochs brought nothing.
+    """The factor, 1 at first, is multiplied by gamma, not below `floor`, after `patience` epochs without improvement.
 
     An epoch brings something if the monitored value is better than the best so far by more than min_delta, in the
     value's own units; which value that is, training.early_stopping.monitor says, or else val_loss, or without a

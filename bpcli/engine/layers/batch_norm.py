@@ -17,7 +17,7 @@ from bpcli.engine.registry import layers, part_of
 
 @part_of(layers, "batch_norm", elsewhere="batch_norm1d batch_norm2d batch_normalization bn")
 class BatchNorm:
-    """Brings each unit, or each channel of an image, to mean b and standard deviation W over the batch.
+    """Normalises each unit, or each channel of an image, to mean b and standard deviation W over the batch.
 
     y = W (x - mean) / sqrt(var + eps) + b (Ioffe & Szegedy 2015, algorithm 1), var without Bessel's correction. For
     evaluation running averages stand in: r <- (1 - momentum) r + momentum * batch's, the variance with the correction,

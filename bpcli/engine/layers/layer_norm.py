@@ -17,7 +17,7 @@ from bpcli.engine.registry import layers, part_of
 
 @part_of(layers, "layer_norm", elsewhere="layer_normalization ln")
 class LayerNorm:
-    """Brings each sample's numbers to mean 0 and standard deviation 1, then times W plus b, number by number.
+    """Normalises each sample to mean 0 and standard deviation 1, then multiplies by W and adds b, element by element.
 
     y = W (x - mean) / sqrt(var + eps) + b (Ba, Kiros & Hinton 2016), var without Bessel's correction; for an image over
     channels and places together, as PyTorch does for normalized_shape (C, H, W). No difference between training and

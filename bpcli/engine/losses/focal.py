@@ -16,7 +16,7 @@ from bpcli.engine.registry import activations, losses, part_of
 
 @part_of(losses, "focal", elsewhere="binary_focal_crossentropy focal_loss sigmoid_focal_loss")
 class Focal(Loss):
-    """L = -(1 - p)^gamma ln p, in nats: log-likelihood with the samples already told apart made light. Lin et al. 2017.
+    """L = -(1 - p)^gamma ln p, in nats: log-likelihood with less weight on easy samples. Lin et al. 2017.
 
     softmax: p is the right class's probability, targets one-hot. sigmoid: a sum over the outputs, p = a_j where y_j = 1
     and 1 - a_j where y_j = 0; targets 0 and 1, nothing between. gamma = 0 is log_likelihood. The paper's weight alpha,

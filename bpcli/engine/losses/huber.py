@@ -14,7 +14,7 @@ from bpcli.engine.registry import losses, part_of
 
 @part_of(losses, "huber", elsewhere="huber_loss smooth_l1 smooth_l1_loss")
 class Huber(Loss):
-    """Huber's loss, the mean over samples and the M outputs of h(e): a square near 0, straight beyond delta.
+    """Huber's loss, the mean over samples and the M outputs of h(e): quadratic near 0, linear beyond delta.
 
     h(e) = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), so that dh/de is e cut off at -delta and delta.
     Huber 1964. As PyTorch's `huber_loss` and Keras; PyTorch's `smooth_l1_loss` is h / delta. The mean over the outputs

@@ -22,7 +22,7 @@ from bpcli.engine.registry import metrics, part_of
     elsewhere="binary_accuracy categorical_accuracy sparse_categorical_accuracy",
 )
 class Accuracy:
-    """Share of samples, 0..1, whose most probable class is the right one (the first of equals)."""
+    """Share of samples, 0..1, whose most probable class (the first in a tie) is the right one."""
 
     task: ClassVar[str] = "classification"
     higher_is_better: ClassVar[bool] = True
@@ -48,7 +48,7 @@ class BalancedAccuracy:
 
 @part_of(metrics, "top_k", "top_k_accuracy", elsewhere="top_5 top_5_accuracy top_k_categorical_accuracy")
 class TopK:
-    """Share of samples, 0..1, whose class is among the k most probable; 1 where there are no more than k classes.
+    """Share of samples, 0..1, whose class is among the k most probable; 1 if there are at most k classes.
 
     Of equal probabilities the first come first, so that k = 1 is accuracy (scikit-learn takes the last).
     """
@@ -67,7 +67,7 @@ class TopK:
 
 @part_of(metrics, "precision", "precision_score", elsewhere="ppv precision_macro")
 class Precision:
-    """tp / (tp + fp) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
+    """tp / (tp + fp) of each class, 0 / 0 counting as 0, averaged: macro, micro or weighted.
 
     The same as scikit-learn's precision_score with that average and zero_division=0.
     """
@@ -83,7 +83,7 @@ class Precision:
 
 @part_of(metrics, "recall", "recall_score", elsewhere="recall_macro sensitivity tpr")
 class Recall:
-    """tp / (tp + fn) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
+    """tp / (tp + fn) of each class, 0 / 0 counting as 0, averaged: macro, micro or weighted.
 
     The same as scikit-learn's recall_score with that average and zero_division=0.
     """
@@ -99,7 +99,7 @@ class Recall:
 
 @part_of(metrics, "f1", "f1_score", elsewhere="f1_macro f_measure f_score macro_f1")
 class F1:
-    """2pr / (p + r) of each class, 0 / 0 counting as 0, averaged as `confusion.average_scores` says.
+    """2pr / (p + r) of each class, 0 / 0 counting as 0, averaged: macro, micro or weighted.
 
     The same as scikit-learn's f1_score with that average and zero_division=0.
     """
@@ -115,7 +115,7 @@ class F1:
 
 @part_of(metrics, "mcc", "matthews_corrcoef", elsewhere="matthews matthews_correlation_coefficient phi")
 class Mcc:
-    """Correlation, -1..1, of true and predicted class; 0 where one of the two never varies.
+    """Correlation, -1..1, of true and predicted class; 0 if one of the two is constant.
 
     For two classes (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn)); for several Gorodkin's R_K (2004).
     """
@@ -133,7 +133,7 @@ class Mcc:
 
 @part_of(metrics, "cohen_kappa", "kappa", "cohen_kappa_score", elsewhere="quadratic_weighted_kappa")
 class CohenKappa:
-    """(p_o - p_e) / (1 - p_e): p_o the accuracy, p_e what drawing by the two frequencies of the classes would give.
+    """(p_o - p_e) / (1 - p_e): p_o the accuracy, p_e the agreement expected by chance from the class frequencies.
 
     Where truth and prediction are one and the same class throughout, chance explains it all, and it is 0
     (scikit-learn: NaN). Source: Cohen, 1960.
@@ -183,7 +183,7 @@ class Brier:
 
 @part_of(metrics, "roc_auc", "auc", "roc_auc_score", elsewhere="auroc roc roc_auc_ovr")
 class RocAuc:
-    """Area under the ROC curve: how often a sample of the class scores higher than one that is not, ties counting half.
+    """Area under the ROC curve: the share of pairs in which the sample of the class scores higher; ties count half.
 
     Of two classes that of class 1; of several the mean over the classes that occur, each against the rest (one-vs-rest,
     macro). Where all samples are of one class there is nothing to compare, and it is 0.5, as for guessing

@@ -59,7 +59,7 @@ class MedianAbsoluteError:
 
 @part_of(metrics, "mape", "mean_absolute_percentage_error")
 class MeanAbsolutePercentageError:
-    """Mean over samples and outputs of |a - y| / |y|: in spite of its name a fraction, 0.1 for 10 %.
+    """Mean over samples and outputs of |a - y| / |y|: despite its name a fraction, 0.1 for 10 %.
 
     |y| counts as at least 2.2e-16, float64's eps, so a target of 0 gives a huge number: no metric for such data.
     """
@@ -89,7 +89,7 @@ class R2:
 
 @part_of(metrics, "explained_variance", "explained_variance_score")
 class ExplainedVariance:
-    """1 - var(a - y) / var(y), the mean over the outputs: R^2 for predictions freed of their mean error.
+    """1 - var(a - y) / var(y), the mean over the outputs: R^2 with the mean error removed from the predictions.
 
     An output that never varies counts as 1 if its error never varies either, else 0.
     """

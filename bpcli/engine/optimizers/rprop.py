@@ -18,7 +18,7 @@ from bpcli.engine.registry import optimizers, part_of
     "irprop quickprop resilient_backpropagation trainrp",
 )
 class RProp(Optimizer):
-    """Each step grows by eta_plus where g keeps its sign; where it turns, the step shrinks by eta_minus and rests once.
+    """Step sizes grow by eta_plus while g keeps its sign; where it flips, they shrink by eta_minus and skip one step.
 
     theta <- theta - (rate / learning_rate) * step * sign(g). This is iRprop- (Igel & Huesken 2000, algorithm 4), as is
     PyTorch's Rprop in spite of its name: Rprop- also takes the shrunk step where g turned, Rprop+ (Riedmiller & Braun
