@@ -1,15 +1,13 @@
 """Text from files, folders and command lines, as messages and tables show it: it may hold anything.
 
-This module imports nothing of bpcli, so every room may show text by it.
+This module imports nothing of bpcli, so every room may show text by it. What few commands need is imported late: every
+command starts with this module.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ MOST_LISTED = 20  # names in one message
 MOST_EDITS = 2  # between a word and the name that it may be a misspelling of
 
 # Drawn as nothing or as a blank, although Unicode counts them as letters, marks or symbols.
-_INVISIBLE = re.compile(
+_INVISIBLE = (  # a pattern, compiled when there is something to look for
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # Letters and signs of other scripts that fonts draw as these.
@@ -34,9 +32,9 @@ def printable(text: str) -> str:
     Control characters and line breaks, direction marks, zero-width characters, blanks other than the plain one, and
     bytes of a file's name that are not UTF-8: `\\n`, `\\x1b`, `\\u202e`, `\\udcff`.
     """
-    if text.isprintable() and (text.isascii() or not _INVISIBLE.search(text)):
+    if text.isprintable() and (text.isascii() or not re.search(_INVISIBLE, text)):
         return text
-    return "".join(c if c.isprintable() and not _INVISIBLE.match(c) else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() and not re.match(_INVISIBLE, c) else ascii(c)[1:-1] for c in text)
 
 
 def shown(text: str, most: int = LONGEST_QUOTE) -> str:
@@ -70,6 +68,8 @@ def listed(names: Iterable[str], most: int = MOST_LISTED, show: Callable[[str], 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "width"?)` for the known name nearest to `name`, or nothing."""
+    import difflib
+
     known = list(known)
     near = twin(name, known) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
     if near is None:
@@ -85,6 +85,8 @@ def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[st
     elsewhere: what other tools call the known names. A misspelling is at most MOST_EDITS edits away, and not the whole
     of a name.
     """
+    import difflib
+
     known = list(known)
     if found := known_as(name, known, elsewhere):
         return found
@@ -126,6 +128,8 @@ def edits(a: str, b: str) -> int:
 
 def _look(text: str) -> str:
     """The same for texts that a reader would take for one another."""
+    import unicodedata
+
     if not text.isascii():
         text = unicodedata.normalize("NFKC", printable(text)).translate(_LOOKS_LIKE)
     return " ".join(text.split())
@@ -151,6 +155,8 @@ def _in_common(names: Sequence[str]) -> int:
 
 def json_text(values: Any) -> str:
     """Plain values as JSON, nothing rounded; null for a float that is not finite, for which JSON has no word."""
+    import json
+
     return json.dumps(_with_nulls(values), indent=2, allow_nan=False)
 
 

@@ -60,7 +60,7 @@ def test_a_resume_elsewhere_warns_and_names_what_differs(ok, configs, monkeypatc
     ok("train", configs / "xor.yaml", "--set", "training.epochs=2")
     assert "warning" not in ok("resume", "runs/xor", "--set", "training.epochs=3").err
     elsewhere = environment() | {"blas": "openblas 0.3.21 Zen", "cpu": "another"}
-    monkeypatch.setattr(bpcli.workflows.train, "environment", lambda: elsewhere)
+    monkeypatch.setattr("bpcli.workflows.resume.environment", lambda: elsewhere)
     err = ok("resume", "runs/xor", "--set", "training.epochs=4").err
     (line,) = [line for line in err.splitlines() if line.startswith("warning:")]
     assert f"cpu {environment()['cpu']} -> another; blas {environment()['blas']} -> openblas 0.3.21 Zen" in line

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import bpcli
-from bpcli import interrupts, profiling, threads
+from bpcli import system
 from bpcli.build.locations import plain_as_seen_from
 from bpcli.config import schema
 from bpcli.errors import ConfigError, DiskError, InterruptedRunError
 from bpcli.runs import systems
+from bpcli.workflows import profile
 
 FULL = 51  # F_FULLFSYNC of macOS's fcntl.h
 
@@ -133,7 +134,7 @@ def test_on_windows_ctrl_break_and_a_closed_console_save_the_state(configs, monk
 
 def test_on_windows_there_is_no_hangup(configs, monkeypatch):
     monkeypatch.delattr(signal, "SIGHUP")
-    with interrupts.stop_on_signals("at once") as stopped:
+    with system.stop_on_signals("at once") as stopped:
         assert not stopped()
 
 
@@ -142,7 +143,7 @@ def test_a_handler_that_python_did_not_set_is_left_alone(monkeypatch):
     getsignal = signal.getsignal
     monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGTERM else getsignal(number))
     before = getsignal(signal.SIGTERM)
-    with interrupts.stop_on_signals("at once"):
+    with system.stop_on_signals("at once"):
         assert getsignal(signal.SIGTERM) is before
         assert getsignal(signal.SIGINT) is not signal.default_int_handler
     assert getsignal(signal.SIGTERM) is before
@@ -152,19 +153,19 @@ def test_without_an_affinity_every_processor_is_taken(monkeypatch):
     """macOS and Windows have no os.sched_getaffinity; os.cpu_count may not know."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert threads.usable_cpus() == 3
+    assert system.usable_cpus() == 3
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert threads.usable_cpus() == 1
+    assert system.usable_cpus() == 1
 
 
 def test_memory_is_told_in_bytes_where_the_system_tells_it(monkeypatch):
     """getrusage counts kB on Linux and bytes on macOS; Windows has none."""
-    linux = profiling.peak_resident()
+    linux = profile.peak_resident()
     monkeypatch.setattr("sys.platform", "darwin")
-    macos = profiling.peak_resident()
+    macos = profile.peak_resident()
     assert linux / 1024 == pytest.approx(macos, rel=0.1)
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert profiling.peak_resident() is None
+    assert profile.peak_resident() is None
 
 
 def test_a_console_of_code_page_1252_shows_what_it_can(write_config):
