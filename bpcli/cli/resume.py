@@ -27,15 +27,11 @@ def resume(
     Example: bpcli resume runs/xor --set training.epochs=10000
     """
     with before_training():
-        from bpcli.config.load import load_config
-        from bpcli.runs.folder import run_of
         from bpcli.views.progress import progress
         from bpcli.views.run_table import run_table
         from bpcli.workflows.resume import resume_run
 
-        folder = run_of(run)
-        epochs = load_config(folder.config, set_ or ()).config.training.epochs
-        with progress(epochs, quiet=quiet) as show:
+        with progress(quiet=quiet) as show:
             notes = (lambda text: None) if quiet else tell
             result = resume_run(run, set_ or (), threads=threads, show=show, tell=notes)
     if result is not None and not quiet:

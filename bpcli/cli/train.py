@@ -35,7 +35,7 @@ def train(
         from bpcli.workflows.train import start_run
 
         file = load_checked(config, set_ or ())
-        with progress(file.config.training.epochs, quiet=quiet) as show:
+        with progress(quiet=quiet) as show:
             run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
     if not quiet:
         say(run_table(run))

@@ -28,9 +28,9 @@ class _UnseenTerminal(io.StringIO):
 
 
 @contextlib.contextmanager
-def unseen_display(epochs: int) -> Iterator[Display]:
+def unseen_display() -> Iterator[Display]:
     """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
-    with contextlib.redirect_stderr(_UnseenTerminal()), progress(epochs, quiet=False) as show:
+    with contextlib.redirect_stderr(_UnseenTerminal()), progress(quiet=False) as show:
         yield Display(show, BAR_SECONDS)
 
 

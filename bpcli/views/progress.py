@@ -7,9 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
 from bpcli.views.tables import duration, number
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 BAR_SECONDS = 0.1
 LINE_SECONDS = 10.0
@@ -17,18 +21,18 @@ LINES = 10
 
 
 @contextmanager
-def progress(epochs: int, *, quiet: bool) -> Iterator[Callable[[Report], None]]:
+def progress(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
     """Gives the function that shows a report."""
     if quiet:
         yield lambda report: None
     elif sys.stderr.isatty():
-        bar = _Bar(epochs)
+        bar = _Bar()
         try:
             yield _while_read(bar)
         finally:
             bar.close()
     else:
-        yield _while_read(_Lines(epochs))
+        yield _while_read(_Lines())
 
 
 def _while_read(show: Callable[[Report], None]) -> Callable[[Report], None]:
@@ -57,11 +61,30 @@ def losses(report: Report) -> str:
 class _Bar:
     """epoch, losses, epochs a second, time left. Shown by the clock: an epoch can be shorter than a print."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self) -> None:
         from tqdm import tqdm
 
-        self.bar = tqdm(
+        self.make = tqdm  # imported here, as the first report comes while training's time is taken
+        self.bar: tqdm[Any] | None = None
+        self.shown = 0.0
+
+    def __call__(self, report: Report) -> None:
+        now = time.monotonic()
+        if now - self.shown < BAR_SECONDS and not report.stop:
+            return
+        self.shown = now
+        done = report.epoch + (report.position / report.iterations if not report.complete else 0)
+        if self.bar is None:
+            self.bar = self._started(report.epochs, done)
+        self.bar.set_postfix_str(losses(report), refresh=False)
+        self.bar.n = done
+        self.bar.refresh()
+
+    def _started(self, epochs: int, done: float) -> tqdm[Any]:
+        """Its rate counts from here: what is done already was done in a time that it does not know."""
+        return self.make(
             total=epochs,
+            initial=done,
             unit="epoch",
             file=sys.stderr,
             ncols=max(20, shutil.get_terminal_size().columns - 1),
@@ -71,42 +94,27 @@ class _Bar:
             miniters=1,
             bar_format="{percentage:3.0f}%|{bar}| {n:.4g}/{total} epochs{postfix}  [{rate_fmt}, {remaining} left]",
         )
-        self.started = False
-        self.shown = 0.0
-
-    def __call__(self, report: Report) -> None:
-        now = time.monotonic()
-        if now - self.shown < BAR_SECONDS and not report.stop:
-            return
-        self.shown = now
-        done = report.epoch + (report.position / report.iterations if not report.complete else 0)
-        if not self.started:
-            self.started = True
-            self.bar.initial = report.epoch - 1 if report.complete else report.epoch
-        self.bar.set_postfix_str(losses(report), refresh=False)
-        self.bar.n = done
-        self.bar.refresh()
 
     def close(self) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 class _Lines:
     """The first epoch, about ten more, the last one; and one at least every ten seconds."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-        self.every = max(1, -(-epochs // LINES))
+    def __init__(self) -> None:
         self.shown = time.monotonic()
         self.first = True
 
     def __call__(self, report: Report) -> None:
         if not report.complete:
             return
-        milestone = self.first or report.epoch % self.every == 0 or report.stop
+        every = max(1, -(-report.epochs // LINES))
+        milestone = self.first or report.epoch % every == 0 or report.stop
         if milestone or time.monotonic() - self.shown >= LINE_SECONDS:
             print(
-                f"epoch {report.epoch}/{self.epochs}  {losses(report)}  {duration(report.seconds)}",
+                f"epoch {report.epoch}/{report.epochs}  {losses(report)}  {duration(report.seconds)}",
                 file=sys.stderr,
                 flush=True,
             )

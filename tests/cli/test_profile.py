@@ -122,7 +122,7 @@ def test_missing_data_ends_with_3_and_divergence_with_5(cli, configs):
 @pytest.fixture(scope="module")
 def iris() -> Profile:
     config = Path(__file__).parents[2] / "configs" / "iris.yaml"
-    with unseen_display(100) as display:
+    with unseen_display() as display:
         return profile_config(load_config(config, ()), display, seconds=0.05)
 
 
