@@ -27,8 +27,7 @@ def resume(
     Example: bpcli resume runs/xor --set training.epochs=10000
     """
     with before_training():
-        from bpcli.views.progress import progress
-        from bpcli.views.run_table import run_table
+        from bpcli.views.progress import progress, run_table
         from bpcli.workflows.resume import resume_run
 
         with progress(quiet=quiet) as show:

@@ -30,8 +30,7 @@ def train(
     """
     with before_training():
         from bpcli.build.checks import load_checked
-        from bpcli.views.progress import progress
-        from bpcli.views.run_table import run_table
+        from bpcli.views.progress import progress, run_table
         from bpcli.workflows.train import start_run
 
         file = load_checked(config, set_ or ())

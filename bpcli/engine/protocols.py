@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape, batch_array
-from bpcli.engine.products import Products
+from bpcli.engine.team import Products
 
 
 class Initializer(Protocol):

@@ -30,8 +30,7 @@ from bpcli.errors import ConfigError, DataError, RunError
 from bpcli.runs.environment import environment
 from bpcli.runs.files import opened
 from bpcli.runs.held import Write, write_atomically
-from bpcli.runs.metadata import PREPARATION, check_metadata
-from bpcli.runs.soundness import check_sound, folder, is_weight
+from bpcli.runs.soundness import PREPARATION, check_metadata, check_sound, folder, is_weight
 
 FORMAT = 1
 # What reading an archive, JSON and the fields in it can meet where somebody else wrote them.

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError, RunError, RunInUseError
-from bpcli.runs.files import AT_ONCE, BINARY, disk_errors, not_a_file, void
-from bpcli.runs.systems import flush, replace
+from bpcli.runs.files import AT_ONCE, BINARY, disk_errors, flush, not_a_file, replace, void
 
 Tell = Callable[[str], None]
 Write = Callable[[IO[bytes]], None]

@@ -1,4 +1,4 @@
-"""How training is going: one bar on a terminal, plain lines elsewhere, both on stderr."""
+"""Training on the terminal: a bar, or plain lines elsewhere, both on stderr; at its end the table of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
-from bpcli.views.tables import duration, number
+from bpcli.text import printable
+from bpcli.views.tables import duration, number, plural, table
+from bpcli.workflows.train import Run
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -120,3 +122,39 @@ class _Lines:
             )
             self.shown = time.monotonic()
             self.first = False
+
+
+REASONS = {
+    "epochs": "all epochs done",
+    "goal": "the training loss reached training.goal",
+    "early_stopping": "no better for training.early_stopping.patience epochs",
+    "min_change": "no weight changed by training.min_change or more",
+    "no_descent": "the optimizer found no lower loss from here",
+    "max_seconds": "training.max_seconds were over",
+}
+
+
+def run_table(run: Run) -> str:
+    """The text that `bpcli train` ends with."""
+    names = list(next(iter(run.last.values())))
+    rows = [["weights", "split", *names]]
+    for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):
+        for split, values in scores.items():
+            rows.append([which, split, *(number(values[name]) for name in names)])
+    folder = printable(str(run.folder))
+    return "\n".join(
+        [
+            table(rows, left=2),
+            *(
+                [f"penalty  {number(run.penalty)} by weight_decay and l1, not part of the losses"]
+                if run.penalty
+                else []
+            ),
+            *([f"rate     halved {plural(run.halvings, 'time')} after training diverged"] if run.halvings else []),
+            "",
+            f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
+            f"{duration(run.seconds)}",
+            f"files    {folder}/: config.yaml, loss.csv, summary.json, checkpoints/",
+            f"next     bpcli eval {folder}    bpcli predict {folder} FILE",
+        ]
+    )

@@ -16,7 +16,7 @@ from bpcli.build.memory import fits_into_memory
 from bpcli.build.session import Session, open_session
 from bpcli.config.load import ConfigFile
 from bpcli.config.tree import dump_yaml
-from bpcli.engine.penalty import penalty_of
+from bpcli.engine.objective import penalty_of
 from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.recovery import halvings
 from bpcli.engine.training.state import TrainState

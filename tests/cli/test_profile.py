@@ -11,8 +11,7 @@ import pytest
 
 from bpcli.config.load import load_config
 from bpcli.engine.optimizers.lbfgs import LBFGS
-from bpcli.views.profile import profile_text, unseen_display
-from bpcli.views.profile_advice import advice
+from bpcli.views.profile import advice, profile_text, unseen_display
 from bpcli.workflows.profile import Expense, Profile, profile_config
 
 QUICK = ("--seconds", "0.05")

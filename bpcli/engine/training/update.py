@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.penalty import Penalty, penalty_of
+from bpcli.engine.objective import Penalty, penalty_of
 from bpcli.engine.protocols import Moment, Optimizer, Parameters, Schedule
 from bpcli.engine.team import ALONE, Team
 from bpcli.engine.training.divergence import HUGE_STEP, is_finite
