@@ -110,7 +110,7 @@ def train_on(
         tell(note)
     report: Report | None = None
 
-    def went_back(text: str) -> None:
+    def on_rollback(text: str) -> None:
         recorder.go_back()
         tell(text)
 
@@ -119,7 +119,7 @@ def train_on(
     with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
             with session.memory_errors():
-                for report in session.train(state, stopped, went_back):
+                for report in session.train(state, stopped, on_rollback):
                     recorder.take(report)
                     show(report)
         except DivergenceError as error:
