@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.protocols import Progress, Schedule, WatchingSchedule
 from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.trainer import Report
 from bpcli.errors import DivergenceError
@@ -41,8 +41,8 @@ class HalvedRate:
 
     schedule: Schedule | None
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        factor = 1.0 if self.schedule is None else self.schedule.factor(moment, memory)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        factor = 1.0 if self.schedule is None else self.schedule.factor(progress, memory)
         return factor * 0.5 ** int(memory.get(_KEY, 0))
 
     def after_epoch(self, value: float, memory: dict[str, float]) -> None:
