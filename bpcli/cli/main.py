@@ -16,7 +16,7 @@ from bpcli import __version__
 from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
-from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, say, tell
+from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, say
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.profile import profile
@@ -159,14 +159,14 @@ def leave(error: BpcliError) -> NoReturn:
     """Says what went wrong on stderr, and leaves."""
     first, *more = error.lines
     if isinstance(error, (ConfigError, DataError)) and more:
-        tell(f"{len(error.problems)} errors:")
-        tell(first)
+        notify(f"{len(error.problems)} errors:")
+        notify(first)
     else:
-        tell(f"error: {first}")
+        notify(f"error: {first}")
     for line in more:
-        tell(line)
+        notify(line)
     if _is_in_no_folder() and first != NO_FOLDER:
-        tell(NO_FOLDER)
+        notify(NO_FOLDER)
     sys.exit(error.exit_code)
 
 

@@ -39,7 +39,7 @@ def say_data(text: str) -> None:
     say(text, end="")
 
 
-def tell(text: str) -> None:
+def notify(text: str) -> None:
     """Writes a note, one line, to stderr; where nobody can read it, work goes on.
 
     It may name a file or quote what a file holds: what cannot be seen, or breaks the line, is shown as its escape.
@@ -111,4 +111,4 @@ def write_output(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         target = Path(os.path.realpath(path))
-    write_atomically(target, lambda file: void(file.write(content)), tell)
+    write_atomically(target, lambda file: void(file.write(content)), notify)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, say
 from bpcli.system import before_training
 
 
@@ -31,7 +31,7 @@ def resume(
         from bpcli.workflows.resume import resume_run
 
         with progress(quiet=quiet) as show:
-            notes = (lambda text: None) if quiet else tell
-            result = resume_run(run, set_ or (), threads=threads, show=show, tell=notes)
+            notes = (lambda text: None) if quiet else notify
+            result = resume_run(run, set_ or (), threads=threads, show=show, notify=notes)
     if result is not None and not quiet:
         say(run_table(result))

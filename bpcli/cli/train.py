@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, say
 from bpcli.system import before_training
 
 
@@ -35,6 +35,6 @@ def train(
 
         file = load_checked(config, set_ or ())
         with progress(quiet=quiet) as show:
-            run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
+            run = start_run(file, out=out, threads=threads, show=show, notify=(lambda text: None) if quiet else notify)
     if not quiet:
         say(run_table(run))

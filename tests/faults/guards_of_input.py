@@ -225,7 +225,7 @@ GUARDS = [
     Guard(
         "a current folder that is gone is said",
         "cli/main.py",
-        "    if _is_in_no_folder() and first != NO_FOLDER:\n        tell(NO_FOLDER)\n",
+        "    if _is_in_no_folder() and first != NO_FOLDER:\n        notify(NO_FOLDER)\n",
         "",
         "tests/cli/test_main.py -k folder_that_is_gone",
     ),
