@@ -55,7 +55,7 @@ def test_overrides_of_a_loaded_config_are_not_passed_over_in_silence(configs):
 
 def test_show_is_given_each_epoch(configs):
     seen = []
-    bpcli.train(configs / "xor.yaml", ["training.epochs=3"], show=lambda report: seen.append(report.epoch))
+    bpcli.train(configs / "xor.yaml", ["training.epochs=3"], on_report=lambda report: seen.append(report.epoch))
     assert seen == [1, 2, 3]
 
 
@@ -153,7 +153,7 @@ def test_errors_are_bpclis_own(call, error):
         (lambda xor: bpcli.train(xor, threads=0), ValueError, "threads: must be from 1 to 1024, got 0"),
         (lambda xor: bpcli.train(xor, threads="2"), TypeError, "threads: expected a whole number, got str"),
         (lambda xor: bpcli.train(xor, threads=1.5), TypeError, "threads: expected a whole number, got float"),
-        (lambda xor: bpcli.train(xor, show=None), TypeError, "show: expected a function, got NoneType"),
+        (lambda xor: bpcli.train(xor, on_report=None), TypeError, "on_report: expected a function, got NoneType"),
         (lambda xor: bpcli.train(xor, notify="print"), TypeError, "notify: expected a function, got str"),
         (lambda xor: bpcli.train(xor, out=""), ValueError, "out: names no folder"),
         (lambda xor: bpcli.train(xor, out=3), TypeError, r"str.*PathLike.* not '?int"),

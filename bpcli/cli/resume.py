@@ -30,8 +30,8 @@ def resume(
         from bpcli.views.progress import progress, run_table
         from bpcli.workflows.resume import resume_run
 
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet) as on_report:
             notes = (lambda text: None) if quiet else notify
-            result = resume_run(run, set_ or (), threads=threads, show=show, notify=notes)
+            result = resume_run(run, set_ or (), threads=threads, on_report=on_report, notify=notes)
     if result is not None and not quiet:
         say(run_table(result))

@@ -34,7 +34,9 @@ def train(
         from bpcli.workflows.train import start_run
 
         file = load_checked(config, set_ or ())
-        with progress(quiet=quiet) as show:
-            run = start_run(file, out=out, threads=threads, show=show, notify=(lambda text: None) if quiet else notify)
+        with progress(quiet=quiet) as on_report:
+            run = start_run(
+                file, out=out, threads=threads, on_report=on_report, notify=(lambda text: None) if quiet else notify
+            )
     if not quiet:
         say(run_table(run))

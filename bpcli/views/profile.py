@@ -32,8 +32,8 @@ class _UnseenTerminal(io.StringIO):
 @contextlib.contextmanager
 def unseen_display() -> Iterator[Display]:
     """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
-    with contextlib.redirect_stderr(_UnseenTerminal()), progress(quiet=False) as show:
-        yield Display(show, BAR_SECONDS)
+    with contextlib.redirect_stderr(_UnseenTerminal()), progress(quiet=False) as on_report:
+        yield Display(on_report, BAR_SECONDS)
 
 
 def profile_text(profile: Profile) -> str:

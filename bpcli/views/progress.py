@@ -37,9 +37,9 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
         yield _while_read(_Lines())
 
 
-def _while_read(show: Callable[[Report], None]) -> Callable[[Report], None]:
+def _while_read(on_report: Callable[[Report], None]) -> Callable[[Report], None]:
     """Shows reports until nobody reads them any more, as behind `| head`: training goes on without."""
-    readers = [show]
+    readers = [on_report]
 
     def shown(report: Report) -> None:
         for reader in readers:

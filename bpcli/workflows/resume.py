@@ -24,7 +24,7 @@ from bpcli.runs.recorder import Recorder, last_checkpoint, put_damaged_aside
 from bpcli.system import usable_cpus
 from bpcli.text import json_text
 from bpcli.workflows.same_run import ENDS, check_same_run, ended_text, has_ended
-from bpcli.workflows.train import Notify, Run, Show, finish, run_contents, summary_values, train_on, write_config
+from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, summary_values, train_on, write_config
 
 LARGEST_SUMMARY = 1 << 24  # bytes
 
@@ -34,7 +34,7 @@ def resume_run(
     overrides: Sequence[str] = (),
     *,
     threads: int | None = None,
-    show: Show = lambda report: None,
+    on_report: OnReport = lambda report: None,
     notify: Notify = lambda text: None,
 ) -> Run | None:
     """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
@@ -67,7 +67,7 @@ def resume_run(
         if edited := _keep_edited_config(folder, held):
             notify(edited)
         write_config(folder, held, plain)
-        return train_on(folder, held, session, state, plain, show, notify, earlier=path != folder.path)
+        return train_on(folder, held, session, state, plain, on_report, notify, earlier=path != folder.path)
 
 
 def _state_to_resume(

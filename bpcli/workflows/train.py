@@ -30,7 +30,7 @@ from bpcli.runs.recorder import Recorder, RunContents
 from bpcli.system import one_blas_thread, stop_on_signals, usable_cpus
 from bpcli.text import json_text
 
-Show = Callable[[Report], None]
+OnReport = Callable[[Report], None]
 Notify = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -61,7 +61,7 @@ def start_run(
     *,
     out: Path | None = None,
     threads: int | None = None,
-    show: Show = lambda report: None,
+    on_report: OnReport = lambda report: None,
     notify: Notify = lambda text: None,
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
@@ -83,7 +83,7 @@ def start_run(
         make_ready(folder, held)
         plain = plain_as_seen_from(folder.path, file)
         write_config(folder, held, plain)
-        return train_on(folder, held, session, state, plain, show, notify)
+        return train_on(folder, held, session, state, plain, on_report, notify)
 
 
 def train_on(
@@ -92,7 +92,7 @@ def train_on(
     session: Session,
     state: TrainState,
     plain: Mapping[str, Any],
-    show: Show,
+    on_report: OnReport,
     notify: Notify,
     *,
     earlier: bool = False,
@@ -121,7 +121,7 @@ def train_on(
             with session.memory_errors():
                 for report in session.train(state, stopped, on_rollback):
                     recorder.take(report)
-                    show(report)
+                    on_report(report)
         except DivergenceError as error:
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"

@@ -125,7 +125,7 @@ def test_on_windows_ctrl_break_and_a_closed_console_save_the_state(configs, monk
     show = lambda report: report.epoch == 3 and signal.raise_signal(signal.SIGUSR1)  # noqa: E731
     try:
         with pytest.raises(InterruptedRunError) as caught:
-            bpcli.train(configs / "xor.yaml", show=show)
+            bpcli.train(configs / "xor.yaml", on_report=show)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert caught.value.exit_code == 128 + signal.SIGUSR1
