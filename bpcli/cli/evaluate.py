@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import notify, say
+from bpcli.cli.output import notify, write
 
 
 def evaluate(
@@ -61,7 +61,7 @@ def evaluate(
     result = model.evaluate_file(*data) if data else model.evaluate(split)
     for note in result.notes:
         notify(note)
-    say(evaluation_json(model, result) if json else evaluation_text(model, result))
+    write(evaluation_json(model, result) if json else evaluation_text(model, result))
 
 
 def chosen_run(run: Path | None) -> Path:

@@ -16,7 +16,7 @@ from bpcli import __version__
 from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
-from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, say
+from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, write
 from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.profile import profile
@@ -115,7 +115,7 @@ app.command("epochs-calc")(epochs_calc)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        say(f"bpcli {__version__}")
+        write(f"bpcli {__version__}")
         raise typer.Exit
 
 

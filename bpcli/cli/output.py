@@ -14,7 +14,7 @@ from bpcli.errors import DiskError
 from bpcli.text import printable
 
 
-def say(text: str, *, end: str = "\n") -> None:
+def write(text: str, *, end: str = "\n") -> None:
     """Writes the result to stdout. A reader that has gone, as `head` does, ends the command without a fuss.
 
     Raises:
@@ -32,11 +32,11 @@ def say(text: str, *, end: str = "\n") -> None:
         raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
-def say_data(text: str) -> None:
+def write_data(text: str) -> None:
     """Writes data to stdout as it is; on a terminal, with what cannot be seen or moves the cursor as its escape."""
     if sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
-    say(text, end="")
+    write(text, end="")
 
 
 def notify(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import notify, say_data, write_output
+from bpcli.cli.output import notify, write_data, write_output
 
 
 def predict(
@@ -67,7 +67,7 @@ def predict(
         notify(warning)
     text = predictions_csv(prediction, separator=separator, spreadsheet_safe=spreadsheet_safe)
     if output is None:
-        say_data(text)
+        write_data(text)
     else:
         write_output(output, packed_for(output.name, text))
         notify(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 
 def profile(
@@ -33,4 +33,4 @@ def profile(
     file = load_config(config, set_ or ())
     with unseen_display() as display:
         found = profile_config(file, display, threads=threads, seconds=seconds)
-    say(profile_json(found) if json else profile_text(found))
+    write(profile_json(found) if json else profile_text(found))

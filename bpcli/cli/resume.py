@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import notify, say
+from bpcli.cli.output import notify, write
 from bpcli.system import before_training
 
 
@@ -34,4 +34,4 @@ def resume(
             notes = (lambda text: None) if quiet else notify
             result = resume_run(run, set_ or (), threads=threads, on_report=on_report, notify=notes)
     if result is not None and not quiet:
-        say(run_table(result))
+        write(run_table(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import notify, say
+from bpcli.cli.output import notify, write
 
 
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
@@ -26,4 +26,4 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
         trace = first_step(session)
     if not trace.finite:
         notify("warning: this step is not finite: training would stop here with exit code 5, as diverged")
-    say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))
+    write(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import notify, say
+from bpcli.cli.output import notify, write
 from bpcli.system import before_training
 
 
@@ -35,8 +35,7 @@ def train(
 
         file = load_checked(config, set_ or ())
         with progress(quiet=quiet) as on_report:
-            run = start_run(
-                file, out=out, threads=threads, on_report=on_report, notify=(lambda text: None) if quiet else notify
-            )
+            notes = (lambda text: None) if quiet else notify
+            run = start_run(file, out=out, threads=threads, on_report=on_report, notify=notes)
     if not quiet:
-        say(run_table(run))
+        write(run_table(run))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import notify, say
+from bpcli.cli.output import notify, write
 from bpcli.text import printable
 
 
@@ -22,4 +22,4 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
         notify(note)
     for text in warnings(session):
         notify(text)
-    say(f"{printable(str(config))}: OK\n{data_text(session)}")
+    write(f"{printable(str(config))}: OK\n{data_text(session)}")
