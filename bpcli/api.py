@@ -9,7 +9,7 @@ import bpcli.errors as errors
 from bpcli.build.checks import load_checked
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.workflows.resume import resume_run
-from bpcli.workflows.train import Run, Show, Tell, start_run
+from bpcli.workflows.train import Notify, OnReport, Run, start_run
 from bpcli.workflows.trained import EvaluationResult, Prediction, TrainedModel
 
 __all__ = [
@@ -34,8 +34,8 @@ def train(
     *,
     out: str | Path | None = None,
     threads: int | None = None,
-    show: Show = lambda report: None,
-    tell: Tell = lambda text: None,
+    on_report: OnReport = lambda report: None,
+    notify: Notify = lambda text: None,
 ) -> Run:
     """Trains a config, as `bpcli train` does, and returns how it went.
 
@@ -44,20 +44,20 @@ def train(
         overrides: KEY=VALUE, as after `--set`.
         out: the run folder; default: the next free one under the config's output.dir.
         threads: how many to work with, the results are the same with any number; default: one for each processor.
-        show: is given a report after each epoch.
-        tell: is given the warnings and notes that the command prints on stderr, such as `print`.
+        on_report: called with a report after each epoch.
+        notify: called with each warning and note that the command prints on stderr; `print`, for example.
 
     Raises:
         BpcliError: ConfigError, DataError, ... as the exit codes of the command.
         ValueError, TypeError: an argument is wrong; nothing has been written then.
     """
-    _check(threads, show, tell)
+    _check(threads, on_report, notify)
     if out == "":
         raise ValueError("out: names no folder, got an empty text; the current folder is '.'")
     if isinstance(config, ConfigFile) and overrides:
         raise ValueError("a loaded config has its overrides already: give them to load_config")
     file = config if isinstance(config, ConfigFile) else load_checked(config, overrides)
-    return start_run(file, out=None if out is None else Path(out), threads=threads, show=show, tell=tell)
+    return start_run(file, out=None if out is None else Path(out), threads=threads, on_report=on_report, notify=notify)
 
 
 def resume(
@@ -65,8 +65,8 @@ def resume(
     overrides: Sequence[str] = (),
     *,
     threads: int | None = None,
-    show: Show = lambda report: None,
-    tell: Tell = lambda text: None,
+    on_report: OnReport = lambda report: None,
+    notify: Notify = lambda text: None,
 ) -> Run | None:
     """Goes on with a run from its last checkpoint, as `bpcli resume` does.
 
@@ -75,14 +75,14 @@ def resume(
     Args:
         run: the run folder, or one of its checkpoint files.
         overrides: KEY=VALUE, as after `--set`; ["training.epochs=300"] extends a run.
-        threads, show, tell: as for `train`.
+        threads, on_report, notify: as for `train`.
 
     Raises:
         BpcliError: RunError, DataError, ... as the exit codes of the command.
         ValueError, TypeError: an argument is wrong; nothing has been written then.
     """
-    _check(threads, show, tell)
-    return resume_run(Path(run), overrides, threads=threads, show=show, tell=tell)
+    _check(threads, on_report, notify)
+    return resume_run(Path(run), overrides, threads=threads, on_report=on_report, notify=notify)
 
 
 def load(path: str | Path, *, which: str | None = None) -> TrainedModel:
@@ -97,13 +97,13 @@ def load(path: str | Path, *, which: str | None = None) -> TrainedModel:
     return TrainedModel.load(path, which=which)
 
 
-def _check(threads: int | None, show: Show, tell: Tell) -> None:
+def _check(threads: int | None, on_report: OnReport, notify: Notify) -> None:
     """What would otherwise fail only when the run folder is there already."""
     if threads is not None:
         if not isinstance(threads, int):
             raise TypeError(f"threads: expected a whole number, got {type(threads).__name__}")
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads: must be from 1 to {MOST_THREADS}, got {threads}")
-    for name, function in (("show", show), ("tell", tell)):
+    for name, function in (("on_report", on_report), ("notify", notify)):
         if not callable(function):
             raise TypeError(f"{name}: expected a function, got {type(function).__name__}")

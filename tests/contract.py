@@ -18,8 +18,7 @@ from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.measure.gradcheck import GradientCheck, check_gradients
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.objective import Objective, batch_scale
-from bpcli.engine.penalty import penalty_of
+from bpcli.engine.objective import Objective, batch_scale, penalty_of
 from bpcli.engine.protocols import Activation, AnyOptimizer, FullBatchOptimizer, Loss, Optimizer, Parameters
 
 # Hyperparameters for parts that have some without a default.

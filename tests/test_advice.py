@@ -12,7 +12,7 @@ from bpcli.build.advice import grown_loss, no_descent, warnings, without_hidden_
 from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.engine import registry
-from bpcli.engine.protocols import Moment
+from bpcli.engine.protocols import Progress
 
 CONFIG = {
     "name": "lines",
@@ -114,7 +114,7 @@ def test_reduce_on_plateau_knows_when_it_first_acts(schedule, patience):
     for epochs in range(1, 12):
         memory, factors = {}, set()
         for epoch in range(epochs):
-            factors.add(plateau.factor(Moment(epoch, epoch, 1, epochs), memory))
+            factors.add(plateau.factor(Progress(epoch, epoch, 1, epochs), memory))
             plateau.after_epoch(0.0, memory)
         assert plateau.acts_within(epochs) == (len(factors) > 1)
 

@@ -55,13 +55,13 @@ def test_overrides_of_a_loaded_config_are_not_passed_over_in_silence(configs):
 
 def test_show_is_given_each_epoch(configs):
     seen = []
-    bpcli.train(configs / "xor.yaml", ["training.epochs=3"], show=lambda report: seen.append(report.epoch))
+    bpcli.train(configs / "xor.yaml", ["training.epochs=3"], on_report=lambda report: seen.append(report.epoch))
     assert seen == [1, 2, 3]
 
 
 def test_tells_what_the_command_warns_of(configs):
     told = []
-    bpcli.train(configs / "xor.yaml", ["training.epochs=3", "schedule={type: step, every: 9}"], tell=told.append)
+    bpcli.train(configs / "xor.yaml", ["training.epochs=3", "schedule={type: step, every: 9}"], notify=told.append)
     assert [text for text in told if "step never changes the learning rate" in text]
 
 
@@ -111,7 +111,7 @@ def test_resume_gives_the_same_bytes_as_training_at_once(configs, run_files):
     whole = bpcli.train(configs / "xor.yaml", ["training.epochs=6"], out="whole")
     half = bpcli.train(configs / "xor.yaml", ["training.epochs=3"], out="half")
     told = []
-    assert bpcli.resume(half.folder, ["training.epochs=6"], tell=told.append).epochs == whole.epochs == 6
+    assert bpcli.resume(half.folder, ["training.epochs=6"], notify=told.append).epochs == whole.epochs == 6
     assert run_files(Path("half")).weights() == run_files(Path("whole")).weights()
     assert "going on from epoch 3" in told
     assert bpcli.resume(half.folder) is None
@@ -153,8 +153,8 @@ def test_errors_are_bpclis_own(call, error):
         (lambda xor: bpcli.train(xor, threads=0), ValueError, "threads: must be from 1 to 1024, got 0"),
         (lambda xor: bpcli.train(xor, threads="2"), TypeError, "threads: expected a whole number, got str"),
         (lambda xor: bpcli.train(xor, threads=1.5), TypeError, "threads: expected a whole number, got float"),
-        (lambda xor: bpcli.train(xor, show=None), TypeError, "show: expected a function, got NoneType"),
-        (lambda xor: bpcli.train(xor, tell="print"), TypeError, "tell: expected a function, got str"),
+        (lambda xor: bpcli.train(xor, on_report=None), TypeError, "on_report: expected a function, got NoneType"),
+        (lambda xor: bpcli.train(xor, notify="print"), TypeError, "notify: expected a function, got str"),
         (lambda xor: bpcli.train(xor, out=""), ValueError, "out: names no folder"),
         (lambda xor: bpcli.train(xor, out=3), TypeError, r"str.*PathLike.* not '?int"),
         (lambda xor: bpcli.train({"data": {}}), TypeError, r"str.*PathLike.* not '?dict"),

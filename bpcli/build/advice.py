@@ -10,7 +10,7 @@ import numpy as np
 
 from bpcli.build.model import Model, channels_last_text, looks_channels_last
 from bpcli.build.session import Session
-from bpcli.config.tree import Path as KeyPath
+from bpcli.config.tree import KeyPath
 from bpcli.data.preparation import same_numbers
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
@@ -18,7 +18,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.layer_norm import LayerNorm
-from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.protocols import Progress, Schedule, WatchingSchedule
 from bpcli.engine.schedules import ReduceOnPlateau
 from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.options import iterations_per_epoch
@@ -109,7 +109,7 @@ def schedule_of_another_length(session: Session, state: TrainState, before: Mapp
         return None
 
     def factor(step: int, epochs: int) -> float:
-        return schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+        return schedule.factor(Progress(step // iterations, step, iterations, epochs), {})
 
     done = [step for step in _telling_steps(iterations, old) if step < state.step]
     if all(factor(step, old) == factor(step, new) for step in (*done, state.step - 1)):
@@ -129,7 +129,7 @@ def _is_constant(schedule: Schedule, iterations: int, epochs: int) -> bool:
     if isinstance(schedule, ReduceOnPlateau):
         return not schedule.acts_within(epochs)
     factors = (
-        schedule.factor(Moment(step // iterations, step, iterations, epochs), {})
+        schedule.factor(Progress(step // iterations, step, iterations, epochs), {})
         for step in _telling_steps(iterations, epochs)
     )
     first = next(factors)

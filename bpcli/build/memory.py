@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bpcli.config.schema import Config, PlainNetwork
-from bpcli.config.tree import Path as KeyPath
+from bpcli.config.tree import KeyPath
 from bpcli.engine.network import Network
 from bpcli.errors import DataError
 

@@ -13,7 +13,7 @@ import numpy as np
 from bpcli.build.memory import LONGEST_VECTOR, beyond_counting
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
-from bpcli.config.tree import Path as KeyPath
+from bpcli.config.tree import KeyPath
 from bpcli.data.csv_cells import how_to_write, number
 from bpcli.data.datasets import DataPlan, Part
 from bpcli.data.preparation import Preparation

@@ -58,20 +58,20 @@ class Session:
         self,
         state: TrainState,
         should_stop: Callable[[], bool] = lambda: False,
-        went_back: Callable[[str], None] = lambda text: None,
+        on_rollback: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Report]:
         """Trains `state` on; see `bpcli.engine.training.trainer.train`.
 
-        went_back: is told when training has diverged and `state` has gone back, under training.on_divergence.
+        on_rollback: is told when training has diverged and `state` has gone back, under training.on_divergence.
 
         Raises:
             ConfigError: there is not enough memory for it.
         """
         with self.memory_errors():
-            yield from self._reports(state, should_stop, went_back)
+            yield from self._reports(state, should_stop, on_rollback)
 
     def _reports(
-        self, state: TrainState, should_stop: Callable[[], bool], went_back: Callable[[str], None]
+        self, state: TrainState, should_stop: Callable[[], bool], on_rollback: Callable[[str], None]
     ) -> Iterator[Report]:
         config, model = self.model.config, self.model
         validation = None
@@ -95,7 +95,7 @@ class Session:
             validation=validation,
             should_stop=should_stop,
         )
-        return train_with_halvings(run, state, self.start, went_back) if halving else run()
+        return train_with_halvings(run, state, self.start, on_rollback) if halving else run()
 
 
 def open_session(file: ConfigFile, *, threads: int = 1) -> Session:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 MOST = 10**18
 
@@ -32,10 +32,10 @@ def epochs_calc(
     last = f", {left} samples left out" if drops and left else f", the last batch with {left}" if left else ""
     if batch > n:
         last = f", with all {n} samples"
-    say(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
+    write(f"{n} samples in batches of {batch}: {formula} = {_count(iterations, 'iteration')} per epoch{last}.")
     if epochs is not None:
         total = _count(iterations * epochs, "iteration")
-        say(f"{_count(epochs, 'epoch')}: {epochs} x {iterations} = {total} in all.")
+        write(f"{_count(epochs, 'epoch')}: {epochs} x {iterations} = {total} in all.")
 
 
 def _count(number: int, noun: str) -> str:

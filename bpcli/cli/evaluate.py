@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, write
 
 
 def evaluate(
@@ -57,11 +57,11 @@ def evaluate(
         raise typer.BadParameter("takes one file, or two: inputs and labels", param_hint="--data")
     model = TrainedModel.load(chosen_run(run), which=checkpoint)
     for note in model.notes:
-        tell(note)
+        notify(note)
     result = model.evaluate_file(*data) if data else model.evaluate(split)
     for note in result.notes:
-        tell(note)
-    say(evaluation_json(model, result) if json else evaluation_text(model, result))
+        notify(note)
+    write(evaluation_json(model, result) if json else evaluation_text(model, result))
 
 
 def chosen_run(run: Path | None) -> Path:
@@ -72,5 +72,5 @@ def chosen_run(run: Path | None) -> Path:
         return run
     newest = newest_run(Path("runs"))
     if note := future_note(newest):
-        tell(note)
+        notify(note)
     return newest.path

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 
 def init(
@@ -23,11 +23,11 @@ def init(
     from bpcli.examples import describe_examples, needs_data, write_example
 
     if list_ or name is None:
-        say(describe_examples())
+        write(describe_examples())
         return
     for path in write_example(name, Path()):
-        say(f"wrote {path}")
+        write(f"wrote {path}")
     if needs_data(name):
-        say(f"its data is not included: the comment at the top of configs/{name}.yaml says how to name the files")
+        write(f"its data is not included: the comment at the top of configs/{name}.yaml says how to name the files")
     else:
-        say(f"next: bpcli train configs/{name}.yaml")
+        write(f"next: bpcli train configs/{name}.yaml")

@@ -14,7 +14,7 @@ from bpcli.errors import DiskError
 from bpcli.text import printable
 
 
-def say(text: str, *, end: str = "\n") -> None:
+def write(text: str, *, end: str = "\n") -> None:
     """Writes the result to stdout. A reader that has gone, as `head` does, ends the command without a fuss.
 
     Raises:
@@ -32,14 +32,14 @@ def say(text: str, *, end: str = "\n") -> None:
         raise DiskError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
-def say_data(text: str) -> None:
+def write_data(text: str) -> None:
     """Writes data to stdout as it is; on a terminal, with what cannot be seen or moves the cursor as its escape."""
     if sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
-    say(text, end="")
+    write(text, end="")
 
 
-def tell(text: str) -> None:
+def notify(text: str) -> None:
     """Writes a note, one line, to stderr; where nobody can read it, work goes on.
 
     It may name a file or quote what a file holds: what cannot be seen, or breaks the line, is shown as its escape.
@@ -111,4 +111,4 @@ def write_output(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         target = Path(os.path.realpath(path))
-    write_atomically(target, lambda file: void(file.write(content)), tell)
+    write_atomically(target, lambda file: void(file.write(content)), notify)

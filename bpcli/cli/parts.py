@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 
 def parts(
@@ -27,4 +27,4 @@ def parts(
     if kind is not None and kind not in KINDS:
         hint = "".join(f"; {name} is one of the {where}: bpcli parts {where}" for where, name in parts_called(kind))
         raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {kind}{hint}", param_hint="[KIND]")
-    say(reference(None if kind is None else [kind]))
+    write(reference(None if kind is None else [kind]))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bpcli.cli.output import say_data, tell, write_output
+from bpcli.cli.output import notify, write_data, write_output
 
 
 def predict(
@@ -59,18 +59,18 @@ def predict(
     if separator is None:
         raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     for note in model.notes:
-        tell(note)
+        notify(note)
     prediction = model.predict_file(paths[-1])
     for note in prediction.notes:
-        tell(note)
+        notify(note)
     if not spreadsheet_safe and (warning := formula_note(prediction)):
-        tell(warning)
+        notify(warning)
     text = predictions_csv(prediction, separator=separator, spreadsheet_safe=spreadsheet_safe)
     if output is None:
-        say_data(text)
+        write_data(text)
     else:
         write_output(output, packed_for(output.name, text))
-        tell(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
+        notify(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
 
 
 def _refuse_to_replace(output: Path, data: Path, others: Sequence[Path]) -> None:

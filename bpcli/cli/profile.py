@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 
 def profile(
@@ -31,6 +31,6 @@ def profile(
     if not math.isfinite(seconds):
         raise typer.BadParameter(f"expected a finite number, got {seconds}", param_hint="--seconds")
     file = load_config(config, set_ or ())
-    with unseen_display(file.config.training.epochs) as display:
+    with unseen_display() as display:
         found = profile_config(file, display, threads=threads, seconds=seconds)
-    say(profile_json(found) if json else profile_text(found))
+    write(profile_json(found) if json else profile_text(found))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, write
 from bpcli.system import before_training
 
 
@@ -27,16 +27,11 @@ def resume(
     Example: bpcli resume runs/xor --set training.epochs=10000
     """
     with before_training():
-        from bpcli.config.load import load_config
-        from bpcli.runs.folder import run_of
-        from bpcli.views.progress import progress
-        from bpcli.views.run_table import run_table
+        from bpcli.views.progress import progress, run_table
         from bpcli.workflows.resume import resume_run
 
-        folder = run_of(run)
-        epochs = load_config(folder.config, set_ or ()).config.training.epochs
-        with progress(epochs, quiet=quiet) as show:
-            notes = (lambda text: None) if quiet else tell
-            result = resume_run(run, set_ or (), threads=threads, show=show, tell=notes)
+        with progress(quiet=quiet) as on_report:
+            notes = (lambda text: None) if quiet else notify
+            result = resume_run(run, set_ or (), threads=threads, on_report=on_report, notify=notes)
     if result is not None and not quiet:
-        say(run_table(result))
+        write(run_table(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, write
 
 
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
@@ -21,9 +21,9 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
 
     session = open_session(load_config(config, set_ or ()))
     for note in session.datasets.notes:
-        tell(note)
+        notify(note)
     with session.memory_errors():
         trace = first_step(session)
     if not trace.finite:
-        tell("warning: this step is not finite: training would stop here with exit code 5, as diverged")
-    say(step_json(trace) if json else step_text(trace, session.model.config.optimizer))
+        notify("warning: this step is not finite: training would stop here with exit code 5, as diverged")
+    write(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say
+from bpcli.cli.output import write
 
 
 def summary(
@@ -39,4 +39,4 @@ def summary(
         file = load_config(config, set_ or ())
         settings = file.config
         network = check_alone(file) or open_session(file).model.network
-    say(summary_text(network, settings))
+    write(summary_text(network, settings))

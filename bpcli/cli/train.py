@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, write
 from bpcli.system import before_training
 
 
@@ -30,12 +30,12 @@ def train(
     """
     with before_training():
         from bpcli.build.checks import load_checked
-        from bpcli.views.progress import progress
-        from bpcli.views.run_table import run_table
+        from bpcli.views.progress import progress, run_table
         from bpcli.workflows.train import start_run
 
         file = load_checked(config, set_ or ())
-        with progress(file.config.training.epochs, quiet=quiet) as show:
-            run = start_run(file, out=out, threads=threads, show=show, tell=(lambda text: None) if quiet else tell)
+        with progress(quiet=quiet) as on_report:
+            notes = (lambda text: None) if quiet else notify
+            run = start_run(file, out=out, threads=threads, on_report=on_report, notify=notes)
     if not quiet:
-        say(run_table(run))
+        write(run_table(run))

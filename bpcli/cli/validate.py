@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpcli.cli import arguments as options
-from bpcli.cli.output import say, tell
+from bpcli.cli.output import notify, write
 from bpcli.text import printable
 
 
@@ -19,7 +19,7 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
 
     session = open_session(load_checked(config, set_ or ()))
     for note in session.datasets.notes:
-        tell(note)
+        notify(note)
     for text in warnings(session):
-        tell(text)
-    say(f"{printable(str(config))}: OK\n{data_text(session)}")
+        notify(text)
+    write(f"{printable(str(config))}: OK\n{data_text(session)}")

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from bpcli.config.schema import Config
 from bpcli.config.strict import how_to_write
-from bpcli.config.tree import Path as KeyPath
-from bpcli.config.tree import YamlTree, dotted, parse_override, read_yaml, set_value
+from bpcli.config.tree import KeyPath, YamlTree, dotted, parse_override, read_yaml, set_value
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 

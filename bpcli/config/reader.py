@@ -20,7 +20,7 @@ from bpcli.config.syntax import DIRECTIVE, DOCUMENTS, LINE_BREAK, TAB, TAG, expl
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Scalar = None | bool | int | float | str
 
 MAX_BYTES = 4 << 20
@@ -53,7 +53,7 @@ _WORDS: dict[str, Scalar] = {
 
 def read_value(
     text: str | bytes, source: str, *, numbered: bool = True, max_depth: int = MAX_DEPTH
-) -> tuple[Any, dict[Path, int]]:
+) -> tuple[Any, dict[KeyPath, int]]:
     """The value written in `text` (None if there is none), and the 1-based line of each key and item by path.
 
     The value's own line has the path (). Messages begin with `source:line: ` if `numbered`, else `source: `.
@@ -95,7 +95,7 @@ class _Open:
     """A mapping or list whose end is still to come; `key` is the mapping's key that waits for its value."""
 
     value: dict[str, Any] | list[Any]
-    path: Path
+    path: KeyPath
     key: str | None = None
 
     @property
@@ -114,7 +114,7 @@ class _Reader:
         self._max_depth = max_depth
         self._text = ""
         self._root: Any = None
-        self._lines: dict[Path, int] = {}
+        self._lines: dict[KeyPath, int] = {}
         self._problems: list[str] = []
         self._open: list[_Open] = []
         self._line = 0
@@ -139,7 +139,7 @@ class _Reader:
             self._stop(line, f"the character U+{ord(bad[0]):04X} is not allowed; remove it")
         return text
 
-    def read(self, text: str) -> tuple[Any, dict[Path, int]]:
+    def read(self, text: str) -> tuple[Any, dict[KeyPath, int]]:
         """The value and the lines of decoded text; ConfigError with all problems."""
         self._text = text
         for event in self._events():
@@ -195,7 +195,7 @@ class _Reader:
 
         parent = self._open[-1] if self._open else None
         if parent is None:
-            path: Path = ()
+            path: KeyPath = ()
         elif isinstance(parent.value, list):
             path = (*parent.path, len(parent.value))
         elif parent.key is None:

@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bpcli.config.dump import dump_yaml
-from bpcli.config.reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, Path, read_value
+from bpcli.config.reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, KeyPath, read_value
 from bpcli.errors import ConfigError
 from bpcli.text import brief
 
 __all__ = [
-    "Path",
+    "KeyPath",
     "YamlTree",
     "dotted",
     "dump_yaml",
@@ -54,10 +54,10 @@ class YamlTree:
 
     source: str
     value: Any
-    lines: Mapping[Path, int]
-    overrides: frozenset[Path] = frozenset()
+    lines: Mapping[KeyPath, int]
+    overrides: frozenset[KeyPath] = frozenset()
 
-    def where(self, path: Path) -> str:
+    def where(self, path: KeyPath) -> str:
         """`file:line` or `--set key` of the value at `path`, or of the deepest known thing that holds it."""
         for length in range(len(path), -1, -1):
             prefix = path[:length]
@@ -70,16 +70,16 @@ class YamlTree:
             return f"--set {dotted(makers[0])}"
         return f"{self.source}:{self.lines[()]}" if () in self.lines else self.source
 
-    def line(self, path: Path) -> int | None:
+    def line(self, path: KeyPath) -> int | None:
         """The 1-based line of the deepest known thing that holds `path`; None if that was set from outside."""
         known = next(path[:length] for length in range(len(path), -1, -1) if self._knows(path[:length]))
         return None if known in self.overrides else self.lines.get(known)
 
-    def _knows(self, path: Path) -> bool:
+    def _knows(self, path: KeyPath) -> bool:
         return not path or path in self.overrides or path in self.lines
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """`network.layers[2].units` for ("network", "layers", 2, "units")."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
@@ -157,7 +157,7 @@ def _suggestion(path: pathlib.Path) -> str:
     return f"; did you mean {' or '.join(str(by_stem[stem]) for stem in close)}?" if close else ""
 
 
-def parse_override(text: str) -> tuple[Path, Any]:
+def parse_override(text: str) -> tuple[KeyPath, Any]:
     """Path and value of `training.epochs=300`, `network.layers[0].units=5`, `loss={type: mse, delta: 1e-3}`.
 
     The value is read as in a file; nothing after the `=` is null.
@@ -171,7 +171,7 @@ def parse_override(text: str) -> tuple[Path, Any]:
     fits = _OVERRIDE_KEY.fullmatch(key) and key.isprintable() and all(len(step) <= MAX_KEY for step in steps)
     if not equals or not fits:
         raise ConfigError([f"--set {brief(text)}: expected KEY=VALUE, such as --set training.epochs=300"])
-    path: Path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
+    path: KeyPath = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
     if len(path) >= MAX_DEPTH:
         raise ConfigError([f"--set {brief(key)}: nested deeper than {MAX_DEPTH} levels"])
     if value_text == ",":  # as data.decimal takes it: the shell has the quotes that YAML asks for
@@ -180,7 +180,7 @@ def parse_override(text: str) -> tuple[Path, Any]:
     return path, value
 
 
-def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
+def set_value(tree: YamlTree, path: KeyPath, value: Any) -> YamlTree:
     """A new tree with `value` at `path`; `tree` stays as it was.
 
     Mappings that are missing on the way are made, and a plain text on the way becomes {"type": text}, as for
@@ -198,7 +198,7 @@ def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
         parent = child
     parent[path[-1]] = value
 
-    def stays(known: Path) -> bool:
+    def stays(known: KeyPath) -> bool:
         return known[: len(path)] != path
 
     return replace(
@@ -209,7 +209,7 @@ def set_value(tree: YamlTree, path: Path, value: Any) -> YamlTree:
     )
 
 
-def _entered(value: Any, path: Path, depth: int) -> Any:
+def _entered(value: Any, path: KeyPath, depth: int) -> Any:
     """A copy of the mapping or list at path[:depth], after checking that path[depth] can be set in it."""
     step, name = path[depth], dotted(path[:depth]) or "the config"
     if value is None or (isinstance(value, str) and path[0] != "data"):

@@ -15,9 +15,9 @@ from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.parameters import ParamLayout
-from bpcli.engine.products import Products
 from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec, Trait
 from bpcli.engine.registry import initializers, layers
+from bpcli.engine.team import Products
 
 Trainable: TypeAlias = bool | Literal["weights", "biases"]
 

@@ -1,12 +1,14 @@
-"""The loss on top of the output activation: from logits and targets to the loss and delta = dL/dz^L."""
+"""What is minimised: the loss on top of the output activation, and the penalty on large weights."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape
-from bpcli.engine.protocols import Activation, Loss
+from bpcli.engine.protocols import Activation, Loss, Penalised
 
 
 class Objective:
@@ -44,3 +46,37 @@ class Objective:
 def batch_scale(loss: Loss, n: int) -> float:
     """The factor that turns a sum over n samples into the loss's reduction: 1/n for mean, 1 for sum."""
     return 1.0 / n if loss.reduction == "mean" else 1.0
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """P = (l2 / 2) sum w^2 + l1 sum |w|, over the weights w where `decay` is 1. Vectors of one length."""
+
+    l2: float = 0.0
+    l1: float = 0.0
+
+    def add_gradient(self, theta: Array, grad: Array, scratch: Array, decay: Array) -> None:
+        """grad += decay * (l2 theta + l1 sign(theta)); overwrites scratch."""
+        if self.l2:
+            np.multiply(theta, decay, out=scratch)
+            np.multiply(scratch, self.l2, out=scratch)
+            np.add(grad, scratch, out=grad)
+        if self.l1:
+            np.sign(theta, out=scratch)
+            np.multiply(scratch, decay, out=scratch)
+            np.multiply(scratch, self.l1, out=scratch)
+            np.add(grad, scratch, out=grad)
+
+    def value(self, theta: Array, decay: Array) -> float:
+        """P, summed in float64."""
+        value = 0.0
+        if self.l2:
+            value += 0.5 * self.l2 * float(np.dot(decay, np.square(theta, dtype=np.float64)))
+        if self.l1:
+            value += self.l1 * float(np.dot(decay, np.abs(theta, dtype=np.float64)))
+        return value
+
+
+def penalty_of(optimizer: Penalised) -> Penalty:
+    """What the optimizer adds to the minimised loss; a decoupled decay adds nothing."""
+    return Penalty(0.0 if optimizer.decoupled_decay else optimizer.weight_decay, optimizer.l1)

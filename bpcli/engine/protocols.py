@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from bpcli.engine.arrays import Array, DType, Scale, Scratch, Shape, batch_array
-from bpcli.engine.products import Products
+from bpcli.engine.team import Products
 
 
 class Initializer(Protocol):
@@ -259,7 +259,7 @@ AnyOptimizer: TypeAlias = Optimizer | FullBatchOptimizer
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Progress:
     """When in training: the epoch under way and the iteration of the run, both from 0; and how long training lasts."""
 
     epoch: int
@@ -274,8 +274,8 @@ class Schedule(Protocol):
     `memory` is the schedule's own, empty at the start and kept in checkpoints, for one that needs to remember.
     """
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        """What the optimizer's learning rate is multiplied by at that moment."""
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        """What the optimizer's learning rate is multiplied by at that point of training."""
         ...
 
 

@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from bpcli.engine.fields import AtLeast, Between, MoreThan
-from bpcli.engine.protocols import Moment
+from bpcli.engine.protocols import Progress
 from bpcli.engine.registry import part_of, schedules
 
 Unit: TypeAlias = Literal["epoch", "iteration"]
 
 
 class Time(NamedTuple):
-    """A moment in one unit, counted from the end of the warm-up.
+    """A point in training in one unit, counted from the end of the warm-up.
 
     rise: what warm-up multiplies the schedule's factor by, 1 after it. now: whole units since warm-up, 0 during it.
     length: units from the end of warm-up to the end of training, at least 1.
@@ -26,15 +26,15 @@ class Time(NamedTuple):
     length: int
 
 
-def time_of(moment: Moment, *, by: Unit, warmup: int = 0) -> Time:
-    """The moment in epochs or iterations.
+def time_of(progress: Progress, *, by: Unit, warmup: int = 0) -> Time:
+    """The point in training that has been reached, in epochs or iterations.
 
     Warm-up takes equal steps up, 1/(warmup + 1), 2/(warmup + 1), ..., and reaches 1 where the schedule proper begins
     (Goyal et al. 2017, section 2.2). So no unit is lost at a rate of 0, as where others count from 0.
     """
-    now, length = moment.epoch, moment.epochs
+    now, length = progress.epoch, progress.epochs
     if by == "iteration":
-        now, length = moment.step, moment.epochs * moment.iterations_per_epoch
+        now, length = progress.step, progress.epochs * progress.iterations_per_epoch
     rise = (now + 1) / (warmup + 1) if now < warmup else 1.0
     return Time(rise, max(now - warmup, 0), max(length - warmup, 1))
 
@@ -51,8 +51,8 @@ class StepDecay:
     by: Unit = "epoch"
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         return time.rise * math.pow(self.gamma, time.now // self.every)
 
 
@@ -73,8 +73,8 @@ class MultiStep:
         if not self.at or min(self.at) < 1 or any(low >= high for low, high in pairwise(self.at)):
             raise ValueError(f"at: must be rising numbers from 1 up, for example [30, 60], got {list(self.at)}")
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         return time.rise * math.pow(self.gamma, bisect_right(self.at, time.now))
 
 
@@ -89,8 +89,8 @@ class Exponential:
     by: Unit = "epoch"
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         return time.rise * math.pow(self.gamma, time.now)
 
 
@@ -106,8 +106,8 @@ class InverseTime:
     by: Unit = "epoch"
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         return time.rise / (1.0 + self.decay * time.now)
 
 
@@ -126,8 +126,8 @@ class Polynomial:
     by: Unit = "epoch"
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         left = max(1.0 - time.now / (self.duration or time.length), 0.0)
         return time.rise * (self.end + (1.0 - self.end) * math.pow(left, self.power))
 
@@ -149,8 +149,8 @@ class Cosine:
     by: Unit = "epoch"
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by, warmup=self.warmup)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by, warmup=self.warmup)
         now, length = min(time.now, time.length), time.length
         if self.period is not None:
             now, length = _since_restart(time.now, self.period, self.multiplier)
@@ -181,8 +181,8 @@ class OneCycle:
     final_div_factor: Annotated[float, MoreThan(0)] = 1e4
     by: Unit = "iteration"
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        time = time_of(moment, by=self.by)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by)
         start, last = 1.0 / self.div_factor, time.length - 1
         now, peak = min(time.now, last), self.warmup_share * time.length - 1.0
         if now < peak:
@@ -215,8 +215,8 @@ class ReduceOnPlateau:
     floor: Annotated[float, Between(0, 1)] = 0.0
     warmup: Annotated[int, AtLeast(0)] = 0
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        return time_of(moment, by="epoch", warmup=self.warmup).rise * memory.get("factor", 1.0)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        return time_of(progress, by="epoch", warmup=self.warmup).rise * memory.get("factor", 1.0)
 
     def acts_within(self, epochs: int) -> bool:
         """Whether the factor changes within so many epochs if none is better than the first."""

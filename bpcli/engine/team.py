@@ -10,11 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from bpcli.engine.arrays import Array
+
 Task: TypeAlias = Callable[[], Any]
+Dot: TypeAlias = Callable[[Array, Array, Array], Array]
+
+WORTH_TWO_THREADS = 4_000_000  # multiply-adds: some 100 us, where to wake a thread takes 15
 
 
 class Team:
@@ -141,3 +147,23 @@ class _Helper:
             except BaseException as error:
                 self.outcome = error
             self.end.release()
+
+
+class Products:
+    """How matrix products are computed: a large one in two halves, which two threads may work on side by side.
+
+    Whether a product is cut follows from its shape alone, never from the number of threads, and each half is computed
+    by one thread, so the result is the same to the last bit.
+    """
+
+    def __init__(self, team: Team = ALONE) -> None:
+        self.team = team
+
+    def dot_for(self, work: int) -> Dot:
+        """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
+        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot takes a detour to it
+
+    def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
+        half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy
+        self.team.run([partial(np.matmul, a[rows], b, out[rows]) for rows in (slice(half), slice(half, None))])
+        return out

@@ -25,13 +25,12 @@ from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.training.state import Best, TrainState, generator_at
+from bpcli.engine.training.state import KINDS, Best, Snapshot, TrainState
 from bpcli.errors import ConfigError, DataError, RunError
 from bpcli.runs.environment import environment
 from bpcli.runs.files import opened
 from bpcli.runs.held import Write, write_atomically
-from bpcli.runs.metadata import BEST, PREPARATION, STATE, check_metadata
-from bpcli.runs.soundness import check_sound, folder, is_weight
+from bpcli.runs.soundness import PREPARATION, check_metadata, check_sound, folder, is_weight
 
 FORMAT = 1
 # What reading an archive, JSON and the fields in it can meet where somebody else wrote them.
@@ -103,23 +102,17 @@ class Checkpoint:
                 f"{self.path}: its optimizer has {sorted(self.vectors)}, the config's {sorted(fresh.vectors)}"
             )
         theta, stats = self.weights(network)
-        like = {"theta": theta, "stats": stats, **fresh.vectors}
+        arrays, like = {"theta": theta, "stats": stats, **self.vectors}, fresh.arrays()
         for name, array in [*self.vectors.items(), *self.best.items()]:
             if (array.shape, array.dtype) != (like[name].shape, like[name].dtype):
                 raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
-        vectors, fields = dict(self.vectors), dict(self.state)
-        shuffle = generator_at(fields.pop("shuffle"))
-        noise = [generator_at(state) for state in fields.pop("noise")]
-        if len(noise) < len(fresh.noise):
+        if len(self.state["noise"]) < len(fresh.noise):
             raise ValueError("it lacks a generator of noise")
-        best_fields, best = fields.pop("best"), None
-        if best_fields is not None:
-            own = self.best or {
-                name: array.copy() for name, array in {"theta": theta, "stats": stats, **vectors}.items()
-            }
-            best_vectors = {name: own[name] for name in vectors}
-            best = Best(**best_fields, theta=own["theta"], stats=own["stats"], vectors=best_vectors)
-        return TrainState(theta=theta, stats=stats, vectors=vectors, shuffle=shuffle, noise=noise, best=best, **fields)
+        fields, best = dict(self.state), None
+        if best_fields := dict(fields.pop("best") or {}):
+            own = self.best or {name: array.copy() for name, array in arrays.items()}
+            best = Best(best_fields.pop("value"), Snapshot(dict(own), best_fields))
+        return TrainState.restored(arrays, fields, best)
 
 
 def save_checkpoint(
@@ -141,12 +134,11 @@ def save_checkpoint(
         DiskError: the file could not be written; the one before is still there.
     """
     best = state.best
-    is_best = best is not None and best.theta is state.theta
+    is_best = best is not None and best.snapshot.arrays["theta"] is state.theta
     arrays = network.layout.views(state.theta) | network.stats_layout.views(state.stats)
     arrays |= {f"optimizer/{name}": vector for name, vector in state.vectors.items()}
     if best is not None and not is_best:
-        arrays |= {"best/theta": best.theta, "best/stats": best.stats}
-        arrays |= {f"best/{name}": vector for name, vector in best.vectors.items()}
+        arrays |= {f"best/{name}": array for name, array in best.snapshot.arrays.items()}
     for name, scaler in (("x_scaler", preparation.x_scaler), ("y_scaler", preparation.y_scaler)):
         if scaler is not None:
             arrays |= {f"{name}/shift": scaler.shift, f"{name}/scale": scaler.scale}
@@ -182,11 +174,17 @@ def _digest(array: Array) -> str:
 
 
 def _state_fields(state: TrainState, *, with_clock: bool) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(state, name) for name in STATE}
-    fields["shuffle"] = state.shuffle.bit_generator.state
-    fields["noise"] = [generator.bit_generator.state for generator in state.noise]
-    fields["best"] = state.best and {name: getattr(state.best, name) for name in BEST}
-    return fields | ({"seconds": state.seconds} if with_clock else {})
+    fields = {name: kind.save(getattr(state, name)) for name, kind in KINDS.items()}
+    seconds = fields.pop("seconds")
+    fields["best"] = state.best and _best_fields(state.best)
+    return fields | ({"seconds": seconds} if with_clock else {})
+
+
+def _best_fields(best: Best) -> dict[str, Any]:
+    """In the order that the format has had from its beginning; what it does not name comes last."""
+    fields = best.snapshot.fields
+    first = ("epoch", "step", "shuffle", "noise", "memory", "scalars")
+    return {"value": best.value, **{name: fields[name] for name in (*first, *fields)}}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

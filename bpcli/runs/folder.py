@@ -13,7 +13,7 @@ from pathlib import Path
 from bpcli.errors import DiskError, RunError, UsageError
 from bpcli.runs import lock
 from bpcli.runs.files import disk_errors
-from bpcli.runs.held import HeldFolder, Tell, make_folder, sync_folder
+from bpcli.runs.held import HeldFolder, Notify, make_folder, sync_folder
 
 CLOCKS_DIFFER = 60.0  # seconds, between this machine and a file server
 
@@ -55,15 +55,15 @@ class RunFolder:
         return [self.config, self.loss_log, self.summary, self.path / lock.NAME, *checkpoints]
 
     @contextmanager
-    def locked(self, tell: Tell = lambda text: None) -> Iterator[HeldFolder]:
+    def locked(self, notify: Notify = lambda text: None) -> Iterator[HeldFolder]:
         """Holds the folder for this process alone, by its descriptor: what is written goes through that.
 
-        tell: is given a warning where the file system lacks a guarantee.
+        notify: called with a warning where the file system lacks a guarantee.
 
         Raises:
             RunInUseError: another process holds it. DiskError: nothing can be written in it.
         """
-        with HeldFolder.opened(self.path, tell) as held, lock.hold_lock(held):
+        with HeldFolder.opened(self.path, notify) as held, lock.hold_lock(held):
             if held.is_locked:  # else they may be of a process that is at work
                 held.clear_leftovers(self.path)
                 if self.checkpoints.is_dir() and not self.checkpoints.is_symlink():

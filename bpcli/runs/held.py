@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from bpcli.errors import DiskError, RunError, RunInUseError
-from bpcli.runs.files import AT_ONCE, BINARY, disk_errors, not_a_file, void
-from bpcli.runs.systems import flush, replace
+from bpcli.runs.files import AT_ONCE, BINARY, disk_errors, flush, not_a_file, replace, void
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 Write = Callable[[IO[bytes]], None]
 
 # Whether a folder can be held by a descriptor, and files be named from there; not so on Windows.
@@ -49,18 +48,18 @@ class HeldFolder:
     `bpcli.runs.lock`.
     """
 
-    def __init__(self, path: Path, descriptor: int | None, tell: Tell = _silent) -> None:
-        self.path, self.descriptor, self.tell = path, descriptor, tell
+    def __init__(self, path: Path, descriptor: int | None, notify: Notify = _silent) -> None:
+        self.path, self.descriptor, self.notify = path, descriptor, notify
         self.absolute = Path(os.path.abspath(path))  # the current folder may be another one later
         self.only_lock: tuple[Path, int] | None = None
         self.is_locked = False
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, tell: Tell = _silent, *, to: str | None = None) -> Iterator[HeldFolder]:
+    def opened(cls, path: Path, notify: Notify = _silent, *, to: str | None = None) -> Iterator[HeldFolder]:
         """Holds the folder at `path`.
 
-        tell: is given a warning, once, where the file system lacks a guarantee. to: what is done, for an error.
+        notify: called with a warning, once, where the file system lacks a guarantee. to: what is done, for an error.
 
         Raises:
             DiskError: there is none, or it cannot be opened.
@@ -70,7 +69,7 @@ class HeldFolder:
         def tell_once(text: str) -> None:
             if text not in told:
                 told.add(text)
-                tell(text)
+                notify(text)
 
         with disk_errors(f"cannot {to or f'write in {path}'}"):
             descriptor = os.open(path, os.O_RDONLY | _FOLDER) if _BY_DESCRIPTOR else None
@@ -313,7 +312,7 @@ class HeldFolder:
                 "or move the whole run to where the link leads"
             )
         descriptor = self._open(name, os.O_RDONLY | _FOLDER) if self.descriptor is not None else None
-        return HeldFolder(path, descriptor, self.tell)
+        return HeldFolder(path, descriptor, self.notify)
 
     def _at(self, name: str) -> str:
         """The name as `os` takes it beside `dir_fd`."""
@@ -349,7 +348,7 @@ class HeldFolder:
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
-            self.tell(
+            self.notify(
                 f"warning: {self.path}: the file system cannot flush a folder to the disk ({error.strerror}). "
                 "Going on without: a power cut may take back the last files that were written here"
             )
@@ -360,19 +359,19 @@ def temporary_name(name: str) -> str:
     return f".{name[:40]}.{os.urandom(8).hex()}.tmp"
 
 
-def write_atomically(path: Path, write: Write, tell: Tell = _silent) -> None:
+def write_atomically(path: Path, write: Write, notify: Notify = _silent) -> None:
     """Replaces `path`, whatever folder it lies in, as `HeldFolder.write`.
 
     Raises:
         DiskError: nothing was replaced, or the replacement may not survive a power cut.
     """
-    with HeldFolder.opened(path.parent, tell, to=f"write {path}") as folder:
+    with HeldFolder.opened(path.parent, notify, to=f"write {path}") as folder:
         folder.write(path, write)
 
 
-def write_text(path: Path, text: str, tell: Tell = _silent) -> None:
+def write_text(path: Path, text: str, notify: Notify = _silent) -> None:
     """Replaces `path` with UTF-8 text, as `write_atomically`."""
-    write_atomically(path, lambda file: void(file.write(text.encode())), tell)
+    write_atomically(path, lambda file: void(file.write(text.encode())), notify)
 
 
 def make_folder(path: Path) -> None:

@@ -36,7 +36,7 @@ def hold_lock(folder: HeldFolder) -> Iterator[None]:
         if whole is False or file is False:
             raise RunInUseError(f"{folder.path}: another process is training in this run folder")
         if whole is None and file is None:
-            folder.tell(
+            folder.notify(
                 f"warning: {folder.path}: the file system has no locks. Going on without: nothing keeps a second "
                 "process from training in this run folder, so start none"
             )

@@ -91,7 +91,7 @@ class LossLog:
         """
         text = "".join(map(self._line, self.rows))
         if not self.held.has(self.path):
-            self.held.tell(self._missing_note())
+            self.held.notify(self._missing_note())
             self.held.write_text(self.path, ",".join(self.columns) + "\n" + text)
         else:
             self.held.append(self.path, text.encode(), sync=sync)

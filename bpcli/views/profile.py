@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from bpcli.engine import registry
-from bpcli.engine.measure.product_speed import SIZE
 from bpcli.engine.measure.profile import LayerCost, StepProfile
+from bpcli.engine.measure.stopwatch import SIZE
 from bpcli.text import json_text, printable
-from bpcli.views.profile_advice import advice
 from bpcli.views.progress import BAR_SECONDS, progress
 from bpcli.views.tables import duration, plural, table
 from bpcli.workflows.profile import Display, Profile
 
 WIDTH, NAME_WIDTH = 100, 24
+CALL_SECONDS = 10e-6  # a part that takes less is mostly the call of NumPy's functions
+LITTLE, MUCH, MOST = 0.05, 0.25, 0.5
+ALIKE = (0.5, 1.3)  # a step under stopwatches beside one as trained, on a machine that does nothing else
 
 
 class _UnseenTerminal(io.StringIO):
@@ -28,10 +30,10 @@ class _UnseenTerminal(io.StringIO):
 
 
 @contextlib.contextmanager
-def unseen_display(epochs: int) -> Iterator[Display]:
+def unseen_display() -> Iterator[Display]:
     """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
-    with contextlib.redirect_stderr(_UnseenTerminal()), progress(epochs, quiet=False) as show:
-        yield Display(show, BAR_SECONDS)
+    with contextlib.redirect_stderr(_UnseenTerminal()), progress(quiet=False) as on_report:
+        yield Display(on_report, BAR_SECONDS)
 
 
 def profile_text(profile: Profile) -> str:
@@ -215,3 +217,74 @@ def _layer_json(layer: LayerCost) -> dict[str, Any]:
         "backward_multiply_adds": layer.backward_work,
         "flop_per_second": 2.0 * layer.work / layer.seconds if layer.seconds > 0.0 else None,
     }
+
+
+def advice(profile: Profile) -> str:
+    """What limits the speed, and what would help; the first that holds of a list, from the plainest case on."""
+    step = profile.step
+    around = max(profile.around, key=profile.share)
+    calls = 2 * len(step.layers) + 3
+    if not ALIKE[0] < (step.watched - step.watches) / step.step < ALIKE[1]:
+        return (
+            "A step as trained and the same step in parts took different times: other programs are at work. "
+            "Measure again when the machine is quiet, or for longer, with --seconds."
+        )
+    if profile.share(around) > MUCH:
+        return _around(around.name, profile.share(around))
+    if _at_full_speed(step) < LITTLE and step.step < calls * CALL_SECONDS * step.evaluations:
+        return _calls(profile)
+    if step.normal_equations > MOST * step.step:
+        return _percent(step.normal_equations, step) + (
+            "the normal equations, whose work grows with the square of the weights: a smaller network, or lbfgs."
+        )
+    if step.update > MUCH * step.step:
+        return _percent(step.update, step) + (
+            "the update, which is the same for any batch: a larger training.batch_size takes fewer of them an epoch."
+            if profile.training.batches.size < len(profile.training.samples)
+            else "the optimizer's own work, which grows with the number of weights."
+        )
+    if step.data > MUCH * step.step:
+        return _percent(step.data, step) + "fetching the batch: the network is small beside its inputs."
+    if _at_full_speed(step) > MOST:
+        return (
+            f"Arithmetic is the limit: the step runs at {100 * _at_full_speed(step):.0f} % of the machine's speed. "
+            "Fewer multiply-adds, or more processors, are what helps."
+        )
+    slowest = max(step.layers, key=lambda layer: layer.seconds)
+    at = f", at {200 * slowest.work / slowest.seconds / step.all_threads:.0f} % of the machine's speed"
+    return (
+        _percent(slowest.seconds, step)
+        + f"{printable(slowest.name)}{at if slowest.work else ''}: the layer to look at first."
+    )
+
+
+def _at_full_speed(step: StepProfile) -> float:
+    """The part of a step that its multiply-adds would take at the speed of a matrix product."""
+    return 2.0 * step.work / step.all_threads / step.step
+
+
+def _percent(seconds: float, step: StepProfile) -> str:
+    return f"{100 * seconds / step.step:.0f} % of a step goes to "
+
+
+def _calls(profile: Profile) -> str:
+    step = profile.step
+    text = (
+        f"A step is made of calls, not of arithmetic: its multiply-adds alone would take "
+        f"{1e6 * _at_full_speed(step) * step.step:.2g} us. "
+    )
+    if profile.training.batches.size < len(profile.training.samples):
+        return text + "A larger training.batch_size costs little more a step, and an epoch takes fewer of them."
+    if profile.training.optimizer.full_batch:
+        return text + "With so few weights and samples there is little to gain."
+    return text + "The batch is all the data already, so fewer steps are what helps: lbfgs or levenberg_marquardt."
+
+
+def _around(name: str, share: float) -> str:
+    remedies = {
+        "validation": "a smaller data.val, or fewer metrics",
+        "row of loss.csv": "training.log_every above 1",
+        "checkpoint saved": "output.checkpoint_every: auto, or a larger number",
+    }
+    remedy = f": {remedies[name]} would help" if name in remedies else ""
+    return f"{100 * share:.0f} % of training goes not to steps but to {name!r}{remedy}."

@@ -1,4 +1,4 @@
-"""How training is going: one bar on a terminal, plain lines elsewhere, both on stderr."""
+"""Training on the terminal: a bar, or plain lines elsewhere, both on stderr; at its end the table of results."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
-from bpcli.views.tables import duration, number
+from bpcli.text import printable
+from bpcli.views.tables import duration, number, plural, table
+from bpcli.workflows.train import Run
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 BAR_SECONDS = 0.1
 LINE_SECONDS = 10.0
@@ -17,23 +23,23 @@ LINES = 10
 
 
 @contextmanager
-def progress(epochs: int, *, quiet: bool) -> Iterator[Callable[[Report], None]]:
+def progress(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
     """Gives the function that shows a report."""
     if quiet:
         yield lambda report: None
     elif sys.stderr.isatty():
-        bar = _Bar(epochs)
+        bar = _Bar()
         try:
             yield _while_read(bar)
         finally:
             bar.close()
     else:
-        yield _while_read(_Lines(epochs))
+        yield _while_read(_Lines())
 
 
-def _while_read(show: Callable[[Report], None]) -> Callable[[Report], None]:
+def _while_read(on_report: Callable[[Report], None]) -> Callable[[Report], None]:
     """Shows reports until nobody reads them any more, as behind `| head`: training goes on without."""
-    readers = [show]
+    readers = [on_report]
 
     def shown(report: Report) -> None:
         for reader in readers:
@@ -57,11 +63,30 @@ def losses(report: Report) -> str:
 class _Bar:
     """epoch, losses, epochs a second, time left. Shown by the clock: an epoch can be shorter than a print."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self) -> None:
         from tqdm import tqdm
 
-        self.bar = tqdm(
+        self.make = tqdm  # imported here, as the first report comes while training's time is taken
+        self.bar: tqdm[Any] | None = None
+        self.shown = 0.0
+
+    def __call__(self, report: Report) -> None:
+        now = time.monotonic()
+        if now - self.shown < BAR_SECONDS and not report.stop:
+            return
+        self.shown = now
+        done = report.epoch + (report.position / report.iterations if not report.complete else 0)
+        if self.bar is None:
+            self.bar = self._started(report.epochs, done)
+        self.bar.set_postfix_str(losses(report), refresh=False)
+        self.bar.n = done
+        self.bar.refresh()
+
+    def _started(self, epochs: int, done: float) -> tqdm[Any]:
+        """Its rate counts from here: what is done already was done in a time that it does not know."""
+        return self.make(
             total=epochs,
+            initial=done,
             unit="epoch",
             file=sys.stderr,
             ncols=max(20, shutil.get_terminal_size().columns - 1),
@@ -71,44 +96,65 @@ class _Bar:
             miniters=1,
             bar_format="{percentage:3.0f}%|{bar}| {n:.4g}/{total} epochs{postfix}  [{rate_fmt}, {remaining} left]",
         )
-        self.started = False
-        self.shown = 0.0
-
-    def __call__(self, report: Report) -> None:
-        now = time.monotonic()
-        if now - self.shown < BAR_SECONDS and not report.stop:
-            return
-        self.shown = now
-        done = report.epoch + (report.position / report.iterations if not report.complete else 0)
-        if not self.started:
-            self.started = True
-            self.bar.initial = report.epoch - 1 if report.complete else report.epoch
-        self.bar.set_postfix_str(losses(report), refresh=False)
-        self.bar.n = done
-        self.bar.refresh()
 
     def close(self) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 class _Lines:
     """The first epoch, about ten more, the last one; and one at least every ten seconds."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-        self.every = max(1, -(-epochs // LINES))
+    def __init__(self) -> None:
         self.shown = time.monotonic()
         self.first = True
 
     def __call__(self, report: Report) -> None:
         if not report.complete:
             return
-        milestone = self.first or report.epoch % self.every == 0 or report.stop
+        every = max(1, -(-report.epochs // LINES))
+        milestone = self.first or report.epoch % every == 0 or report.stop
         if milestone or time.monotonic() - self.shown >= LINE_SECONDS:
             print(
-                f"epoch {report.epoch}/{self.epochs}  {losses(report)}  {duration(report.seconds)}",
+                f"epoch {report.epoch}/{report.epochs}  {losses(report)}  {duration(report.seconds)}",
                 file=sys.stderr,
                 flush=True,
             )
             self.shown = time.monotonic()
             self.first = False
+
+
+REASONS = {
+    "epochs": "all epochs done",
+    "goal": "the training loss reached training.goal",
+    "early_stopping": "no better for training.early_stopping.patience epochs",
+    "min_change": "no weight changed by training.min_change or more",
+    "no_descent": "the optimizer found no lower loss from here",
+    "max_seconds": "training.max_seconds were over",
+}
+
+
+def run_table(run: Run) -> str:
+    """The text that `bpcli train` ends with."""
+    names = list(next(iter(run.last.values())))
+    rows = [["weights", "split", *names]]
+    for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):
+        for split, values in scores.items():
+            rows.append([which, split, *(number(values[name]) for name in names)])
+    folder = printable(str(run.folder))
+    return "\n".join(
+        [
+            table(rows, left=2),
+            *(
+                [f"penalty  {number(run.penalty)} by weight_decay and l1, not part of the losses"]
+                if run.penalty
+                else []
+            ),
+            *([f"rate     halved {plural(run.halvings, 'time')} after training diverged"] if run.halvings else []),
+            "",
+            f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
+            f"{duration(run.seconds)}",
+            f"files    {folder}/: config.yaml, loss.csv, summary.json, checkpoints/",
+            f"next     bpcli eval {folder}    bpcli predict {folder} FILE",
+        ]
+    )

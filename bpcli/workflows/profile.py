@@ -24,7 +24,7 @@ from bpcli.runs.folder import make_ready, run_at
 from bpcli.runs.loss_log import FLUSH_SECONDS, LossLog
 from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
 from bpcli.system import one_blas_thread, usable_cpus
-from bpcli.workflows.train import Show, run_contents
+from bpcli.workflows.train import OnReport, run_contents
 
 ROUNDS = 5  # of what is measured beside the step
 ROWS = 200  # of loss.csv
@@ -34,7 +34,7 @@ ROWS = 200  # of loss.csv
 class Display:
     """What shows the progress of training; it draws again every `redrawn` seconds at most, and for the last report."""
 
-    show: Show
+    on_report: OnReport
     redrawn: float
 
 
@@ -131,8 +131,8 @@ def _validation(session: Session, state: TrainState, report: Report) -> tuple[fl
 def _display(display: Display, report: Report, epoch: float) -> list[Expense]:
     """The display of progress; `epoch` is the seconds of an epoch's steps."""
     quiet, last = report._replace(stop=None), report._replace(stop="epochs")
-    redrawn = _seconds(lambda: display.show(last))
-    passed_on = _seconds(lambda: display.show(quiet))
+    redrawn = _seconds(lambda: display.on_report(last))
+    passed_on = _seconds(lambda: display.on_report(quiet))
     reports, limit = 1.0 / min(epoch, REPORT_SECONDS), 1.0 / display.redrawn
     return [
         Expense("progress, not drawn", passed_on, f"each epoch, or {REPORT_SECONDS:g} s", reports),

@@ -24,7 +24,7 @@ from bpcli.runs.recorder import Recorder, last_checkpoint, put_damaged_aside
 from bpcli.system import usable_cpus
 from bpcli.text import json_text
 from bpcli.workflows.same_run import ENDS, check_same_run, ended_text, has_ended
-from bpcli.workflows.train import Run, Show, Tell, finish, run_contents, summary_values, train_on, write_config
+from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, summary_values, train_on, write_config
 
 LARGEST_SUMMARY = 1 << 24  # bytes
 
@@ -34,8 +34,8 @@ def resume_run(
     overrides: Sequence[str] = (),
     *,
     threads: int | None = None,
-    show: Show = lambda report: None,
-    tell: Tell = lambda text: None,
+    on_report: OnReport = lambda report: None,
+    notify: Notify = lambda text: None,
 ) -> Run | None:
     """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
 
@@ -44,34 +44,34 @@ def resume_run(
     Args:
         path: the run folder, or one of its checkpoint files.
         overrides: KEY=VALUE; what may change is in MAY_CHANGE.
-        tell: is given each change, and whatever else the user should know, before training goes on.
+        notify: called with each change, and whatever else the user should know, before training goes on.
 
     Raises:
         RunError: no checkpoint can be used, or it belongs to other data, another network or another config.
         BpcliError: as its exit codes say.
     """
     folder = run_of(path)
-    with folder.locked(tell) as held:
+    with folder.locked(notify) as held:
         held.make_folder(folder.checkpoints)
         file = load_config(folder.config, overrides)
         with of_a_run(data_plan(file), "where it lies now is said by --set {key}=FILE"):
             session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
-            tell(note)
+            notify(note)
         plain = plain_as_seen_from(folder.path, file)
-        state, changes = _state_to_resume(path, folder, held, session, plain, tell)
+        state, changes = _state_to_resume(path, folder, held, session, plain, notify)
         if state is None:
             return None
         for text in (*changes, *(warnings(session) if changes else ())):
-            tell(text)
+            notify(text)
         if edited := _keep_edited_config(folder, held):
-            tell(edited)
+            notify(edited)
         write_config(folder, held, plain)
-        return train_on(folder, held, session, state, plain, show, tell, earlier=path != folder.path)
+        return train_on(folder, held, session, state, plain, on_report, notify, earlier=path != folder.path)
 
 
 def _state_to_resume(
-    path: Path, folder: RunFolder, held: HeldFolder, session: Session, plain: Mapping[str, Any], tell: Tell
+    path: Path, folder: RunFolder, held: HeldFolder, session: Session, plain: Mapping[str, Any], notify: Notify
 ) -> tuple[TrainState | None, list[str]]:
     """The state to go on from, None where the run has ended, and what the config changes.
 
@@ -84,35 +84,35 @@ def _state_to_resume(
     else:
         checkpoint, damaged = last_checkpoint(folder)
         for note in damaged:
-            tell(f"{note}; going on from the checkpoint before it")
+            notify(f"{note}; going on from the checkpoint before it")
         if checkpoint is None and (checkpoint := _best_alone(folder, session.options.epochs)):
-            tell("there is no last.npz: going on from best.npz")
+            notify("there is no last.npz: going on from best.npz")
     if checkpoint is None:
-        tell("there is no checkpoint to go on from: starting from the beginning")
+        notify("there is no checkpoint to go on from: starting from the beginning")
         return session.start(), []
     changes = check_same_run(checkpoint, plain, session.datasets.hashes)
     state = checkpoint.restore(session.model.network, session.start())
     if has_ended(checkpoint, changes, session.options.epochs):
-        tell(ended_text(folder.path, checkpoint))
+        notify(ended_text(folder.path, checkpoint))
         for change in changes:
-            tell(f"not applied: {change}")
+            notify(f"not applied: {change}")
         if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
             run = finish(folder, session, state, checkpoint.info["stop"])
             held.write_text(folder.summary, json_text(summary_values(run, session)) + "\n")
-        _mend_best(folder, held, session, state, checkpoint.config, tell)
+        _mend_best(folder, held, session, state, checkpoint.config, notify)
         return None, []
     if changed := differences(checkpoint.info["environment"], environment()):
-        tell(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
+        notify(f"warning: not where the run was before: {'; '.join(changed)}. Results may differ in the last bits")
     if halvings(state) and any(change.startswith("optimizer.learning_rate:") for change in changes):
         forget_halvings(state)
-        tell("the learning rate was halved after divergence; the new one is taken as it is")
+        notify("the learning rate was halved after divergence; the new one is taken as it is")
     if text := schedule_of_another_length(session, state, checkpoint.config):
-        tell(f"warning: {text}")
+        notify(f"warning: {text}")
     for note in put_damaged_aside(folder, held) if named or damaged else ():
-        tell(note)
-    tell(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
+        notify(note)
+    notify(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if named:
-        tell(f"what the run has from later epochs, in loss.csv and its checkpoints, is made anew from {path.name}")
+        notify(f"what the run has from later epochs, in loss.csv and its checkpoints, is made anew from {path.name}")
     return state, changes
 
 
@@ -135,7 +135,7 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
 
 
 def _mend_best(
-    folder: RunFolder, held: HeldFolder, session: Session, state: TrainState, config: Mapping[str, Any], tell: Tell
+    folder: RunFolder, held: HeldFolder, session: Session, state: TrainState, config: Mapping[str, Any], notify: Notify
 ) -> None:
     """Writes best.npz of a run that has ended anew where it is missing or damaged: `state` holds it too."""
     best = folder.checkpoints / "best.npz"
@@ -145,7 +145,7 @@ def _mend_best(
         load_checkpoint(best)
     except RunError as error:
         Recorder(folder, held, run_contents(session, config), state).save_best()
-        tell(f"{error}; written anew")
+        notify(f"{error}; written anew")
 
 
 def _iterations_told(summary: Path) -> object:

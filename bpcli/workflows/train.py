@@ -16,7 +16,7 @@ from bpcli.build.memory import fits_into_memory
 from bpcli.build.session import Session, open_session
 from bpcli.config.load import ConfigFile
 from bpcli.config.tree import dump_yaml
-from bpcli.engine.penalty import penalty_of
+from bpcli.engine.objective import penalty_of
 from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.recovery import halvings
 from bpcli.engine.training.state import TrainState
@@ -30,8 +30,8 @@ from bpcli.runs.recorder import Recorder, RunContents
 from bpcli.system import one_blas_thread, stop_on_signals, usable_cpus
 from bpcli.text import json_text
 
-Show = Callable[[Report], None]
-Tell = Callable[[str], None]
+OnReport = Callable[[Report], None]
+Notify = Callable[[str], None]
 Scores = Mapping[str, Mapping[str, float]]
 
 
@@ -61,29 +61,29 @@ def start_run(
     *,
     out: Path | None = None,
     threads: int | None = None,
-    show: Show = lambda report: None,
-    tell: Tell = lambda text: None,
+    on_report: OnReport = lambda report: None,
+    notify: Notify = lambda text: None,
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
 
-    tell: is given whatever else the user should know; what it says of the data is in the run's notes as well.
+    notify: called with whatever else the user should know; what it says of the data is in the run's notes as well.
 
     Raises:
         BpcliError: as its exit codes say.
     """
     session = open_session(file, threads=threads or usable_cpus())
     for note in session.datasets.notes:
-        tell(note)
+        notify(note)
     for text in warnings(session):
-        tell(text)
+        notify(text)
     config, state = file.config, session.start()
     runs = Path(os.path.expanduser(config.output.dir))
     folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
-    with folder.locked(tell) as held:
+    with folder.locked(notify) as held:
         make_ready(folder, held)
         plain = plain_as_seen_from(folder.path, file)
         write_config(folder, held, plain)
-        return train_on(folder, held, session, state, plain, show, tell)
+        return train_on(folder, held, session, state, plain, on_report, notify)
 
 
 def train_on(
@@ -92,8 +92,8 @@ def train_on(
     session: Session,
     state: TrainState,
     plain: Mapping[str, Any],
-    show: Show,
-    tell: Tell,
+    on_report: OnReport,
+    notify: Notify,
     *,
     earlier: bool = False,
 ) -> Run:
@@ -107,21 +107,21 @@ def train_on(
     """
     recorder = Recorder(folder, held, run_contents(session, plain), state)
     if note := recorder.begin(earlier=earlier):
-        tell(note)
+        notify(note)
     report: Report | None = None
 
-    def went_back(text: str) -> None:
+    def on_rollback(text: str) -> None:
         recorder.go_back()
-        tell(text)
+        notify(text)
 
     # what overflows is found by the trainer, which says more of it than NumPy's warning
     quiet = np.errstate(all="ignore")
     with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
             with session.memory_errors():
-                for report in session.train(state, stopped, went_back):
+                for report in session.train(state, stopped, on_rollback):
                     recorder.take(report)
-                    show(report)
+                    on_report(report)
         except DivergenceError as error:
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
@@ -140,7 +140,7 @@ def train_on(
         instead = without_hidden_layer(session.model)
         no_lower = no_descent(log.row_after(0), log.row_after(0.5), last, report.learning_rate, instead)
         if text := no_lower or grown_loss(session, report.train_loss):
-            tell(text)
+            notify(text)
     return run
 
 

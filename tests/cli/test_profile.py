@@ -11,8 +11,7 @@ import pytest
 
 from bpcli.config.load import load_config
 from bpcli.engine.optimizers.lbfgs import LBFGS
-from bpcli.views.profile import profile_text, unseen_display
-from bpcli.views.profile_advice import advice
+from bpcli.views.profile import advice, profile_text, unseen_display
 from bpcli.workflows.profile import Expense, Profile, profile_config
 
 QUICK = ("--seconds", "0.05")
@@ -122,7 +121,7 @@ def test_missing_data_ends_with_3_and_divergence_with_5(cli, configs):
 @pytest.fixture(scope="module")
 def iris() -> Profile:
     config = Path(__file__).parents[2] / "configs" / "iris.yaml"
-    with unseen_display(100) as display:
+    with unseen_display() as display:
         return profile_config(load_config(config, ()), display, seconds=0.05)
 
 

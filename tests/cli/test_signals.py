@@ -148,14 +148,14 @@ def raise_at(epoch, *numbers):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_library_raises_an_error_with_the_exit_code(configs, number, code):
     with pytest.raises(InterruptedRunError) as caught:
-        bpcli.train(configs / "xor.yaml", show=raise_at(3, number))
+        bpcli.train(configs / "xor.yaml", on_report=raise_at(3, number))
     assert caught.value.exit_code == code
     assert bpcli.load("runs/xor", which="last").checkpoint.state["step"] == 4
 
 
 def test_a_second_interrupt_quits_at_once(configs):
     with pytest.raises(KeyboardInterrupt):
-        bpcli.train(configs / "xor.yaml", show=raise_at(3, signal.SIGINT, signal.SIGINT))
+        bpcli.train(configs / "xor.yaml", on_report=raise_at(3, signal.SIGINT, signal.SIGINT))
 
 
 def test_a_second_interrupt_in_the_middle_of_a_save_leaves_with_a_line(configs, ok):
@@ -174,7 +174,7 @@ def test_a_second_interrupt_in_the_middle_of_a_save_leaves_with_a_line(configs, 
 def test_a_hangup_that_nohup_ignores_stays_ignored(configs):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        run = bpcli.train(configs / "xor.yaml", ["training.epochs=5"], show=raise_at(3, signal.SIGHUP))
+        run = bpcli.train(configs / "xor.yaml", ["training.epochs=5"], on_report=raise_at(3, signal.SIGHUP))
     finally:
         signal.signal(signal.SIGHUP, before)
     assert run.stop == "epochs"
@@ -196,7 +196,7 @@ def test_a_signal_in_the_middle_of_an_epoch_is_no_loss(ok, configs, run_files, m
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(InterruptedRunError):
-        bpcli.train(configs / "iris.yaml", overrides, show=show)
+        bpcli.train(configs / "iris.yaml", overrides, on_report=show)
     ok("resume", "runs/iris")
     whole = run_files(bpcli.train(configs / "iris.yaml", overrides).folder)
     assert run_files(Path("runs/iris")).weights() == whole.weights()
@@ -205,7 +205,7 @@ def test_a_signal_in_the_middle_of_an_epoch_is_no_loss(ok, configs, run_files, m
 
 def test_a_signal_after_the_last_epoch_still_leaves_a_summary(configs, ok):
     try:
-        bpcli.train(configs / "xor.yaml", ["training.epochs=3"], show=raise_at(3, signal.SIGINT))
+        bpcli.train(configs / "xor.yaml", ["training.epochs=3"], on_report=raise_at(3, signal.SIGINT))
     except InterruptedRunError:
         ok("resume", "runs/xor")
     assert Path("runs/xor/summary.json").is_file()

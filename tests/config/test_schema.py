@@ -25,8 +25,7 @@ from pydantic import BaseModel
 from bpcli.config.load import load_config, parse
 from bpcli.config.part_models import REGISTRIES, model_of, shown
 from bpcli.config.schema import Config, LayeredNetwork, LayerKeys, Pair, PlainNetwork
-from bpcli.config.tree import Path as KeyPath
-from bpcli.config.tree import YamlTree, dotted, dump_yaml, parse_override, parse_yaml, set_value
+from bpcli.config.tree import KeyPath, YamlTree, dotted, dump_yaml, parse_override, parse_yaml, set_value
 from bpcli.engine.fields import AtLeast, Between, Constraint, Finite, MoreThan
 from bpcli.engine.network import LayerEntry
 from bpcli.engine.protocols import Activation

@@ -17,8 +17,8 @@ from bpcli.engine.layers.conv2d import Conv2d
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.layers.global_avg_pool2d import GlobalAvgPool2d
 from bpcli.engine.layers.max_pool2d import MaxPool2d
-from bpcli.engine.products import Products
 from bpcli.engine.protocols import Bindings, LayerSpec
+from bpcli.engine.team import Products
 
 SAME: Any = "same"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bpcli.engine.penalty import Penalty
+from bpcli.engine.objective import Penalty
 
 THETA, DECAY = np.array([3.0, -2.0, 5.0]), np.array([1.0, 1.0, 0.0])  # the last one is a bias
 

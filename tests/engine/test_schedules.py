@@ -12,7 +12,7 @@ from contract import make
 
 from bpcli.config.part_models import part, plain
 from bpcli.engine import registry
-from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.protocols import Progress, Schedule, WatchingSchedule
 from bpcli.engine.schedules import time_of
 
 ITERATIONS = 4  # in an epoch
@@ -53,7 +53,7 @@ SHAPES: list[tuple[str, dict[str, Any], int, dict[int, float]]] = [
 
 def factor(schedule: Schedule, epoch: int, epochs: int = 10, iteration: int = 0) -> float:
     """The factor of an iteration of an epoch."""
-    return schedule.factor(Moment(epoch, epoch * ITERATIONS + iteration, ITERATIONS, epochs), {})
+    return schedule.factor(Progress(epoch, epoch * ITERATIONS + iteration, ITERATIONS, epochs), {})
 
 
 def made(name: str, **keys: Any) -> Any:
@@ -92,8 +92,8 @@ def test_by_iteration_the_shape_is_the_same_in_iterations(
     for number, value in expected.items():
         for per_epoch in (1, 2, 5):
             if epochs % per_epoch == 0:
-                moment = Moment(number // per_epoch, number, per_epoch, epochs // per_epoch)
-                assert schedule.factor(moment, {}) == pytest.approx(value, abs=1e-15)
+                progress = Progress(number // per_epoch, number, per_epoch, epochs // per_epoch)
+                assert schedule.factor(progress, {}) == pytest.approx(value, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", WITH_WARMUP)
@@ -125,8 +125,8 @@ def test_a_warmup_or_a_period_longer_than_training_is_no_error(name: str, epochs
 @pytest.mark.parametrize("name", NAMES)
 def test_the_factor_depends_on_nothing_but_moment_and_memory(name: str) -> None:
     schedule, memory = make(registry.schedules, name), {}
-    first = [schedule.factor(Moment(epoch, 4 * epoch, 4, 10), memory) for epoch in range(10)]
-    again = [schedule.factor(Moment(epoch, 4 * epoch, 4, 10), memory) for epoch in reversed(range(10))]
+    first = [schedule.factor(Progress(epoch, 4 * epoch, 4, 10), memory) for epoch in range(10)]
+    again = [schedule.factor(Progress(epoch, 4 * epoch, 4, 10), memory) for epoch in reversed(range(10))]
     assert first == again[::-1]
     assert memory == {}
 
@@ -149,11 +149,11 @@ def test_multi_step_refuses_times_that_do_not_rise(at: tuple[int, ...]) -> None:
 
 
 def test_time_of_counts_whole_training_in_either_unit() -> None:
-    moment = Moment(epoch=3, step=14, iterations_per_epoch=4, epochs=10)
-    assert time_of(moment, by="epoch") == (1.0, 3, 10)
-    assert time_of(moment, by="iteration") == (1.0, 14, 40)
-    assert time_of(moment, by="epoch", warmup=5) == (4 / 6, 0, 5)
-    assert time_of(moment, by="iteration", warmup=10) == (1.0, 4, 30)
+    progress = Progress(epoch=3, step=14, iterations_per_epoch=4, epochs=10)
+    assert time_of(progress, by="epoch") == (1.0, 3, 10)
+    assert time_of(progress, by="iteration") == (1.0, 14, 40)
+    assert time_of(progress, by="epoch", warmup=5) == (4 / 6, 0, 5)
+    assert time_of(progress, by="iteration", warmup=10) == (1.0, 4, 30)
 
 
 # --- reduce_on_plateau ------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def factors(values: list[float], **keys: Any) -> list[float]:
     for epoch, value in enumerate(values):
         schedule.after_epoch(value, memory)
         memory = json.loads(json.dumps(memory, allow_nan=False))  # as through a checkpoint
-        found.append(schedule.factor(Moment(epoch + 1, (epoch + 1) * ITERATIONS, ITERATIONS, 100), memory))
+        found.append(schedule.factor(Progress(epoch + 1, (epoch + 1) * ITERATIONS, ITERATIONS, 100), memory))
     return found
 
 

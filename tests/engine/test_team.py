@@ -16,8 +16,7 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.products import WORTH_TWO_THREADS, Products
-from bpcli.engine.team import ALONE, Team, Tempo
+from bpcli.engine.team import ALONE, WORTH_TWO_THREADS, Products, Team, Tempo
 from bpcli.engine.training.gradient import shards_for
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import Samples

@@ -10,9 +10,9 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.half_squared_error import HalfSquaredError
 from bpcli.engine.measure.trace import trace_step
 from bpcli.engine.network import LayerEntry, Network
+from bpcli.engine.objective import Penalty, penalty_of
 from bpcli.engine.optimizers.adamw import AdamW
 from bpcli.engine.optimizers.sgd import SGD
-from bpcli.engine.penalty import Penalty, penalty_of
 from bpcli.engine.protocols import AnyOptimizer
 from bpcli.engine.training.divergence import NotFiniteError
 from bpcli.engine.training.options import TrainOptions

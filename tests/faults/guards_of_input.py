@@ -204,7 +204,7 @@ GUARDS = [
     Guard(
         "cells in messages can be printed",
         "text.py",
-        "if c.isprintable() and not _INVISIBLE.match(c) else ascii(c)[1:-1]",
+        "if c.isprintable() and not re.match(_INVISIBLE, c) else ascii(c)[1:-1]",
         "",
         "tests/data/test_csv_file.py -k broken_file",
     ),
@@ -225,7 +225,7 @@ GUARDS = [
     Guard(
         "a current folder that is gone is said",
         "cli/main.py",
-        "    if _is_in_no_folder() and first != NO_FOLDER:\n        tell(NO_FOLDER)\n",
+        "    if _is_in_no_folder() and first != NO_FOLDER:\n        notify(NO_FOLDER)\n",
         "",
         "tests/cli/test_main.py -k folder_that_is_gone",
     ),
@@ -273,7 +273,7 @@ GUARDS = [
     ),
     Guard(
         "wrong usage is shown printable",
-        "cli/usage.py",
+        "cli/main.py",
         "printable(error.message) + hint",
         "error.message + hint",
         "tests/cli/test_foreign_text.py -k hostile_name",

@@ -19,6 +19,7 @@ HEADER = "epoch,iteration,train_loss,val_loss,val_accuracy,learning_rate,seconds
 def report(epoch, *, val_loss=0.25, stop=None):
     return Report(
         epoch=epoch,
+        epochs=100,
         step=2 * epoch,
         position=0,
         iterations=2,

@@ -84,9 +84,9 @@ def run(config: Path, run_files: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
         for turn, after in enumerate([*stops, None]):
             monkeypatch.setattr(bpcli.workflows.train, "stop_on_signals", lambda text, a=after: stop_at(done, a))
             if turn:
-                resume_run(folder, threads=1, tell=said.append)
+                resume_run(folder, threads=1, notify=said.append)
             else:
-                start_run(load_config(config, overrides), out=folder, threads=1, tell=said.append)
+                start_run(load_config(config, overrides), out=folder, threads=1, notify=said.append)
         files = run_files(folder)
         state = {key: value for key, value in load_checkpoint(files.last).state.items() if key != "seconds"}
         summary = json.loads((folder / "summary.json").read_text())
@@ -165,7 +165,7 @@ def test_where_no_step_led_to_it_halving_is_no_use(cli: Callable[..., Any], conf
 def test_a_new_learning_rate_is_taken_as_it_is(config: Path, run_files: Any) -> None:
     start_run(load_config(config), out=Path("run"))
     said: list[str] = []
-    resume_run(Path("run"), ["training.epochs=21", "optimizer.learning_rate=0.5"], tell=said.append)
+    resume_run(Path("run"), ["training.epochs=21", "optimizer.learning_rate=0.5"], notify=said.append)
     assert any("the new one is taken as it is" in text for text in said)
     assert float(run_files(Path("run")).log()[-1][-1]) == pytest.approx(0.5 * 0.9 ** (21 * 8 - 1 - 80))
 

@@ -16,7 +16,7 @@ from bpcli import system
 from bpcli.build.locations import plain_as_seen_from
 from bpcli.config import schema
 from bpcli.errors import ConfigError, DiskError, InterruptedRunError
-from bpcli.runs import systems
+from bpcli.runs import files
 from bpcli.workflows import profile
 
 FULL = 51  # F_FULLFSYNC of macOS's fcntl.h
@@ -26,7 +26,7 @@ FULL = 51  # F_FULLFSYNC of macOS's fcntl.h
 def full_flushes(monkeypatch):
     """The inodes that were flushed by F_FULLFSYNC."""
     flushed = []
-    fcntl = systems.fcntl.fcntl
+    fcntl = files.fcntl.fcntl
 
     def call(descriptor, command, *rest):
         if command != FULL:
@@ -34,8 +34,8 @@ def full_flushes(monkeypatch):
         flushed.append(os.fstat(descriptor).st_ino)
         return 0
 
-    monkeypatch.setattr(systems.fcntl, "fcntl", call)
-    monkeypatch.setattr(systems, "FULL_FLUSH", FULL)
+    monkeypatch.setattr(files.fcntl, "fcntl", call)
+    monkeypatch.setattr(files, "FULL_FLUSH", FULL)
     return flushed
 
 
@@ -51,10 +51,10 @@ def test_on_macos_a_network_file_system_is_flushed_as_it_can_be(monkeypatch):
     def unsupported(descriptor, command):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
-    monkeypatch.setattr(systems, "FULL_FLUSH", FULL)
-    monkeypatch.setattr(systems.fcntl, "fcntl", unsupported)
+    monkeypatch.setattr(files, "FULL_FLUSH", FULL)
+    monkeypatch.setattr(files.fcntl, "fcntl", unsupported)
     monkeypatch.setattr(os, "fsync", flushed.append)
-    systems.flush(7)
+    files.flush(7)
     assert flushed == [7]
 
 
@@ -70,7 +70,7 @@ def held_open(monkeypatch):
         return replace(*arguments, **options)
 
     monkeypatch.setattr(os, "replace", refused)
-    monkeypatch.setattr(systems, "PATIENCE", 0.3)
+    monkeypatch.setattr(files, "PATIENCE", 0.3)
     return lambda times: left.__setitem__(0, times)
 
 
@@ -93,7 +93,7 @@ def test_elsewhere_a_refusal_is_told_at_once(monkeypatch):
     monkeypatch.setattr(os, "replace", refused)
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waited"))
     with pytest.raises(PermissionError):
-        systems.replace("a", "b")
+        files.replace("a", "b")
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v2", "com1", "LPT9", "COM¹", "iris."])
@@ -125,7 +125,7 @@ def test_on_windows_ctrl_break_and_a_closed_console_save_the_state(configs, monk
     show = lambda report: report.epoch == 3 and signal.raise_signal(signal.SIGUSR1)  # noqa: E731
     try:
         with pytest.raises(InterruptedRunError) as caught:
-            bpcli.train(configs / "xor.yaml", show=show)
+            bpcli.train(configs / "xor.yaml", on_report=show)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert caught.value.exit_code == 128 + signal.SIGUSR1

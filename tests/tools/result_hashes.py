@@ -394,7 +394,7 @@ class Cases:
         """A run; one that fails prints the kind of its error too."""
         out, failed = self.path(), ""
         try:
-            bpcli.train(config, overrides, out=out, threads=threads, show=show)
+            bpcli.train(config, overrides, out=out, threads=threads, on_report=show)
         except Exception as error:
             failed = f" {type(error).__name__}"
             if not (out / "loss.csv").exists():
@@ -410,7 +410,7 @@ class Cases:
                 os.kill(os.getpid(), signal.SIGTERM)
 
         with contextlib.suppress(Exception):
-            bpcli.train(self.config(values), out=out, threads=1, show=stop)
+            bpcli.train(self.config(values), out=out, threads=1, on_report=stop)
         command("resume", str(out), "--threads", "1", "--quiet")
         print(f"{name}: {hashes(out)}", flush=True)
 

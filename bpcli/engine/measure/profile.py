@@ -13,8 +13,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.measure.instrumented import WINDOW_SECONDS, TimedRun, Training, Window
-from bpcli.engine.measure.product_speed import ProductSpeed
-from bpcli.engine.measure.stopwatch import watch_cost
+from bpcli.engine.measure.stopwatch import ProductSpeed, watch_cost
 from bpcli.engine.network import Network, PlacedLayer
 from bpcli.engine.team import Team
 from bpcli.engine.training.divergence import NotFiniteError

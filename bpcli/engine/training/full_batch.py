@@ -14,8 +14,7 @@ from bpcli.engine.layers.dense import DenseLayer
 from bpcli.engine.losses.half_squared_error import HalfSquaredError
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.network import Network
-from bpcli.engine.objective import batch_scale
-from bpcli.engine.penalty import Penalty
+from bpcli.engine.objective import Penalty, batch_scale
 from bpcli.engine.protocols import FullBatchOptimizer, Loss
 from bpcli.engine.training.gradient import BatchGradient
 from bpcli.engine.training.samples import Samples

@@ -14,9 +14,8 @@ import numpy as np
 from bpcli.engine.arrays import Array, Scale, batch_array
 from bpcli.engine.network import Network
 from bpcli.engine.objective import Objective, batch_scale
-from bpcli.engine.products import Products
 from bpcli.engine.protocols import Layer, Loss
-from bpcli.engine.team import ALONE, Team
+from bpcli.engine.team import ALONE, Products, Team
 from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import MOST_SHARDS, TrainState
 

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bpcli.engine.protocols import Moment, Schedule, WatchingSchedule
+from bpcli.engine.protocols import Progress, Schedule, WatchingSchedule
 from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.trainer import Report
 from bpcli.errors import DivergenceError
@@ -41,8 +41,8 @@ class HalvedRate:
 
     schedule: Schedule | None
 
-    def factor(self, moment: Moment, memory: dict[str, float]) -> float:
-        factor = 1.0 if self.schedule is None else self.schedule.factor(moment, memory)
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        factor = 1.0 if self.schedule is None else self.schedule.factor(progress, memory)
         return factor * 0.5 ** int(memory.get(_KEY, 0))
 
     def after_epoch(self, value: float, memory: dict[str, float]) -> None:
@@ -54,14 +54,14 @@ def train_with_halvings(
     training: Callable[[], Iterator[Report]],
     state: TrainState,
     start: Callable[[], TrainState],
-    went_back: Callable[[str], None],
+    on_rollback: Callable[[str], None],
 ) -> Iterator[Report]:
     """Reports of `training`, which is begun again from a better place, up to MOST_HALVINGS times, when it diverges.
 
     Args:
         training: trains `state` on with a `HalvedRate`.
         start: gives the state before the first iteration, a new one.
-        went_back: is given what happened, as text, once `state` has gone back.
+        on_rollback: is given what happened, as text, once `state` has gone back.
 
     Raises:
         DivergenceError: halving the rate once more is no use, or not allowed.
@@ -79,7 +79,7 @@ def train_with_halvings(
             else:
                 go_back(state, start, times + 1)
                 where = f"the end of epoch {state.epoch}, the best so far," if state.epoch else "the start"
-                went_back(
+                on_rollback(
                     f"{what}; going on from {where} with the learning rate halved ({times + 1} of {MOST_HALVINGS})"
                 )
                 continue

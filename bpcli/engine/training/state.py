@@ -1,10 +1,15 @@
-"""All that changes while a network trains: what a checkpoint holds, and a resume needs to go on bit for bit."""
+"""All that changes while a network trains: what a checkpoint holds, and a resume needs to go on bit for bit.
+
+A new field of `TrainState` is one line: the `Kind` in its annotation says how it is saved, checked and restored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import numpy as np
 
@@ -35,25 +40,100 @@ def generator_at(state: GeneratorState) -> np.random.Generator:
     return generator
 
 
+@dataclass(frozen=True)
+class Kind:
+    """How a field of the state is saved and restored.
+
+    is_saved: whether plain values, of the kinds that JSON has, are what `save` gives; may raise ValueError and others.
+    save: the field's value as plain values, which training does not change any more. restore: the value again.
+    """
+
+    is_saved: Callable[[Any], bool]
+    save: Callable[[Any], Any] = lambda value: value
+    restore: Callable[[Any], Any] = lambda saved: saved
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is an integer from 0 on that fits into 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(is_number, value.values()))
+
+
+def _is_generator(value: Any) -> bool:
+    """Whether a generator can be put into that state; ValueError and others where NumPy refuses it."""
+    return generator_at(value) is not None
+
+
+def _are_generators(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_generator, value))
+
+
+COUNT = Kind(is_count)
+NUMBER = Kind(is_number)
+NUMBER_OR_NONE = Kind(lambda value: value is None or is_number(value))
+NUMBERS = Kind(_are_numbers, dict.copy, dict.copy)  # by name
+_STATE_OF = attrgetter("bit_generator.state")
+GENERATOR = Kind(_is_generator, _STATE_OF, generator_at)
+GENERATORS = Kind(_are_generators, lambda all_: list(map(_STATE_OF, all_)), lambda all_: list(map(generator_at, all_)))
+GENERATOR_STATE_OR_NONE = Kind(lambda value: value is None or _is_generator(value))
+
+WITHIN_EPOCH = object()  # marks what means nothing at the end of an epoch
+
+
+@dataclass
+class Snapshot:
+    """The state at the end of an epoch, apart from what training does later: enough to go on from there.
+
+    arrays: copies, by name, of theta, stats and the optimizer's vectors. fields: what the others were saved as.
+    """
+
+    arrays: dict[str, Array]
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, state: TrainState) -> Snapshot:
+        """A snapshot with memory of its own."""
+        fields = {name: kind.save(getattr(state, name)) for name, kind in AT_END_OF_EPOCH.items()}
+        return cls({name: array.copy() for name, array in state.arrays().items()}, fields)
+
+    def retake(self, state: TrainState) -> None:
+        """Makes it the snapshot of a later epoch of the same training, in the same memory."""
+        for name, array in state.arrays().items():
+            if array.size:
+                np.copyto(self.arrays[name], array)
+        values, fields = vars(state), self.fields
+        # where nothing was drawn the shuffling generator stands where it stood, and its state takes long to read
+        for name, save in _SAVE if state.shuffle_before is not None else _SAVE_UNSHUFFLED:
+            fields[name] = save(values[name])
+
+
 @dataclass
 class Best:
-    """The state after the epoch with the best monitored `value` so far: enough to go on from there."""
+    """The best monitored value so far, and the state after its epoch."""
 
     value: float
-    epoch: int
-    step: int
-    theta: Array
-    stats: Array
-    vectors: dict[str, Array]
-    shuffle: GeneratorState
-    noise: list[GeneratorState]
-    memory: dict[str, float]
-    stall_value: float
-    stall_epoch: int
-    scalars: dict[str, float] = field(default_factory=dict)
+    snapshot: Snapshot
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs were finished then."""
+        return int(self.snapshot.fields["epoch"])
+
+    @property
+    def step(self) -> int:
+        """How many iterations were done then."""
+        return int(self.snapshot.fields["step"])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainState:
     """Where training stands.
 
@@ -63,24 +143,26 @@ class TrainState:
     `stall_value` and `stall_epoch` are early stopping's: the value to beat, and since when it stands.
     `stats` is what layers keep up themselves; `noise` has a generator for each shard of a batch,
     `memory` is the learning-rate schedule's, `scalars` are a full-batch optimizer's.
+
+    What has no Kind is stored apart: arrays in their own places, and `best` as a whole.
     """
 
     theta: Array
     stats: Array
     vectors: dict[str, Array]
-    shuffle: np.random.Generator
-    noise: list[np.random.Generator]
-    epoch: int = 0
-    step: int = 0
-    position: int = 0
-    loss_sum: float = 0.0
-    shuffle_before: GeneratorState | None = None
+    epoch: Annotated[int, COUNT] = 0
+    step: Annotated[int, COUNT] = 0
+    position: Annotated[int, COUNT, WITHIN_EPOCH] = 0
+    loss_sum: Annotated[float, NUMBER, WITHIN_EPOCH] = 0.0
+    shuffle_before: Annotated[GeneratorState | None, GENERATOR_STATE_OR_NONE, WITHIN_EPOCH] = None
+    stall_value: Annotated[float | None, NUMBER_OR_NONE] = None
+    stall_epoch: Annotated[int, COUNT] = 0
+    memory: Annotated[dict[str, float], NUMBERS] = field(default_factory=dict)
+    scalars: Annotated[dict[str, float], NUMBERS] = field(default_factory=dict)
+    shuffle: Annotated[np.random.Generator, GENERATOR]
+    noise: Annotated[list[np.random.Generator], GENERATORS]
     best: Best | None = None
-    stall_value: float | None = None
-    stall_epoch: int = 0
-    seconds: float = 0.0
-    memory: dict[str, float] = field(default_factory=dict)
-    scalars: dict[str, float] = field(default_factory=dict)
+    seconds: Annotated[float, NUMBER, WITHIN_EPOCH] = 0.0
 
     @classmethod
     def start(
@@ -100,38 +182,17 @@ class TrainState:
         """Whether the value is better than the best so far; sign 1 where smaller is better, -1 where larger is."""
         return self.best is None or sign * value < sign * self.best.value
 
+    def arrays(self) -> dict[str, Array]:
+        """theta, stats and the optimizer's vectors, by name."""
+        return {"theta": self.theta, "stats": self.stats, **self.vectors}
+
     def keep_as_best(self, value: float) -> None:
         """Copies the state at the end of an epoch into `best`, reusing its memory."""
-        assert self.stall_value is not None
         if self.best is None:
-            self.best = Best(
-                value=value,
-                epoch=self.epoch,
-                step=self.step,
-                theta=self.theta.copy(),
-                stats=self.stats.copy(),
-                vectors={name: vector.copy() for name, vector in self.vectors.items()},
-                shuffle=self.shuffle.bit_generator.state,
-                noise=[generator.bit_generator.state for generator in self.noise],
-                memory=dict(self.memory),
-                scalars=dict(self.scalars),
-                stall_value=self.stall_value,
-                stall_epoch=self.stall_epoch,
-            )
-            return
-        best = self.best
-        best.value, best.epoch, best.step = value, self.epoch, self.step
-        best.stall_value, best.stall_epoch = self.stall_value, self.stall_epoch
-        np.copyto(best.theta, self.theta)
-        if self.stats.size:
-            np.copyto(best.stats, self.stats)
-        for name, vector in self.vectors.items():
-            np.copyto(best.vectors[name], vector)
-        if self.shuffle_before is not None:  # else nothing has been drawn: every epoch is one batch, or in order
-            best.shuffle = self.shuffle.bit_generator.state
-        if self.noise:
-            best.noise = [generator.bit_generator.state for generator in self.noise]
-        best.memory, best.scalars = self.memory.copy(), self.scalars.copy()
+            self.best = Best(value, Snapshot.of(self))
+        else:
+            self.best.value = value
+            self.best.snapshot.retake(self)
 
     def at_best(self) -> TrainState:
         """The state as it was after the best epoch; shares its arrays with `best`.
@@ -141,18 +202,25 @@ class TrainState:
         """
         if self.best is None:
             raise ValueError("no epoch is finished yet")
-        best = self.best
-        return TrainState(
-            theta=best.theta,
-            stats=best.stats,
-            vectors=best.vectors,
-            shuffle=generator_at(best.shuffle),
-            noise=[generator_at(state) for state in best.noise],
-            memory=dict(best.memory),
-            scalars=dict(best.scalars),
-            epoch=best.epoch,
-            step=best.step,
-            best=best,
-            stall_value=best.stall_value,
-            stall_epoch=best.stall_epoch,
-        )
+        snapshot = self.best.snapshot
+        return TrainState.restored(snapshot.arrays, snapshot.fields, self.best)
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Array], fields: Mapping[str, Any], best: Best | None) -> TrainState:
+        """The state of these arrays, which it keeps, and of fields as they were saved."""
+        others = dict(arrays)
+        theta, stats = others.pop("theta"), others.pop("stats")
+        values = {name: KINDS[name].restore(saved) for name, saved in fields.items()}
+        return cls(theta=theta, stats=stats, vectors=others, best=best, **values)
+
+
+_METADATA = {
+    name: hint.__metadata__
+    for name, hint in get_type_hints(TrainState, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+}
+# The fields with a Kind, in the order of a checkpoint's metadata.
+KINDS: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items()}
+AT_END_OF_EPOCH: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items() if WITHIN_EPOCH not in marks}
+_SAVE = [(name, kind.save) for name, kind in AT_END_OF_EPOCH.items()]
+_SAVE_UNSHUFFLED = [(name, save) for name, save in _SAVE if name != "shuffle"]

@@ -45,11 +45,12 @@ class Validation:
 class Report(NamedTuple):
     """How training stands. `epoch` counts whole epochs; within one, `complete` is False and val_loss is None.
 
-    train_loss: the mean over the epoch's batches, each before its update, weighted by samples (their sum for the
-    reduction sum). learning_rate: of the last iteration.
+    epochs: how many are to be trained in all. train_loss: the mean over the epoch's batches, each before its update,
+    weighted by samples (their sum for the reduction sum). learning_rate: of the last iteration.
     """
 
     epoch: int
+    epochs: int
     step: int
     position: int
     iterations: int
@@ -315,6 +316,7 @@ class _Trainer:
         state.seconds = self.seconds_before + time.monotonic() - self.started
         return Report(
             epoch=state.epoch,
+            epochs=self.options.epochs,
             step=state.step,
             position=state.position,
             iterations=self.batches.count,

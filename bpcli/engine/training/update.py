@@ -9,8 +9,8 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.network import Network
-from bpcli.engine.penalty import Penalty, penalty_of
-from bpcli.engine.protocols import Moment, Optimizer, Parameters, Schedule
+from bpcli.engine.objective import Penalty, penalty_of
+from bpcli.engine.protocols import Optimizer, Parameters, Progress, Schedule
 from bpcli.engine.team import ALONE, Team
 from bpcli.engine.training.divergence import HUGE_STEP, is_finite
 from bpcli.engine.training.state import TrainState
@@ -113,5 +113,5 @@ class Update:
         rate = self.optimizer.learning_rate
         if self.schedule is None:
             return rate
-        moment = Moment(self.state.epoch, step, self.iterations_per_epoch, self.epochs)
-        return rate * self.schedule.factor(moment, self.state.memory)
+        progress = Progress(self.state.epoch, step, self.iterations_per_epoch, self.epochs)
+        return rate * self.schedule.factor(progress, self.state.memory)
