@@ -18,8 +18,8 @@ import numpy as np
 from bpcli.data.csv_cells import MISSING, is_missing, is_plain_label
 from bpcli.data.csv_digits import read_digits
 from bpcli.data.csv_lines import LONGEST_LINE, Table
-from bpcli.data.source import Missing, Targets
 from bpcli.data.stored import opened
+from bpcli.data.types import Missing, Targets
 
 _BLOCK = 1 << 20
 _NEWLINE = ord("\n")

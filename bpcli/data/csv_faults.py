@@ -13,9 +13,10 @@ import numpy as np
 
 from bpcli.data.csv_cells import how_to_write, is_missing, looks_numeric, number
 from bpcli.data.csv_lines import Table
-from bpcli.data.missing import counted, remedy
+from bpcli.data.missing import remedy
 from bpcli.data.row_numbers import numbers_rows
-from bpcli.data.source import Missing
+from bpcli.data.stored import counted
+from bpcli.data.types import Missing
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import listed, shown

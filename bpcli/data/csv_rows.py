@@ -15,7 +15,7 @@ import numpy as np
 from bpcli.data.csv_cells import is_missing, is_missing_label, is_plain_label, looks_numeric, number
 from bpcli.data.csv_faults import Gap, cell_fault, feature_fault, label_fault, missing_fault, names_advice
 from bpcli.data.csv_lines import Table, rows
-from bpcli.data.source import Missing, Targets
+from bpcli.data.types import Missing, Targets
 from bpcli.errors import DataError
 
 _LONGEST_LABEL = 200  # each label takes the longest one's room in the array of labels

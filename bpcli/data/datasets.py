@@ -12,62 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.missing import column_names, counted, counts_by_column, lacking
+from bpcli.data.missing import column_names, counts_by_column, lacking
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.preparation import Preparation, as_floats, class_indices, fit_fill, fit_scalers, prepare
+from bpcli.data.read import missing_files as missing_in
+from bpcli.data.read import read
 from bpcli.data.row_numbers import row_numbers
 from bpcli.data.scaling import flattened
-from bpcli.data.source import Missing, RawData, Source, Targets, read
-from bpcli.data.source import missing_files as missing_in
 from bpcli.data.splits import Split, split_blocks, split_rows
-from bpcli.data.stored_inputs import StoredInputs
-from bpcli.engine.arrays import Array, DType
+from bpcli.data.stored import counted
+from bpcli.data.types import DataPlan, Missing, Names, Part, RawData, Source, Targets
+from bpcli.engine.arrays import Array
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, printable, shown, told_apart
-
-Names = str | Sequence[str] | None
-
-
-@dataclass(frozen=True)
-class DataPlan:
-    """What the config says of the data, with paths resolved. val, test: a source, a fraction of train, or None."""
-
-    train: Source
-    val: Source | float | None
-    test: Source | float | None
-    target: Names
-    features: Names
-    header: bool | None
-    task: str
-    loss_for_classes: bool
-    stratify: bool
-    in_order: bool
-    x_scale: str
-    y_scale: str
-    dtype: DType
-    sample_weight: str | None = None
-    class_weights: str | Mapping[str, float] | None = None
-    decimal: str = "."
-    missing: Missing = "error"
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One split as the engine takes it: inputs, in memory or in a file; targets as class indices (N,) or floats (N, M).
-
-    raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
-    weights: (N, 1), what multiplies each sample's loss; None where all are 1.
-    notes: what became of missing values, where there were some, and a warning of values that scaling makes all alike.
-    """
-
-    x: Array | StoredInputs
-    y: Array
-    raw_targets: Array | None
-    weights: Array | None
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,12 @@ mean, median: a missing input is filled in with its column's mean or median over
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.source import Missing, RawData
+from bpcli.data.types import Missing, RawData
 from bpcli.errors import DataError
 from bpcli.text import shown
 
@@ -29,15 +28,6 @@ def remedy(missing: Missing, *, is_target: bool) -> str:
     if missing != "error":
         return "a target is never filled in: fill it or drop the row, or set data.missing: drop"
     return f"fill it or drop the row, or set data.missing: {'drop' if is_target else 'drop | mean | median'}"
-
-
-def counted(counts: Mapping[str, int], rows: int) -> str:
-    """How many of the rows lack a value in which column; at most 20 columns are named, those with most gaps."""
-    gaps = {name: count for name, count in counts.items() if count}
-    most = sorted(gaps, key=lambda name: -gaps[name])[:20]
-    named = ", ".join(f"{gaps[name]} in {name}" for name in gaps if name in most)
-    more = f" and others in {len(gaps) - 20} more columns" if len(gaps) > 20 else ""
-    return f"missing in {rows} rows: {named}{more}"
 
 
 def column_names(names: tuple[str, ...] | None, width: int) -> tuple[str, ...]:

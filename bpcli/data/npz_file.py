@@ -27,8 +27,8 @@ import numpy as np
 
 from bpcli.data.missing import remedy
 from bpcli.data.npy_rows import NpyRows
-from bpcli.data.source import Missing, Names, RawData
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
+from bpcli.data.types import Missing, Names, RawData
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
 

@@ -13,8 +13,8 @@ from bpcli.data import missing, scaling
 from bpcli.data.csv_cells import how_to_write, is_plain_label, label_text, number
 from bpcli.data.npy_rows import NpyRows
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData, Targets
 from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.types import RawData, Targets
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
 from bpcli.errors import DataError

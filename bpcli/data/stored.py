@@ -11,17 +11,16 @@ import gzip
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
-from bpcli.data.missing import counted
-from bpcli.data.source import GZIP_MAGIC
 from bpcli.errors import DataError
 
+_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 4 << 20
 _FREE_UNPACKED = 64 << 20
 _MOST_UNPACKED_PER_BYTE = 100
@@ -38,7 +37,7 @@ class Stream(Protocol):
 def is_gzip(path: Path) -> bool:
     """Whether the file's first bytes are gzip's."""
     with path.open("rb") as file:
-        return file.read(2) == GZIP_MAGIC
+        return file.read(2) == _GZIP_MAGIC
 
 
 @contextmanager
@@ -151,6 +150,15 @@ def _nan_counts(values: np.ndarray[Any, Any], rows: int) -> str:
     if values.ndim != 2:
         return f"missing: {np.sum(count)} of {values.size} numbers"
     return counted({f"column {column}": int(n) for column, n in enumerate(np.atleast_1d(count))}, len(values))
+
+
+def counted(counts: Mapping[str, int], rows: int) -> str:
+    """How many of the rows lack a value in which column; at most 20 columns are named, those with most gaps."""
+    gaps = {name: count for name, count in counts.items() if count}
+    most = sorted(gaps, key=lambda name: -gaps[name])[:20]
+    named = ", ".join(f"{gaps[name]} in {name}" for name in gaps if name in most)
+    more = f" and others in {len(gaps) - 20} more columns" if len(gaps) > 20 else ""
+    return f"missing in {rows} rows: {named}{more}"
 
 
 class HasShape(Protocol):

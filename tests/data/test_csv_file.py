@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_rows import Table, read_exactly
-from bpcli.data.source import RawData, Source, read
+from bpcli.data.read import read
+from bpcli.data.types import RawData, Source
 from bpcli.errors import DataError
 
 PLAIN = b"a,b,y\n1,2,0\n3.5,-4e-3,1\n"

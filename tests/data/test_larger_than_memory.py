@@ -16,9 +16,10 @@ from bpcli.config.load import load_config
 from bpcli.data import npy_rows, npz_file, scaling, stored_inputs
 from bpcli.data.block_order import BlockOrder
 from bpcli.data.npy_rows import NpyRows
-from bpcli.data.source import Source, read
+from bpcli.data.read import read
 from bpcli.data.splits import split_blocks
 from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.types import Source
 from bpcli.engine.training.samples import Samples
 from bpcli.errors import DataError
 from bpcli.workflows.resume import resume_run

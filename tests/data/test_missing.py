@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_rows import Table, read_exactly
-from bpcli.data.datasets import DataPlan, Datasets, load_datasets, load_part
+from bpcli.data.datasets import Datasets, load_datasets, load_part
 from bpcli.data.missing import fit_fill
-from bpcli.data.source import Source, read
+from bpcli.data.read import read
+from bpcli.data.types import DataPlan, Source
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError
 

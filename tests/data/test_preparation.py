@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bpcli.data.preparation import Preparation, class_indices, fit_scalers, label_texts, prepare
-from bpcli.data.source import RawData
+from bpcli.data.types import RawData
 from bpcli.errors import DataError
 
 

@@ -350,10 +350,10 @@ GUARDS = [
     ),
     Guard(
         "a file without a size is not opened",
-        "data/source.py",
+        "data/read.py",
         "if path.stat().st_size == 0:",
         "if False:",
-        "tests/data/test_source.py -k without_a_size",
+        "tests/data/test_read.py -k without_a_size",
     ),
     Guard(
         "row numbers are not proposed",

@@ -23,7 +23,8 @@ import sys, time, resource
 from pathlib import Path
 import numpy
 from bpcli.data import csv_file
-from bpcli.data.source import Source, read
+from bpcli.data.types import Source
+from bpcli.data.read import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.process_time()
 data = read(Source(Path(sys.argv[1])))
