@@ -29,10 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.data.csv_cells import looks_numeric, number
+from bpcli.data.csv_cells import Table, looks_numeric, number
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_lines import Table, rows
-from bpcli.data.csv_rows import read_exactly
+from bpcli.data.csv_rows import read_exactly, rows
 from bpcli.data.stored import opened
 from bpcli.data.types import Missing, Names, RawData, Targets
 from bpcli.errors import ConfigError, DataError, collected, together

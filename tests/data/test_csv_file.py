@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpcli.data.csv_cells import Table
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import Table, read_exactly
+from bpcli.data.csv_rows import read_exactly
 from bpcli.data.read import read
 from bpcli.data.types import RawData, Source
 from bpcli.errors import DataError

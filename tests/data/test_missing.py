@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpcli.data.csv_cells import Table
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import Table, read_exactly
+from bpcli.data.csv_rows import read_exactly
 from bpcli.data.datasets import Datasets, load_datasets, load_part
 from bpcli.data.missing import fit_fill
 from bpcli.data.read import read

@@ -1,4 +1,4 @@
-"""The fast reader of decimal fractions: bit for bit what float() reads, or nothing."""
+"""The fast way through a CSV file reads decimal fractions bit for bit as float() does, or leaves them alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpcli.data import csv_digits
-from bpcli.data.csv_digits import read_digits
+from bpcli.data import csv_fast
+from bpcli.data.csv_fast import read_digits
 
 LONG = "3.14159265358979"  # makes the cells long on average
 
@@ -61,12 +61,12 @@ def test_any_decimal_fraction_is_rounded_as_float_rounds_it(cells):
 
 @pytest.mark.parametrize("is_x87", [True, False])
 def test_tables_of_17_digits(is_x87, monkeypatch):
-    monkeypatch.setattr(csv_digits, "IS_X87", is_x87 and csv_digits.IS_X87)
+    monkeypatch.setattr(csv_fast, "IS_X87", is_x87 and csv_fast.IS_X87)
     values = np.random.default_rng(0).normal(size=(5000, 4))
     for separator in ",;\t":
         text = "\n".join(separator.join(map(repr, row)) for row in values.tolist())
         found = read_digits(text.encode(), separator, 4)
-        if csv_digits.IS_X87:
+        if csv_fast.IS_X87:
             np.testing.assert_array_equal(found, values)
         else:
             assert found is None
