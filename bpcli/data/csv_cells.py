@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.missing import remedy
-from bpcli.data.row_numbers import numbers_rows
+from bpcli.data.columns import numbers_rows, remedy
 from bpcli.data.stored import counted
 from bpcli.data.types import Missing
 from bpcli.engine.arrays import Array

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.missing import column_names, counts_by_column, lacking
-from bpcli.data.npy_rows import NpyRows
+from bpcli.data.columns import column_names, counts_by_column, flattened, lacking, row_numbers
+from bpcli.data.large import NpyRows
 from bpcli.data.preparation import Preparation, as_floats, class_indices, fit_fill, fit_scalers, prepare
 from bpcli.data.read import missing_files as missing_in
 from bpcli.data.read import read
-from bpcli.data.row_numbers import row_numbers
-from bpcli.data.scaling import flattened
 from bpcli.data.splits import Split, split_blocks, split_rows
-from bpcli.data.stored import counted
+from bpcli.data.stored import counted, file_hashes, unchanged
 from bpcli.data.types import DataPlan, Missing, Names, Part, RawData, Source, Targets
 from bpcli.engine.arrays import Array
 from bpcli.errors import ConfigError, DataError, collected, together
@@ -85,7 +81,7 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         with collected(errors):
             if isinstance(source, Source):
-                with _unchanged(source):
+                with unchanged(source.paths, source.label):
                     other = read_like(preparation, source, plan, weighted=True)
                     hashes |= file_hashes(name, other.files)
                 parts[name] = _part(preparation, _content(other, plan), plan, name)
@@ -98,7 +94,7 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
 
 def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[_Content, Preparation, Split, dict[str, str]]:
     """What the training file holds, how it is prepared, which rows are for what, and the file's hash."""
-    with _unchanged(plan.train):
+    with unchanged(plan.train.paths, plan.train.label):
         raw = read(
             plan.train,
             features=_with_weights(plan.features, plan),
@@ -257,39 +253,6 @@ def read_like(
         decimal=plan.decimal,
         targets=preparation.target_kind,
     )
-
-
-@contextmanager
-def _unchanged(source: Source) -> Iterator[None]:
-    """What is read of the files and what is hashed of them has to be the same.
-
-    Raises:
-        DataError: a file was changed in between.
-    """
-    paths = [path for path in (source.x, source.y) if path is not None]
-    before = [_stamp(path) for path in paths]
-    yield
-    if [_stamp(path) for path in paths] != before:
-        raise DataError(f"{source.label}: the file was changed while it was read; start again once it is whole")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for what cannot be read, which the reader will say."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of each file of a split, under "train: iris.csv"; of a pair under "train x: ..." and "train y: ..."."""
-    roles = ("",) if len(files) == 1 else (" x", " y")
-    hashes = {}
-    for role, file in zip(roles, files, strict=True):
-        with file.open("rb") as stream:
-            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashes
 
 
 def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:

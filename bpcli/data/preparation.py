@@ -9,11 +9,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data import missing, scaling
+from bpcli.data import columns, scaling
 from bpcli.data.csv_cells import how_to_write, is_plain_label, label_text, number
-from bpcli.data.npy_rows import NpyRows
+from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.data.scaling import Scaler
-from bpcli.data.stored_inputs import StoredInputs
 from bpcli.data.types import RawData, Targets
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
@@ -90,7 +89,7 @@ class Preparation:
 
     def filled(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inputs (N, *in_shape) with what stands for missing ones filled in."""
-        return x if self.fill is None else missing.filled(x, self.fill)
+        return x if self.fill is None else columns.filled(x, self.fill)
 
     def _stored_inputs(self, raw: RawData, x: NpyRows, dtype: DType) -> StoredInputs:
         """The same for rows in a file, block by block as they are read; what cannot be is found now."""
@@ -238,12 +237,12 @@ def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> 
         return preparation
     x = raw.read_x
     if x.ndim != 2:
-        lacking = missing.lacking(x)
+        lacking = columns.lacking(x)
         if lacking.any():
             raise _missing_value(raw.source, f"sample {int(lacking.argmax()) + 1}", "", can_be_filled=False)
         return preparation
-    names = missing.column_names(raw.feature_names, x.shape[1])
-    fill = missing.fit_fill(kind, as_floats(x[rows]), names, raw.source)
+    names = columns.column_names(raw.feature_names, x.shape[1])
+    fill = columns.fit_fill(kind, as_floats(x[rows]), names, raw.source)
     return dataclasses.replace(preparation, fill=fill)
 
 

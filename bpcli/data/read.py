@@ -56,10 +56,9 @@ def read(
         npz_file,
     )  # late: csv and zipfile cost the start of every command
 
-    paths = (source.x,) if source.y is None else (source.x, source.y)
-    label = source.label or ", ".join(map(str, paths))
+    label = source.label or ", ".join(map(str, source.paths))
     try:
-        kind = _kind_of(paths, label, is_argument=source.is_argument)
+        kind = _kind_of(source.paths, label, is_argument=source.is_argument)
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
         elif source.is_argument and not isinstance(features, (str, NoneType)):
@@ -95,8 +94,7 @@ def read(
 
 def missing_files(source: Source) -> list[str]:
     """What to say of each file of a source that is not there."""
-    paths = [path for path in (source.x, source.y) if path is not None and not path.is_file()]
-    return [_why_no_file(path, is_argument=source.is_argument) for path in paths]
+    return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not path.is_file()]
 
 
 def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:

@@ -1,4 +1,4 @@
-"""What the readers share: opening packed files, bounded reading into an array, and which values may be in it.
+"""Data files as they are stored: opening packed ones, bounded reading into an array, which values may be in it, hashes.
 
 No count is believed before it is checked: an array is reserved only once its size agrees with the bytes
 that are there. Packed data may unpack to 64 MB, or to 100 times its packed size, whichever is more; beyond
@@ -8,10 +8,11 @@ that it is taken for a bomb and refused.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -38,6 +39,38 @@ def is_gzip(path: Path) -> bool:
     """Whether the file's first bytes are gzip's."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP_MAGIC
+
+
+@contextmanager
+def unchanged(paths: Sequence[Path], label: str) -> Iterator[None]:
+    """What is read of the files and what is hashed of them has to be the same.
+
+    Raises:
+        DataError: a file was changed in between.
+    """
+    before = [stamp(path) for path in paths]
+    yield
+    if [stamp(path) for path in paths] != before:
+        raise DataError(f"{label}: the file was changed while it was read; start again once it is whole")
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for what cannot be read, which the reader will say."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of each file of a split, under "train: iris.csv"; of a pair under "train x: ..." and "train y: ..."."""
+    roles = ("",) if len(files) == 1 else (" x", " y")
+    hashes = {}
+    for role, file in zip(roles, files, strict=True):
+        with file.open("rb") as stream:
+            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.data.npy_rows import NpyRows
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.engine.arrays import Array, DType
 
 Names = Sequence[str] | str | None
@@ -26,6 +25,11 @@ class Source:
     y: Path | None = None
     label: str = ""  # how the user wrote it, for messages
     is_argument: bool = False  # of eval or predict, where messages may name no key of a config
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The one or two files."""
+        return (self.x,) if self.y is None else (self.x, self.y)
 
 
 @dataclass(frozen=True)

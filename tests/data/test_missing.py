@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpcli.data.columns import fit_fill
 from bpcli.data.csv_cells import Table
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_rows import read_exactly
 from bpcli.data.datasets import Datasets, load_datasets, load_part
-from bpcli.data.missing import fit_fill
 from bpcli.data.read import read
 from bpcli.data.types import DataPlan, Source
 from bpcli.engine.training.state import random_streams

@@ -294,7 +294,7 @@ GUARDS = [
     ),
     Guard(
         "a column without any value",
-        "data/missing.py",
+        "data/columns.py",
         "    if not count.all():",
         "    if False:",
         "tests/data/test_missing.py::test_a_column_without_any_value_in_training_is_named",
@@ -490,17 +490,17 @@ GUARDS = [
     ),
     Guard(
         "NaN in a file larger than memory",
-        "data/npy_rows.py",
+        "data/large.py",
         "if not (np.isfinite(low).all() and np.isfinite(high).all()):",
         "if False:",
-        "tests/data/test_larger_than_memory.py::test_what_is_not_finite_is_found_before_training",
+        "tests/data/test_large.py::test_what_is_not_finite_is_found_before_training",
     ),
     Guard(
         "a file changed while it is in use",
-        "data/npy_rows.py",
+        "data/large.py",
         "if (status.st_size, status.st_mtime_ns) != self.stamp:",
         "if False:",
-        "tests/data/test_larger_than_memory.py::test_a_file_that_is_changed_while_it_is_in_use",
+        "tests/data/test_large.py::test_a_file_that_is_changed_while_it_is_in_use",
     ),
     Guard(
         "IDX dimensions that lie",
@@ -525,8 +525,8 @@ GUARDS = [
     ),
     Guard(
         "a file changed while it is read",
-        "data/datasets.py",
-        "    if [_stamp(path) for path in paths] != before:",
+        "data/stored.py",
+        "    if [stamp(path) for path in paths] != before:",
         "    if False:",
         "tests/data/test_datasets.py::test_a_file_that_is_changed_while_it_is_read",
     ),

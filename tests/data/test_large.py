@@ -13,12 +13,10 @@ import pytest
 
 from bpcli.build.session import open_session
 from bpcli.config.load import load_config
-from bpcli.data import npy_rows, npz_file, scaling, stored_inputs
-from bpcli.data.block_order import BlockOrder
-from bpcli.data.npy_rows import NpyRows
+from bpcli.data import large, npz_file, scaling
+from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.data.read import read
-from bpcli.data.splits import split_blocks
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.splits import BlockOrder, split_blocks
 from bpcli.data.types import Source
 from bpcli.engine.training.samples import Samples
 from bpcli.errors import DataError
@@ -32,21 +30,21 @@ N, D = 1000, 6  # in blocks of 42 rows, the last one of 34; windows of 4 blocks
 def small_blocks(monkeypatch):
     """Every npy file is large, its blocks are of about 1 kB, and windows hold a few of them."""
     monkeypatch.setattr(npz_file, "LARGE_BYTES", 0)
-    monkeypatch.setattr(npy_rows, "BLOCK_BYTES", 1024)
-    monkeypatch.setattr(stored_inputs, "WINDOW_BYTES", 4096)
+    monkeypatch.setattr(large, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(large, "WINDOW_BYTES", 4096)
 
 
 @pytest.fixture
 def reads(monkeypatch) -> list[int]:
     """The bytes of each read of rows, as they come."""
     sizes: list[int] = []
-    plain = npy_rows.read_whole
+    plain = large.read_whole
 
     def counted(file, out, at):
         sizes.append(out.nbytes)
         plain(file, out, at)
 
-    monkeypatch.setattr(npy_rows, "read_whole", counted)
+    monkeypatch.setattr(large, "read_whole", counted)
     return sizes
 
 
@@ -287,7 +285,7 @@ def test_training_in_the_files_order_equals_that_in_memory(write_config, monkeyp
     file = config(write_config, data={"val": 0.2, "split": "in_order", "scale": "minmax"}, training={"shuffle": False})
     in_memory = start_run(file, threads=1)
     monkeypatch.setattr(npz_file, "LARGE_BYTES", 0)
-    monkeypatch.setattr(npy_rows, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(large, "BLOCK_BYTES", 1024)
     in_file = start_run(file, threads=2)
     assert run_files(in_file.folder).weights() == run_files(in_memory.folder).weights()
     assert in_file.last == in_memory.last
