@@ -98,3 +98,8 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+def sample_number(row: int, rows: Array | None) -> int:
+    """A sample's number in its file, from 1."""
+    return 1 + (row if rows is None else int(rows[row]))

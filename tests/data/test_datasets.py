@@ -14,7 +14,8 @@ import pytest
 from bpcli.build.session import open_session
 from bpcli.config.load import load_config
 from bpcli.data import datasets
-from bpcli.data.datasets import Datasets, class_weights_for, load_datasets, load_part
+from bpcli.data.classes import class_weights_for
+from bpcli.data.datasets import Datasets, load_datasets, load_part
 from bpcli.data.types import DataPlan, Source
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import BpcliError, DataError

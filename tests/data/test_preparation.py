@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.data.preparation import Preparation, class_indices, fit_scalers, label_texts, prepare
+from bpcli.data.classes import class_indices, label_texts
+from bpcli.data.preparation import Preparation, fit_scalers, prepare
 from bpcli.data.types import RawData
 from bpcli.errors import DataError
 

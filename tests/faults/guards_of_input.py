@@ -301,7 +301,7 @@ GUARDS = [
     ),
     Guard(
         "a missing weight is never filled in",
-        "data/datasets.py",
+        "data/content.py",
         'if plan.missing != "drop" and lacking(weights).any():',
         "if False:",
         "tests/data/test_missing.py::test_a_weight_is_never_filled_in",
@@ -315,8 +315,8 @@ GUARDS = [
     ),
     Guard(
         "labels that floats round",
-        "data/preparation.py",
-        "        _refuse_rounded_labels(raw.y, raw.source)\n",
+        "data/classes.py",
+        "    _refuse_rounded_labels(labels, raw.source)\n",
         "",
         "tests/data/test_preparation.py::test_labels_that_floats_round_are_an_error",
     ),
@@ -371,8 +371,8 @@ GUARDS = [
     ),
     Guard(
         "an id as target",
-        "data/preparation.py",
-        "if len(classes) > max(_FEWEST_IDS, len(raw.y) / 2):",
+        "data/classes.py",
+        "if len(classes) > max(_FEWEST_IDS, len(labels) / 2):",
         "if False:",
         "tests/data/test_preparation.py -k id_as_target",
     ),
@@ -532,7 +532,7 @@ GUARDS = [
     ),
     Guard(
         "a weight too large for the dtype",
-        "data/datasets.py",
+        "data/content.py",
         "if not np.isfinite(cast).all():",
         "if False:",
         "tests/data/test_weights.py -k too_large",
