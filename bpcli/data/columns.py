@@ -11,16 +11,14 @@ mean, median: a missing input is filled in with its column's mean or median over
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from bpcli.data.types import Missing, RawData
+from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import shown
 
-Array = np.ndarray[Any, Any]
 Floats = npt.NDArray[np.float64]
 
 _FEWEST_IN_ORDER = 10  # fewer whole numbers may be in order, or without gaps, by chance

@@ -29,10 +29,9 @@ from bpcli.data.columns import remedy
 from bpcli.data.large import NpyRows
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
 from bpcli.data.types import Missing, Names, RawData
+from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
-
-Array = np.ndarray[Any, Any]
 
 _MAGIC = b"\x93NUMPY"
 LARGE_BYTES = 64 << 20
