@@ -11,7 +11,7 @@ import numpy as np
 from bpcli.build.model import Model, channels_last_text, looks_channels_last
 from bpcli.build.session import Session
 from bpcli.config.tree import KeyPath
-from bpcli.data.preparation import same_numbers
+from bpcli.data.classes import same_numbers
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array

@@ -10,8 +10,7 @@ from typing import Any
 
 from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Pair, Scale
-from bpcli.data.datasets import DataPlan
-from bpcli.data.source import Source
+from bpcli.data.types import DataPlan, Source
 from bpcli.errors import DataError, UsageError
 
 

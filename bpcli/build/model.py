@@ -15,9 +15,9 @@ from bpcli.config.load import ConfigFile
 from bpcli.config.schema import Config, PlainNetwork
 from bpcli.config.tree import KeyPath
 from bpcli.data.csv_cells import how_to_write, number
-from bpcli.data.datasets import DataPlan, Part
+from bpcli.data.large import StoredInputs
 from bpcli.data.preparation import Preparation
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.types import DataPlan, Part
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity, Sigmoid, Softmax
 from bpcli.engine.arrays import Array, Shape

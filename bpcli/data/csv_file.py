@@ -29,12 +29,11 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.data.csv_cells import looks_numeric, number
+from bpcli.data.csv_cells import Table, looks_numeric, number
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_lines import Table, rows
-from bpcli.data.csv_rows import read_exactly
-from bpcli.data.source import Missing, Names, RawData, Targets
+from bpcli.data.csv_rows import read_exactly, rows
 from bpcli.data.stored import opened
+from bpcli.data.types import Missing, Names, RawData, Targets
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, shown
 
@@ -56,7 +55,7 @@ def read_csv(
     targets: Targets = "any",
     is_argument: bool = False,
 ) -> RawData:
-    """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `source.read`.
+    """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `read`.
 
     y is (N,) for one target column, numbers or text labels. Of columns that are neither feature nor target
     only the cells are counted.

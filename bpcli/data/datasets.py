@@ -3,71 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from bpcli.data.missing import column_names, counted, counts_by_column, lacking
-from bpcli.data.npy_rows import NpyRows
-from bpcli.data.preparation import Preparation, as_floats, class_indices, fit_fill, fit_scalers, prepare
-from bpcli.data.row_numbers import row_numbers
-from bpcli.data.scaling import flattened
-from bpcli.data.source import Missing, RawData, Source, Targets, read
-from bpcli.data.source import missing_files as missing_in
+from bpcli.data.classes import check_every_class, class_indices, class_weights_for
+from bpcli.data.columns import column_names, counts_by_column, flattened, row_numbers
+from bpcli.data.content import Content, cast_weights, content_of, with_weights
+from bpcli.data.large import NpyRows
+from bpcli.data.preparation import Preparation, as_floats, fit_fill, fit_scalers, prepare
+from bpcli.data.read import missing_files as missing_in
+from bpcli.data.read import read
 from bpcli.data.splits import Split, split_blocks, split_rows
-from bpcli.data.stored_inputs import StoredInputs
-from bpcli.engine.arrays import Array, DType
+from bpcli.data.stored import counted, file_hashes, unchanged
+from bpcli.data.types import DataPlan, Missing, Part, RawData, Source, Targets, sample_number
+from bpcli.engine.arrays import Array
 from bpcli.errors import ConfigError, DataError, collected, together
-from bpcli.text import did_you_mean, listed, printable, shown, told_apart
-
-Names = str | Sequence[str] | None
-
-
-@dataclass(frozen=True)
-class DataPlan:
-    """What the config says of the data, with paths resolved. val, test: a source, a fraction of train, or None."""
-
-    train: Source
-    val: Source | float | None
-    test: Source | float | None
-    target: Names
-    features: Names
-    header: bool | None
-    task: str
-    loss_for_classes: bool
-    stratify: bool
-    in_order: bool
-    x_scale: str
-    y_scale: str
-    dtype: DType
-    sample_weight: str | None = None
-    class_weights: str | Mapping[str, float] | None = None
-    decimal: str = "."
-    missing: Missing = "error"
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One split as the engine takes it: inputs, in memory or in a file; targets as class indices (N,) or floats (N, M).
-
-    raw_targets: as in the file, float64 (N, M), for metrics in the data's own units; None for classes.
-    weights: (N, 1), what multiplies each sample's loss; None where all are 1.
-    notes: what became of missing values, where there were some, and a warning of values that scaling makes all alike.
-    """
-
-    x: Array | StoredInputs
-    y: Array
-    raw_targets: Array | None
-    weights: Array | None
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,24 +37,6 @@ class Datasets:
     def notes(self) -> tuple[str, ...]:
         """What became of missing values, each note once."""
         return tuple(dict.fromkeys(note for part in self.parts.values() for note in part.notes))
-
-
-@dataclass(frozen=True, eq=False)
-class _Content:
-    """What is used of a file: without the column of weights, and with `data.missing: drop` complete rows alone.
-
-    weights: (N, 1). rows: the numbers of the file's rows that are there, None for all.
-    """
-
-    raw: RawData
-    weights: Array | None
-    rows: Array | None = None
-    notes: tuple[str, ...] = ()
-
-    def part(self, own: Array) -> _Content:
-        """Of these rows alone."""
-        weights = None if self.weights is None else self.weights[own]
-        return _Content(_rows_of(self.raw, own), weights, own if self.rows is None else self.rows[own], self.notes)
 
 
 def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
@@ -128,10 +64,10 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     for name, source, own_rows in (("val", plan.val, rows.val), ("test", plan.test, rows.test)):
         with collected(errors):
             if isinstance(source, Source):
-                with _unchanged(source):
+                with unchanged(source.paths, source.label):
                     other = read_like(preparation, source, plan, weighted=True)
                     hashes |= file_hashes(name, other.files)
-                parts[name] = _part(preparation, _content(other, plan), plan, name)
+                parts[name] = _part(preparation, content_of(other, plan), plan, name)
             elif source is not None:
                 parts[name] = _part(preparation, _share(content, own_rows, name, source), plan, name)
     if errors:
@@ -139,20 +75,12 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
     return Datasets(parts, preparation, hashes, _row_numbers(content.raw))
 
 
-def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[_Content, Preparation, Split, dict[str, str]]:
+def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[Content, Preparation, Split, dict[str, str]]:
     """What the training file holds, how it is prepared, which rows are for what, and the file's hash."""
-    with _unchanged(plan.train):
-        raw = read(
-            plan.train,
-            features=_with_weights(plan.features, plan),
-            target=plan.target,
-            header=plan.header,
-            missing=plan.missing,
-            decimal=plan.decimal,
-            targets=_targets_of(plan),
-        )
+    with unchanged(plan.train.paths, plan.train.label):
+        raw = _read_as_training(plan.train, plan)
         hashes = file_hashes("train", raw.files)
-    content = _content(raw, plan)
+    content = content_of(raw, plan)
     raw = content.raw
     preparation = prepare(raw, task=plan.task, loss_for_classes=plan.loss_for_classes)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
@@ -161,7 +89,7 @@ def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[_Content, 
         classes = class_indices(raw.y, preparation.classes, raw.source)
     rows = _split(raw, plan, fractions, classes, rng)
     if classes is not None and preparation.classes is not None:
-        _check_classes(raw.source, preparation.classes, classes[rows.train])
+        check_every_class(raw.source, preparation.classes, classes[rows.train])
         class_weights = class_weights_for(plan.class_weights, preparation.classes, classes[rows.train])
         preparation = dataclasses.replace(preparation, class_weights=class_weights)
     if plan.class_weights is not None and preparation.classes is None:
@@ -171,7 +99,20 @@ def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[_Content, 
     return content, preparation, rows, hashes
 
 
-def _share(content: _Content, rows: Array, name: str, fraction: float) -> _Content:
+def _read_as_training(source: Source, plan: DataPlan) -> RawData:
+    """A file's raw data by the plan alone, before anything is known of the training data."""
+    return read(
+        source,
+        features=with_weights(plan.features, plan),
+        target=plan.target,
+        header=plan.header,
+        missing=plan.missing,
+        decimal=plan.decimal,
+        targets=_targets_of(plan),
+    )
+
+
+def _share(content: Content, rows: Array, name: str, fraction: float) -> Content:
     """The rows of a split by fraction.
 
     Raises:
@@ -190,15 +131,7 @@ def _problems_of_files(sources: Iterable[Source], plan: DataPlan) -> list[str]:
     errors: list[ConfigError | DataError] = []
     for source in sources:
         with collected(errors):
-            read(
-                source,
-                features=_with_weights(plan.features, plan),
-                target=plan.target,
-                header=plan.header,
-                missing=plan.missing,
-                decimal=plan.decimal,
-                targets=_targets_of(plan),
-            )
+            _read_as_training(source, plan)
     return [problem for error in errors for problem in error.problems]
 
 
@@ -220,7 +153,7 @@ def _targets_of(plan: DataPlan) -> Targets:
     return "classes" if plan.task == "classification" or plan.loss_for_classes else "any"
 
 
-def _flattened(preparation: Preparation, content: _Content) -> Iterator[str]:
+def _flattened(preparation: Preparation, content: Content) -> Iterator[str]:
     """A warning of each input beside which the others of its column vanish in scaling, of at most 5 columns."""
     raw, rows = content.raw, content.rows
     if preparation.x_scaler is None or isinstance(raw.x, NpyRows) or raw.x.ndim != 2 or preparation.byte_input:
@@ -228,7 +161,7 @@ def _flattened(preparation: Preparation, content: _Content) -> Iterator[str]:
     x = preparation.filled(as_floats(raw.x))
     names = column_names(raw.feature_names, x.shape[1])
     for column, row in flattened(x)[:5]:
-        number = row + 1 if rows is None else int(rows[row]) + 1
+        number = sample_number(row, rows)
         yield (
             f"warning: {raw.source}: sample {number} holds {x[row, column]:g} in {names[column]}, beside which "
             "data.scale makes all other values of that column the same: is it a mistake?"
@@ -262,7 +195,7 @@ def load_part(preparation: Preparation, source: Source, plan: DataPlan) -> Part:
         DataError: the file cannot be used, or does not fit.
     """
     with _enough_memory(source):
-        return _part(preparation, _content(read_like(preparation, source, plan, weighted=True), plan), plan)
+        return _part(preparation, content_of(read_like(preparation, source, plan, weighted=True), plan), plan)
 
 
 @contextmanager
@@ -292,7 +225,7 @@ def read_like(
         target = None  # columns that are not named are not looked at
     return read(
         source,
-        features=_with_weights(names, plan) if weighted else names,
+        features=with_weights(names, plan) if weighted else names,
         target=target,
         header=plan.header,
         need_target=need_target,
@@ -302,133 +235,7 @@ def read_like(
     )
 
 
-@contextmanager
-def _unchanged(source: Source) -> Iterator[None]:
-    """What is read of the files and what is hashed of them has to be the same.
-
-    Raises:
-        DataError: a file was changed in between.
-    """
-    paths = [path for path in (source.x, source.y) if path is not None]
-    before = [_stamp(path) for path in paths]
-    yield
-    if [_stamp(path) for path in paths] != before:
-        raise DataError(f"{source.label}: the file was changed while it was read; start again once it is whole")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for what cannot be read, which the reader will say."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of each file of a split, under "train: iris.csv"; of a pair under "train x: ..." and "train y: ..."."""
-    roles = ("",) if len(files) == 1 else (" x", " y")
-    hashes = {}
-    for role, file in zip(roles, files, strict=True):
-        with file.open("rb") as stream:
-            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashes
-
-
-def _check_classes(source: str, classes: Sequence[str], trained: Array) -> None:
-    """Every class must have a row in the training part: what is only validated is never learnt."""
-    counts = np.bincount(trained, minlength=len(classes))
-    missing = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if missing:
-        named = listed(missing, 5, printable)
-        raise DataError(
-            f"{source}: the split leaves no row of class {named} to train on: take smaller fractions "
-            "for data.val and data.test, data.split: shuffled with data.stratify: true, or leave the class out"
-        )
-
-
-def class_weights_for(
-    wanted: str | Mapping[str, float] | None, classes: Sequence[str], trained: Array
-) -> tuple[float, ...] | None:
-    """Each class's weight, in the order of the classes. `balanced`: n / (K n_c), so that all classes weigh alike.
-
-    Raises:
-        DataError: weights for a class that there is not, or none for one that there is.
-    """
-    if wanted is None:
-        return None
-    if isinstance(wanted, str):
-        counts = np.bincount(trained, minlength=len(classes))
-        return tuple(float(len(trained) / (len(classes) * count)) for count in counts)
-    if set(wanted) != set(classes):
-        every = told_apart([*wanted, *classes])
-        named, known = ", ".join(every[: len(wanted)]), ", ".join(every[len(wanted) :])
-        raise DataError(f"data.class_weights names {named}; the classes are {known}: give each of them a number")
-    return tuple(float(wanted[name]) for name in classes)
-
-
-def _with_weights(features: Names, plan: DataPlan) -> Names:
-    """The columns to read for these features: where they are listed, the column of weights besides."""
-    if plan.sample_weight is None or features is None:
-        return features
-    names = [features] if isinstance(features, str) else features
-    return tuple(names) if plan.sample_weight in names else (*names, plan.sample_weight)
-
-
-def _content(raw: RawData, plan: DataPlan) -> _Content:
-    """What is used of a file.
-
-    Raises:
-        DataError: no row is complete; a weight is wrong or missing.
-    """
-    raw, weights = _without_weights(raw, plan)
-    if plan.missing != "drop":
-        return _Content(raw, weights)
-    incomplete = lacking(raw.read_x)
-    for values in (raw.y, weights):
-        if values is not None:
-            incomplete = incomplete | lacking(values)
-    if not incomplete.any():
-        return _Content(raw, weights)
-    counts = counted(counts_by_column(raw, weights, plan.sample_weight or ""), len(incomplete))
-    if incomplete.all():
-        raise DataError(f"{raw.source}: every row has a missing value, so data.missing: drop leaves none ({counts})")
-    note = f"{raw.source}: left out {incomplete.sum()} of {len(incomplete)} rows, for a missing value ({counts})"
-    rows = np.flatnonzero(~incomplete)
-    return dataclasses.replace(_Content(raw, weights).part(rows), notes=(note,))
-
-
-def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | None]:
-    """The data without its column of weights, and the weights (N, 1), float64.
-
-    Raises:
-        DataError: there is no such column, a weight is negative, or missing where it may not be.
-    """
-    name = plan.sample_weight
-    if name is None:
-        return raw, None
-    if raw.feature_names is None or name not in raw.feature_names:
-        have = listed(raw.feature_names or ()) if raw.feature_names else "no named columns"
-        near = did_you_mean(name, raw.feature_names or ())
-        raise DataError(f"{raw.source}: has no column {shown(name)}{near} for data.sample_weight; it has {have}")
-    assert isinstance(raw.x, np.ndarray)  # only a CSV file has named columns
-    column = raw.feature_names.index(name)
-    weights = raw.x[:, column : column + 1].astype(np.float64)
-    if (weights < 0).any():
-        row = int((weights[:, 0] < 0).argmax())
-        raise DataError(
-            f"{raw.source}: sample {row + 1} has the weight {weights[row, 0]:g}: weights must be at least 0"
-        )
-    if plan.missing != "drop" and lacking(weights).any():
-        raise DataError(
-            f"{raw.source}: sample {int(lacking(weights).argmax()) + 1} has no weight in column {shown(name)}: "
-            "a weight is never filled in: fill it or drop the row, or set data.missing: drop"
-        )
-    names = tuple(other for other in raw.feature_names if other != name)
-    return dataclasses.replace(raw, x=np.delete(raw.x, column, axis=1), feature_names=names), weights
-
-
-def _part(preparation: Preparation, content: _Content, plan: DataPlan, name: str = "") -> Part:
+def _part(preparation: Preparation, content: Content, plan: DataPlan, name: str = "") -> Part:
     """A split, or with no name a whole file."""
     raw, rows = content.raw, content.rows
     if len(raw.x) == 0:
@@ -445,28 +252,9 @@ def _part(preparation: Preparation, content: _Content, plan: DataPlan, name: str
         preparation.inputs(raw, plan.dtype, rows),
         y,
         raw_targets,
-        None if weights is None else _cast_weights(weights, plan, content),
+        None if weights is None else cast_weights(weights, plan, content),
         content.notes + fill_notes(preparation, raw, plan.missing, name),
     )
-
-
-def _cast_weights(weights: Array, plan: DataPlan, content: _Content) -> Array:
-    """Weights (N, 1) in the network's dtype.
-
-    Raises:
-        DataError: one is too large for it.
-    """
-    with np.errstate(over="ignore"):
-        cast = weights.astype(plan.dtype)
-    if not np.isfinite(cast).all():
-        row = int((~np.isfinite(cast[:, 0])).argmax())
-        sample = row + 1 if content.rows is None else int(content.rows[row]) + 1
-        by_class = "" if plan.class_weights is None else ", data.class_weights included"
-        raise DataError(
-            f"{content.raw.source}: sample {sample} has the weight {weights[row, 0]:g}{by_class}, "
-            f"too large for {plan.dtype}: weigh all samples by smaller numbers"
-        )
-    return cast
 
 
 def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: str = "") -> tuple[str, ...]:
@@ -482,11 +270,3 @@ def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: s
         f"{where}: filled in {total} missing value{'' if total == 1 else 's'} with the column's {missing} over the "
         f"training part ({counted(counts, len(raw.x))})",
     )
-
-
-def _rows_of(raw: RawData, rows: Array) -> RawData:
-    """The raw data of these rows; the data itself, uncopied, if they are all."""
-    if len(rows) == len(raw.x):
-        return raw
-    x = raw.x.part(rows) if isinstance(raw.x, NpyRows) else raw.x[rows]
-    return dataclasses.replace(raw, x=x, y=None if raw.y is None else raw.y[rows])

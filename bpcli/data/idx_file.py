@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from bpcli.data.source import RawData
 from bpcli.data.stored import (
     Stream,
     filled,
@@ -22,6 +21,7 @@ from bpcli.data.stored import (
     refuse_not_finite,
     refuse_other_length,
 )
+from bpcli.data.types import RawData
 from bpcli.errors import DataError
 
 _MOST_DIMENSIONS = 16  # NumPy has at most 64

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.data.preparation import Preparation
-from bpcli.data.source import RawData
+from bpcli.data.types import RawData
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown

@@ -7,7 +7,7 @@ finite, unless the user allows NaN, or an empty label, for a missing value. floa
 double float64.
 
 An x of an npy file of more than 64 MB stays in its file, unless it lies there in Fortran order, or its missing
-values are to be dropped or filled in: see `npy_rows`.
+values are to be dropped or filled in: see `large`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from bpcli.data.missing import remedy
-from bpcli.data.npy_rows import NpyRows
-from bpcli.data.source import Missing, Names, RawData
+from bpcli.data.columns import remedy
+from bpcli.data.large import NpyRows
 from bpcli.data.stored import Stream, filled, refuse_bomb, refuse_not_finite, refuse_other_length
+from bpcli.data.types import Missing, Names, RawData
+from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
-
-Array = np.ndarray[Any, Any]
 
 _MAGIC = b"\x93NUMPY"
 LARGE_BYTES = 64 << 20

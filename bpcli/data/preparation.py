@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data import missing, scaling
-from bpcli.data.csv_cells import how_to_write, is_plain_label, label_text, number
-from bpcli.data.npy_rows import NpyRows
+from bpcli.data import columns, scaling
+from bpcli.data.classes import Labels, class_indices, find_classes
+from bpcli.data.csv_cells import how_to_write, is_plain_label
+from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.data.scaling import Scaler
-from bpcli.data.source import RawData, Targets
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.types import RawData, Targets, sample_number
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
 from bpcli.errors import DataError
-from bpcli.text import MOST_LISTED, shown, told_apart
+from bpcli.text import shown
 
 Task: TypeAlias = Literal["classification", "regression"]
-Labels: TypeAlias = npt.NDArray[Any]
-_FEWEST_IDS = 100  # different labels; fewer may be classes of one row each
-_LEAST_ROUNDED = 2.0**53  # it may have been 2^53 + 1 in the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +87,7 @@ class Preparation:
 
     def filled(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inputs (N, *in_shape) with what stands for missing ones filled in."""
-        return x if self.fill is None else missing.filled(x, self.fill)
+        return x if self.fill is None else columns.filled(x, self.fill)
 
     def _stored_inputs(self, raw: RawData, x: NpyRows, dtype: DType) -> StoredInputs:
         """The same for rows in a file, block by block as they are read; what cannot be is found now."""
@@ -159,24 +156,7 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         raise DataError(f"{raw.source}: the target holds text such as {shown(example)}: {fix}")
     classes: tuple[str, ...] | None = None
     if task == "classification" and not several:
-        _refuse_rounded_labels(raw.y, raw.source)
-        classes = _class_names(raw, raw.y)
-        if len(classes) < 2:
-            raise DataError(
-                f"{raw.source}: the target has one class only, {shown(classes[0])}: nothing to tell apart; is "
-                "data.target the right column?"
-            )
-        if len(classes) > max(_FEWEST_IDS, len(raw.y) / 2):
-            raise DataError(
-                f"{raw.source}: the target{_name_of_target(raw)} has {len(classes)} different labels in {len(raw.y)} "
-                "rows, as ids have and classes have not: name another column in data.target, or for numbers to be "
-                "predicted set data.task: regression and loss: mse"
-            )
-        if not _are_labels(raw):
-            raise DataError(
-                f"{raw.source}: the target holds {len(classes)} different numbers with fractions, no classes: "
-                "set data.task: regression, and a loss for it such as mse"
-            )
+        classes = find_classes(raw, raw.y)
     return Preparation(
         task="classification" if task == "classification" else "regression",
         in_shape=raw.x.shape[1:],
@@ -186,10 +166,6 @@ def prepare(raw: RawData, *, task: str, loss_for_classes: bool) -> Preparation:
         classes=classes,
         target_width=raw.y.shape[1] if raw.y.ndim == 2 else 1,
     )
-
-
-def _name_of_target(raw: RawData) -> str:
-    return f" {shown(raw.target_names[0])}" if raw.target_names else ""
 
 
 def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: str, y_kind: str) -> Preparation:
@@ -238,12 +214,12 @@ def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> 
         return preparation
     x = raw.read_x
     if x.ndim != 2:
-        lacking = missing.lacking(x)
+        lacking = columns.lacking(x)
         if lacking.any():
             raise _missing_value(raw.source, f"sample {int(lacking.argmax()) + 1}", "", can_be_filled=False)
         return preparation
-    names = missing.column_names(raw.feature_names, x.shape[1])
-    fill = missing.fit_fill(kind, as_floats(x[rows]), names, raw.source)
+    names = columns.column_names(raw.feature_names, x.shape[1])
+    fill = columns.fit_fill(kind, as_floats(x[rows]), names, raw.source)
     return dataclasses.replace(preparation, fill=fill)
 
 
@@ -252,94 +228,6 @@ def as_floats(x: Array, *, bytes_to_unit: bool = False) -> npt.NDArray[np.float6
     if x.dtype == np.uint8 and bytes_to_unit:
         return x * BYTE_SCALE
     return x.astype(np.float64, copy=False)
-
-
-def distinct(labels: Labels) -> tuple[Labels, npt.NDArray[np.int64]]:
-    """(the different labels in order, the index of each sample's own): np.unique, which imports numpy.ma, 30 ms."""
-    flat = labels.ravel()
-    order = np.argsort(flat, kind="stable")
-    starts = np.ones(len(flat), bool)
-    starts[1:] = flat[order][1:] != flat[order][:-1]
-    index = np.empty(len(flat), np.int64)
-    index[order] = np.cumsum(starts) - 1
-    return flat[order][starts], index
-
-
-def label_texts(labels: Labels) -> list[str]:
-    """Labels as text: the number 3.0 is "3"."""
-    if labels.dtype.kind == "U":
-        return [str(label) for label in labels]
-    if labels.dtype.kind != "f":
-        return [str(int(label)) for label in labels.ravel()]
-    return [label_text(float(label)) for label in labels.ravel()]
-
-
-def _class_names(raw: RawData, labels: Labels) -> tuple[str, ...]:
-    """The classes in the order of their indices: text by its characters, numbers by their size however written."""
-    names = label_texts(distinct(labels)[0])
-    numbers = raw.label_numbers
-    return tuple(names if numbers is None else sorted(names, key=lambda name: (numbers.get(name, 0.0), name)))
-
-
-def class_indices(y: Labels, classes: tuple[str, ...], source: str, rows: Array | None = None) -> npt.NDArray[np.int64]:
-    """The index of each label in `classes`, (N,).
-
-    rows: the rows of the file that these are, for messages; None for all.
-
-    Raises:
-        DataError: a label that is none of them; names the first row that has it.
-    """
-    labels, inverse = distinct(y)
-    known = {name: index for index, name in enumerate(classes)}
-    indices = np.array([known.get(text, -1) for text in label_texts(labels)], np.int64)
-    found: npt.NDArray[np.int64] = indices[inverse]
-    if (found < 0).any():
-        row = int((found < 0).argmax())
-        label = label_texts(y.reshape(len(y))[row : row + 1])[0]
-        given, *trained = told_apart([label, *classes[:MOST_LISTED]], shown)
-        raise DataError(
-            f"{source}: sample {_number(row, rows)} has the class {given}, which the training data does not have "
-            f"(it has {', '.join(trained)}{', ...' if len(classes) > MOST_LISTED else ''})"
-            f"{_written_otherwise(label, classes)}"
-        )
-    return found
-
-
-def _written_otherwise(label: str, classes: tuple[str, ...]) -> str:
-    """What to say of a label that is the number of a class but not its text; empty for others."""
-    value = number(label)
-    same = [shown(name) for name in classes if value is not None and number(name) == value]
-    if not same:
-        return ""
-    return f": a class is the text in the file, so write it as the training data does, {' or '.join(same)}"
-
-
-def same_numbers(classes: tuple[str, ...]) -> tuple[str, str] | None:
-    """The first two classes that are one number written in two ways, such as 1 and 1.0; None if there are none."""
-    seen: dict[float, str] = {}
-    for name in classes:
-        value = number(name)
-        if value is not None and seen.setdefault(value, name) != name:
-            return seen[value], name
-    return None
-
-
-def _are_labels(raw: RawData) -> bool:
-    """Whether the targets can stand for classes: text, whole numbers, or few different numbers."""
-    y = raw.y if raw.label_numbers is None else np.array(list(raw.label_numbers.values()))
-    if y is None or y.dtype.kind == "U":
-        return True
-    return bool((y == np.floor(y)).all()) or len(distinct(y)[0]) <= 20
-
-
-def _refuse_rounded_labels(y: Labels, source: str) -> None:
-    """DataError if a label is a float so large that several whole numbers are read as the same one."""
-    if y.dtype.kind == "f" and (np.abs(y) >= _LEAST_ROUNDED).any():
-        row = int((np.abs(y).reshape(len(y)) >= _LEAST_ROUNDED).argmax())
-        raise DataError(
-            f"{source}: sample {row + 1} has the class {label_texts(y.reshape(len(y))[row : row + 1])[0]}: numbers "
-            "from 2^53 on are rounded, so that classes fall together; write them as text, such as id9007199254740993"
-        )
 
 
 def _columns(y: Labels, source: str) -> npt.NDArray[np.float64]:
@@ -353,7 +241,7 @@ def _check_yes_or_no(y: Array, source: str, rows: Array | None) -> None:
     if wrong.any():
         row, column = (int(index[0]) for index in np.nonzero(wrong))
         raise DataError(
-            f"{source}: sample {_number(row, rows)}, target column {column + 1}: with several target columns a "
+            f"{source}: sample {sample_number(row, rows)}, target column {column + 1}: with several target columns a "
             f"classification takes 0 (no) or 1 (yes), got {y[row, column]:g}"
         )
 
@@ -378,18 +266,15 @@ def _cast(
     if not np.isfinite(out).all():
         index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(out)))
         column = f" in column {shown(names[index[1]])}" if names and len(index) == 2 else ""
+        sample = f"sample {sample_number(index[0], rows)}"
         if np.isnan(x[index]):
-            sample = f"sample {_number(index[0], rows)}"
             raise _missing_value(raw.source, sample, column, can_be_filled=len(index) == 2)
         if np.isinf(x[index]):
             raise DataError(
-                f"{raw.source}: sample {_number(index[0], rows)} is {x[index]:g}{column} as the network takes it, no "
+                f"{raw.source}: {sample} is {x[index]:g}{column} as the network takes it, no "
                 "finite number: is it in the units of the training data?"
             )
-        raise DataError(
-            f"{raw.source}: sample {_number(index[0], rows)} holds {x[index]:g}{column}, "
-            f"too large for {dtype}: set dtype: float64"
-        )
+        raise DataError(f"{raw.source}: {sample} holds {x[index]:g}{column}, too large for {dtype}: set dtype: float64")
     return out
 
 
@@ -399,8 +284,3 @@ def _missing_value(source: str, sample: str, column: str, *, can_be_filled: bool
     else:
         fix = "an image is not filled in; leave it out, as data.missing: drop does"
     return DataError(f"{source}: {sample} has a missing value{column}: {fix}")
-
-
-def _number(row: int, rows: Array | None) -> int:
-    """A sample's number in its file, from 1."""
-    return 1 + (row if rows is None else int(rows[row]))

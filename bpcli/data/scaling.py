@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-FLAT = 1e-6  # of a column's range: what lies closer together is hardly told apart
-
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
@@ -52,30 +50,6 @@ class Scaler:
         """The values in the data's own units, a new array; not finite where they are beyond float64."""
         with np.errstate(over="ignore", invalid="ignore"):
             return x * self.scale + self.shift
-
-
-def flattened(x: Floats) -> list[tuple[int, int]]:
-    """(column, row) of each value of x (N, D) beside which all others of its column, which differ, look the same.
-
-    They lie within a millionth of the distance to it, so that after scaling nothing is left of what tells them apart.
-    """
-    if len(x) < 3:
-        return []
-    unit = np.abs(x).max(axis=0)
-    unit[unit == 0] = 1.0
-    found = []
-    parts = x / unit
-    low, high, mean = parts.min(axis=0), parts.max(axis=0), parts.mean(axis=0)
-    lone = np.minimum(mean - low, high - mean) * len(x) <= (1.0 + len(x) * FLAT) * (high - low)  # else there are two
-    for column in np.flatnonzero(lone & (high > low)).tolist():
-        values = parts[:, column]
-        above = high[column] - mean[column] > mean[column] - low[column]
-        row = int(values.argmax() if above else values.argmin())
-        others = np.delete(x[:, column], row)
-        least, most = others.min(), others.max()
-        if least < most and most / unit[column] - least / unit[column] < FLAT * (high[column] - low[column]):
-            found.append((column, row))
-    return found
 
 
 def fit(kind: str, x: Floats) -> Scaler | None:

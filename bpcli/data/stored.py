@@ -1,4 +1,4 @@
-"""What the readers share: opening packed files, bounded reading into an array, and which values may be in it.
+"""Data files as they are stored: opening packed ones, bounded reading into an array, which values may be in it, hashes.
 
 No count is believed before it is checked: an array is reserved only once its size agrees with the bytes
 that are there. Packed data may unpack to 64 MB, or to 100 times its packed size, whichever is more; beyond
@@ -8,20 +8,20 @@ that it is taken for a bomb and refused.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
-from bpcli.data.missing import counted
-from bpcli.data.source import GZIP_MAGIC
 from bpcli.errors import DataError
 
+_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 4 << 20
 _FREE_UNPACKED = 64 << 20
 _MOST_UNPACKED_PER_BYTE = 100
@@ -38,7 +38,39 @@ class Stream(Protocol):
 def is_gzip(path: Path) -> bool:
     """Whether the file's first bytes are gzip's."""
     with path.open("rb") as file:
-        return file.read(2) == GZIP_MAGIC
+        return file.read(2) == _GZIP_MAGIC
+
+
+@contextmanager
+def unchanged(paths: Sequence[Path], label: str) -> Iterator[None]:
+    """What is read of the files and what is hashed of them has to be the same.
+
+    Raises:
+        DataError: a file was changed in between.
+    """
+    before = [stamp(path) for path in paths]
+    yield
+    if [stamp(path) for path in paths] != before:
+        raise DataError(f"{label}: the file was changed while it was read; start again once it is whole")
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None for what cannot be read, which the reader will say."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of each file of a split, under "train: iris.csv"; of a pair under "train x: ..." and "train y: ..."."""
+    roles = ("",) if len(files) == 1 else (" x", " y")
+    hashes = {}
+    for role, file in zip(roles, files, strict=True):
+        with file.open("rb") as stream:
+            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
 
 
 @contextmanager
@@ -151,6 +183,15 @@ def _nan_counts(values: np.ndarray[Any, Any], rows: int) -> str:
     if values.ndim != 2:
         return f"missing: {np.sum(count)} of {values.size} numbers"
     return counted({f"column {column}": int(n) for column, n in enumerate(np.atleast_1d(count))}, len(values))
+
+
+def counted(counts: Mapping[str, int], rows: int) -> str:
+    """How many of the rows lack a value in which column; at most 20 columns are named, those with most gaps."""
+    gaps = {name: count for name, count in counts.items() if count}
+    most = sorted(gaps, key=lambda name: -gaps[name])[:20]
+    named = ", ".join(f"{gaps[name]} in {name}" for name in gaps if name in most)
+    more = f" and others in {len(gaps) - 20} more columns" if len(gaps) > 20 else ""
+    return f"missing in {rows} rows: {named}{more}"
 
 
 class HasShape(Protocol):

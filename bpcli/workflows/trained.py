@@ -16,12 +16,12 @@ from bpcli.build.memory import fits_into_memory
 from bpcli.build.model import Model, build_model, metric_name
 from bpcli.config.load import ConfigFile, parse
 from bpcli.config.tree import YamlTree
-from bpcli.data.datasets import Part, fill_notes, load_datasets, load_part, read_like
+from bpcli.data.columns import lacking
+from bpcli.data.datasets import fill_notes, load_datasets, load_part, read_like
 from bpcli.data.in_memory import samples
-from bpcli.data.missing import lacking
+from bpcli.data.large import StoredInputs
 from bpcli.data.preparation import Preparation
-from bpcli.data.source import RawData, Source
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data.types import Part, RawData, Source
 from bpcli.engine import registry
 from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array

@@ -34,7 +34,8 @@ def digits(folder: str, rows: str) -> dict[str, Any]:
     The files are those of BPCLI_MNIST, or ../shared/datasets/mnist. Where they are not there, random numbers of the
     same shapes take their place; likewise if `rows` is not 0, which is then how many images there are.
     """
-    from bpcli.data.source import Source, read
+    from bpcli.data.read import read
+    from bpcli.data.types import Source
 
     home = Path(os.environ.get("BPCLI_MNIST", ROOT.parent / "shared" / "datasets" / "mnist"))
     real = rows == "0" and all((home / name).exists() for name in MNIST)
@@ -90,7 +91,8 @@ def npy_pair(folder: str, megabytes: str) -> dict[str, Any]:
 
 def csv_by_bpcli(path: str) -> dict[str, Any]:
     """x and y by bpcli's reader: see `_reading`."""
-    from bpcli.data.source import Source, read
+    from bpcli.data.read import read
+    from bpcli.data.types import Source
 
     def reading(path: str) -> object:
         return read(Source(Path(path), label=path), features=None, target=None, header=None)

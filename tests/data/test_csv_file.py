@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import string
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpcli.data.csv_cells import Table
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import Table, read_exactly
-from bpcli.data.source import RawData, Source, read
+from bpcli.data.read import read
+from bpcli.data.types import RawData, Source
 from bpcli.errors import DataError
 
 PLAIN = b"a,b,y\n1,2,0\n3.5,-4e-3,1\n"
@@ -486,97 +486,6 @@ def test_rows_beyond_one_block_are_all_read(write):
 def test_fault_beyond_the_first_block_has_its_line(write):
     with pytest.raises(DataError, match=r'data.csv:300002: column "y": missing value'):
         read(write(b"a,y\n" + b"1.25,2\n" * 300_000 + b"3,\n"))
-
-
-FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64).map(repr)
-NUMBER = st.one_of(
-    FINITE,
-    st.integers(-(10**25), 10**25).map(str),
-    st.sampled_from(["+1", "-0.0", ".5", "5.", "1E5", " 7 ", "\t8", "9\x0b", "1e-320", "0.1e+01", "\uff17"]),
-    st.from_regex(r"[+-]?[0-9]{0,20}\.[0-9]{1,22}(e[+-]?[0-9]{1,2})?", fullmatch=True),
-)
-BROKEN = st.sampled_from(
-    [
-        "nan",
-        "inf",
-        "-Infinity",
-        "1_000",
-        "",
-        " ",
-        "#",
-        "1#",
-        "0x1p3",
-        "1e999",
-        "1 2",
-        "x",
-        "--1",
-        "1\r",
-        "\n",
-        '"',
-    ]
-)
-SEPARATOR = st.sampled_from(",;\t")
-LINE_END = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\r\n"])
-
-
-@st.composite
-def tables(draw, cells, line_ends):
-    """(content, separator, number of columns) of a table of `cells`, some of them quoted."""
-    separator, width = draw(SEPARATOR), draw(st.integers(1, 4))
-    quote = draw(st.sampled_from([0.0, 0.0, 0.2]))
-    line_end = draw(line_ends)
-    text = "\ufeff" if draw(st.booleans()) else ""
-    for _ in range(draw(st.integers(1, 5))):
-        row = [draw(cells) for _ in range(width)]
-        row = [f'"{cell}"' if quote and draw(st.booleans()) else cell for cell in row]
-        text += separator.join(row) + line_end
-    return text.encode(), separator, width
-
-
-def both_ways(folder: Path, content: bytes, separator: str, width: int, columns: list[int]):
-    """What the fast and what the exact way make of a file; None where they refuse it."""
-    path = folder / "data.csv"
-    path.write_bytes(content)
-    table = Table(path, separator, tuple(string.ascii_lowercase[:width]), False)
-    fast = read_fast(table, columns, [])
-    try:
-        exact, _ = read_exactly(table, columns, [])
-    except DataError:
-        exact = None
-    return None if fast is None else fast[0], exact
-
-
-@settings(derandomize=True, max_examples=300)
-@given(tables(NUMBER, st.sampled_from(["\n", "\r\n", "\r"])))
-def test_both_ways_read_the_same_numbers(tmp_path_factory, table):
-    content, separator, width = table
-    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, list(range(width)))
-    if fast is not None:
-        assert fast.tobytes() == exact.tobytes()
-
-
-@settings(derandomize=True, max_examples=300)
-@given(tables(FINITE, st.sampled_from(["\n", "\r\n"])), st.data())
-def test_fast_way_takes_every_plain_table(tmp_path_factory, table, data):
-    content, separator, width = table
-    content = content.replace(b'"', b"")
-    columns = data.draw(st.permutations(range(width))).copy()[: data.draw(st.integers(1, width))]
-    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, columns)
-    assert fast.tobytes() == exact.tobytes()
-
-
-@settings(derandomize=True, max_examples=600)
-@given(tables(st.one_of(NUMBER, NUMBER, NUMBER, BROKEN), LINE_END), st.data())
-def test_fast_way_never_takes_what_the_exact_way_refuses(tmp_path_factory, table, data):
-    content, separator, width = table
-    place = data.draw(st.integers(0, len(content)))
-    extra = data.draw(st.sampled_from([b"", b"", b"\n", separator.encode(), b"\xef\xbb\xbf", b"\0", b"\xe4", b" "]))
-    content = content[:place] + extra + content[place:]
-    columns = list(range(data.draw(st.integers(1, width))))
-    fast, exact = both_ways(tmp_path_factory.getbasetemp(), content, separator, width, columns)
-    if fast is not None:
-        assert exact is not None
-        assert fast.tobytes() == exact.tobytes()
 
 
 @settings(derandomize=True, max_examples=300)

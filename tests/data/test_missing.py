@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpcli.data.csv_cells import Table
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import Table, read_exactly
-from bpcli.data.datasets import DataPlan, Datasets, load_datasets, load_part
-from bpcli.data.missing import fit_fill
-from bpcli.data.source import Source, read
+from bpcli.data.csv_rows import read_exactly
+from bpcli.data.datasets import Datasets, load_datasets, load_part
+from bpcli.data.read import read
+from bpcli.data.types import DataPlan, Source
 from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError
 
@@ -274,19 +275,3 @@ def test_without_gaps_the_word_changes_nothing(kind):
         assert part.x.tobytes() == other.parts[name].x.tobytes()
         assert part.y.tobytes() == other.parts[name].y.tobytes()
     assert other.notes == ()
-
-
-@settings(derandomize=True, max_examples=100)
-@given(st.lists(st.lists(st.sampled_from([NAN, 0.0, 1.0, -2.5, 7.0]), min_size=2, max_size=2), min_size=1, max_size=9))
-def test_fills_are_numpys_nanmean_and_nanmedian(rows):
-    x = np.array(rows)
-    if np.isnan(x).all(axis=0).any():
-        return
-    np.testing.assert_allclose(fit_fill("mean", x, ("a", "b"), "x"), np.nanmean(x, axis=0))
-    np.testing.assert_allclose(fit_fill("median", x, ("a", "b"), "x"), np.nanmedian(x, axis=0))
-
-
-def test_huge_numbers_have_a_mean():
-    x = np.array([[1.5e308], [1.7e308], [NAN]])
-    np.testing.assert_allclose(fit_fill("mean", x, ("a",), "x"), [1.6e308])
-    np.testing.assert_allclose(fit_fill("median", x, ("a",), "x"), [1.6e308])

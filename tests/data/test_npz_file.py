@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpcli.data.source import Source, read
+from bpcli.data.read import read
+from bpcli.data.types import Source
 from bpcli.errors import DataError
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.data.preparation import Preparation, class_indices, fit_scalers, label_texts, prepare
-from bpcli.data.source import RawData
+from bpcli.data.preparation import Preparation, fit_scalers, prepare
+from bpcli.data.types import RawData
 from bpcli.errors import DataError
 
 
@@ -107,48 +107,6 @@ def test_classes_of_two_rows_each_are_classes():
 def test_no_target_is_an_error():
     with pytest.raises(DataError, match=r"^d\.csv: has no target"):
         prepare(raw(X), task="auto", loss_for_classes=False)
-
-
-# --- class labels -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("labels", "texts"),
-    [
-        (np.array([3.0, -2.0]), ["3", "-2"]),
-        (np.array([0.25, 1e-7]), ["0.25", "1e-07"]),
-        (np.array(["a", "3.0"]), ["a", "3.0"]),
-        (np.array([3, 4], np.int32), ["3", "4"]),
-        (np.array([0.1], np.float32), ["0.10000000149011612"]),
-        (np.array([1e20]), ["100000000000000000000"]),
-    ],
-)
-def test_labels_as_text(labels, texts):
-    assert label_texts(labels) == texts
-
-
-def test_labels_become_the_indices_of_their_classes():
-    assert class_indices(np.array(["b", "a", "b"]), ("a", "b", "c"), "v.csv").tolist() == [1, 0, 1]
-
-
-def test_numbers_and_their_texts_are_the_same_labels():
-    """A file in which all labels happen to look like numbers is read as numbers."""
-    assert class_indices(np.array([1.0, 2.0]), ("1", "2", "x"), "v.csv").tolist() == [0, 1]
-
-
-def test_a_class_that_training_does_not_have_is_an_error_that_names_the_first_row_with_it():
-    with pytest.raises(DataError, match=r'v\.csv: sample 3 has the class "d".*\(it has "a", "b"\)'):
-        class_indices(np.array(["b", "a", "d", "c", "d"]), ("a", "b"), "v.csv")
-
-
-def test_an_unseen_number_is_shown_as_a_label():
-    with pytest.raises(DataError, match=r'sample 2 has the class "7"'):
-        class_indices(np.array([1.0, 7.0]), ("1", "2"), "v.csv")
-
-
-def test_only_the_first_classes_are_listed_where_there_are_many():
-    with pytest.raises(DataError, match=r'\(it has "0", "1", .*"19", \.\.\.\)'):
-        class_indices(np.array([99]), tuple(map(str, range(30))), "v.csv")
 
 
 # --- several targets --------------------------------------------------------------------------------------------------

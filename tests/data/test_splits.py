@@ -1,4 +1,4 @@
-"""Fractional splits: every row in one part, in the right numbers and shares, the same ones every time."""
+"""Fractional splits, every row in one part, in the right numbers and shares; and the order of an epoch, by blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bpcli.data.splits import Split, split_rows
+from bpcli.data.splits import BlockOrder, Split, split_blocks, split_rows
 from bpcli.errors import DataError
 
 fractions = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.45]) | st.floats(0.01, 0.49)
@@ -145,3 +145,71 @@ def test_tens_of_thousands_of_classes_are_split_in_no_time():
     assert time.process_time() - start < 2  # a pass over the rows for each class took 30 s
     assert [len(part) for part in (split.train, split.val, split.test)] == [70_000, 20_000, 10_000]
     assert len(set(classes[split.train])) == 50_000
+
+
+# --- whole blocks -----------------------------------------------------------------------------------------------------
+
+N = 1000  # in blocks of 42 rows, the last one of 34; windows of 4 blocks
+
+
+def test_parts_are_whole_blocks_and_together_all_rows():
+    split = split_blocks(N, 42, val=0.2, test=0.1, in_order=False, classes=None, rng=np.random.default_rng(0))
+    parts = (split.train, split.val, split.test)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(N))
+    assert [len(set((part // 42).tolist())) for part in parts] == [17, 5, 2]
+    for part in parts:
+        assert (part[::42] % 42 == 0).all()
+
+
+def test_in_order_takes_exactly_the_last_rows():
+    split = split_blocks(N, 42, val=0.2, test=0.1, in_order=True, classes=None, rng=np.random.default_rng(0))
+    assert (split.train[-1], split.val[0], split.val[-1], split.test[0]) == (699, 700, 899, 900)
+
+
+def test_stratified_parts_of_a_sorted_file_have_every_class():
+    classes = np.repeat(np.arange(4), 250)
+    split = split_blocks(N, 10, val=0.2, test=0.0, in_order=False, classes=classes, rng=np.random.default_rng(0))
+    assert np.bincount(classes[split.val]).tolist() == [50, 50, 50, 50]
+
+
+# --- the order of an epoch --------------------------------------------------------------------------------------------
+
+
+def order(seed: int = 0, n: int = N, window: int = 4, block_rows: int = 42) -> BlockOrder:
+    return BlockOrder(n, block_rows=block_rows, window=window, generator=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(("n", "window", "block_rows"), [(N, 4, 42), (N, 100, 42), (N, 1, 1), (7, 2, 42), (84, 1, 42)])
+def test_every_row_comes_once(n, window, block_rows):
+    rows = order(n=n, window=window, block_rows=block_rows)
+    seen = np.concatenate([rows[low : low + 32] for low in range(0, n, 32)])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(n))
+
+
+def test_batches_do_not_change_the_order():
+    whole = order()[0:N]
+    for batch in (1, 7, 300):
+        again = order()
+        np.testing.assert_array_equal(np.concatenate([again[low : low + batch] for low in range(0, N, batch)]), whole)
+
+
+def test_order_is_the_generators_alone():
+    np.testing.assert_array_equal(order(5)[0:N], order(5)[0:N])
+    assert (order(5)[0:N] != order(6)[0:N]).any()
+
+
+def test_next_epoch_has_another_order():
+    generator = np.random.default_rng(0)
+    first, second = (BlockOrder(N, block_rows=42, window=4, generator=generator)[0:N] for _ in range(2))
+    assert (first != second).any()
+
+
+def test_order_can_begin_in_the_middle():
+    np.testing.assert_array_equal(order()[700:750], order()[0:N][700:750])
+
+
+def test_rows_of_a_window_come_from_its_blocks_alone_and_are_mixed():
+    rows = order()[0:N]
+    first = rows[: 4 * 42 - 8]  # whichever window has the short block
+    assert len(set((first // 42).tolist())) == 4
+    assert len(set((first[:20] // 42).tolist())) == 4

@@ -10,8 +10,8 @@ from random import Random
 
 import numpy as np
 
-from bpcli.data.source import RawData, Source
-from bpcli.data.source import read as read_source
+from bpcli.data.read import read as read_source
+from bpcli.data.types import RawData, Source
 from fuzz.mutate import bytes_changed, mostly_as_it_is
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)

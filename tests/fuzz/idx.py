@@ -9,8 +9,8 @@ from random import Random
 
 import numpy as np
 
-from bpcli.data.source import Source
-from bpcli.data.source import read as read_source
+from bpcli.data.read import read as read_source
+from bpcli.data.types import Source
 from fuzz.mutate import bytes_changed, mostly_as_it_is
 
 NAME = "images-idx3-ubyte"

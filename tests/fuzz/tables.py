@@ -11,9 +11,9 @@ from random import Random
 
 import numpy as np
 
-from bpcli.data.csv_rows import looks_numeric
-from bpcli.data.source import Source
-from bpcli.data.source import read as read_source
+from bpcli.data.csv_cells import looks_numeric
+from bpcli.data.read import read as read_source
+from bpcli.data.types import Source
 from fuzz.mutate import bytes_changed, mostly_as_it_is
 
 NAME = "table.csv"

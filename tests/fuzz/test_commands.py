@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.data.source import Source, read
+from bpcli.data.read import read
+from bpcli.data.types import Source
 
 CONFIG = {
     "data": {"train": "a.csv"},

@@ -82,7 +82,8 @@ import json, os, resource, sys
 from pathlib import Path
 import numpy
 from bpcli.data import csv_file, idx_file, npz_file
-from bpcli.data.source import Source, read
+from bpcli.data.types import Source
+from bpcli.data.read import read
 from bpcli.errors import BpcliError
 from bpcli.runs.checkpoint import load_checkpoint
 

@@ -1,10 +1,11 @@
 """Time and memory of reading a numeric CSV of 200 MB, compared with pandas' default C reader.
 
     python tests/tools/compare_csv.py --pandas PYTHON
+    python tests/tools/compare_csv.py --digits
 
-PYTHON is an interpreter that has pandas; default: this one. The two readers take turns, each in a process of its own on
-one core. Seconds are CPU time, ratios are medians over the turns, memory is the growth of the peak divided by the size
-of the array.
+PYTHON is an interpreter that has pandas; default: this one. With --digits the other reader is bpcli itself without
+`csv_fast.read_digits`. The two readers take turns, each in a process of its own on one core. Seconds are CPU time,
+ratios are medians over the turns, memory is the growth of the peak divided by the size of the array.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ OURS = """
 import sys, time, resource
 from pathlib import Path
 import numpy
-from bpcli.data import csv_file
-from bpcli.data.source import Source, read
+from bpcli.data import csv_fast, csv_file
+from bpcli.data.types import Source
+from bpcli.data.read import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.process_time()
 data = read(Source(Path(sys.argv[1])))
@@ -31,6 +33,7 @@ seconds = time.process_time() - start
 size = data.x.nbytes + data.y.nbytes
 print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / size)
 """
+WITHOUT_DIGITS = OURS.replace("before =", "csv_fast.read_digits = lambda *_: None\nbefore =")
 PANDAS = """
 import sys, time, resource
 import pandas
@@ -54,17 +57,17 @@ def main() -> None:
     parser.add_argument("--pandas", default=sys.executable, help="a Python that has pandas")
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--digits", action="store_true", help="compare with bpcli without read_digits, not with pandas")
     options = parser.parse_args()
-    print("| numbers | seconds | pandas | ratio | memory / array | pandas |")
+    other = (sys.executable, WITHOUT_DIGITS) if options.digits else (options.pandas, PANDAS)
+    name = "without" if options.digits else "pandas"
+    print(f"| numbers | seconds | {name} | ratio | memory / array | {name} |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, form in FORMS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "table.csv"
             write(path, form, options.megabytes)
-            turns = [
-                (measured(sys.executable, OURS, path), measured(options.pandas, PANDAS, path))
-                for _ in range(options.turns)
-            ]
+            turns = [(measured(sys.executable, OURS, path), measured(*other, path)) for _ in range(options.turns)]
         ours, theirs = (np.median([turn[who] for turn in turns], axis=0) for who in (0, 1))
         ratio = median(own[0] / other[0] for own, other in turns)
         print(

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bpcli.data.source import Source, read
+from bpcli.data.read import read
+from bpcli.data.types import Source
 from bpcli.errors import DataError
 
 CSV = b"a,y\n1,2\n"

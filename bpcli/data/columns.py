@@ -1,6 +1,7 @@
-"""What becomes of missing values: the user's word, `data.missing`.
+"""What columns are found to hold: missing values, numbers that only count the rows, values beside which others vanish.
 
-Readers give NaN for a missing number and an empty text for a missing label, where the word allows it:
+What becomes of missing values is the user's word, `data.missing`. Readers give NaN for a missing number and an empty
+text for a missing label, where the word allows it:
 
 error: a missing value is an error.
 drop: a sample with a missing input, target or weight is left out.
@@ -10,18 +11,18 @@ mean, median: a missing input is filled in with its column's mean or median over
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.source import Missing, RawData
+from bpcli.data.types import Missing, RawData
+from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import shown
 
-Array = np.ndarray[Any, Any]
 Floats = npt.NDArray[np.float64]
+
+_FEWEST_IN_ORDER = 10  # fewer whole numbers may be in order, or without gaps, by chance
+_FLAT = 1e-6  # of a column's range: what lies closer together is hardly told apart
 
 
 def remedy(missing: Missing, *, is_target: bool) -> str:
@@ -29,15 +30,6 @@ def remedy(missing: Missing, *, is_target: bool) -> str:
     if missing != "error":
         return "a target is never filled in: fill it or drop the row, or set data.missing: drop"
     return f"fill it or drop the row, or set data.missing: {'drop' if is_target else 'drop | mean | median'}"
-
-
-def counted(counts: Mapping[str, int], rows: int) -> str:
-    """How many of the rows lack a value in which column; at most 20 columns are named, those with most gaps."""
-    gaps = {name: count for name, count in counts.items() if count}
-    most = sorted(gaps, key=lambda name: -gaps[name])[:20]
-    named = ", ".join(f"{gaps[name]} in {name}" for name in gaps if name in most)
-    more = f" and others in {len(gaps) - 20} more columns" if len(gaps) > 20 else ""
-    return f"missing in {rows} rows: {named}{more}"
 
 
 def column_names(names: tuple[str, ...] | None, width: int) -> tuple[str, ...]:
@@ -106,3 +98,54 @@ def filled(x: Floats, fill: Floats) -> Floats:
     """x (N, D) with fill (D,) in place of NaN; x itself where there is none."""
     gaps = np.isnan(x)
     return np.where(gaps, fill, x) if gaps.any() else x
+
+
+def numbers_rows(column: Array) -> bool:
+    """Whether whole numbers (N,) count 1 by 1, all go up or down, or are those from a to a + N - 1 in any order.
+
+    Such as an id, or an index that was saved with the table. Where a table is sorted by its target, such a column tells
+    the target, but only of the rows that are there.
+    """
+    first = column[:3]
+    if len(first) < 3 or len(set(first.tolist())) < 3 or not (first % 1 == 0).all():  # most columns are told by these
+        return False
+    if not (column % 1 == 0).all():  # NaN is not whole
+        return False
+    steps = np.diff(column)
+    if (steps == 1).all():
+        return True
+    if len(column) < _FEWEST_IN_ORDER:
+        return False
+    without_gaps = column.max() - column.min() == len(column) - 1 and bool((np.diff(np.sort(column)) == 1).all())
+    return bool((steps > 0).all() or (steps < 0).all() or without_gaps)
+
+
+def row_numbers(x: Array, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which columns of x (N, D) only number the rows, where there are others; none of a table of few rows."""
+    if len(x) < _FEWEST_IN_ORDER or len(names) < 2:
+        return ()
+    return tuple(name for name, column in zip(names, x.T, strict=True) if numbers_rows(column))
+
+
+def flattened(x: Floats) -> list[tuple[int, int]]:
+    """(column, row) of each value of x (N, D) beside which all others of its column, which differ, look the same.
+
+    They lie within a millionth of the distance to it, so that after scaling nothing is left of what tells them apart.
+    """
+    if len(x) < 3:
+        return []
+    unit = np.abs(x).max(axis=0)
+    unit[unit == 0] = 1.0
+    found = []
+    parts = x / unit
+    low, high, mean = parts.min(axis=0), parts.max(axis=0), parts.mean(axis=0)
+    lone = np.minimum(mean - low, high - mean) * len(x) <= (1.0 + len(x) * _FLAT) * (high - low)  # else there are two
+    for column in np.flatnonzero(lone & (high > low)).tolist():
+        values = parts[:, column]
+        above = high[column] - mean[column] > mean[column] - low[column]
+        row = int(values.argmax() if above else values.argmin())
+        others = np.delete(x[:, column], row)
+        least, most = others.min(), others.max()
+        if least < most and most / unit[column] - least / unit[column] < _FLAT * (high[column] - low[column]):
+            found.append((column, row))
+    return found

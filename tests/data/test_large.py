@@ -1,4 +1,4 @@
-"""npy files that stay in their file: the order they are visited in, how they are read and split, and the memory."""
+"""npy files that stay in their file: how they are read and split, that training goes on alike, and the memory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import pytest
 
 from bpcli.build.session import open_session
 from bpcli.config.load import load_config
-from bpcli.data import npy_rows, npz_file, scaling, stored_inputs
-from bpcli.data.block_order import BlockOrder
-from bpcli.data.npy_rows import NpyRows
-from bpcli.data.source import Source, read
-from bpcli.data.splits import split_blocks
-from bpcli.data.stored_inputs import StoredInputs
+from bpcli.data import large, npz_file, scaling
+from bpcli.data.large import NpyRows, StoredInputs
+from bpcli.data.read import read
+from bpcli.data.types import Source
 from bpcli.engine.training.samples import Samples
 from bpcli.errors import DataError
 from bpcli.workflows.resume import resume_run
@@ -31,21 +29,21 @@ N, D = 1000, 6  # in blocks of 42 rows, the last one of 34; windows of 4 blocks
 def small_blocks(monkeypatch):
     """Every npy file is large, its blocks are of about 1 kB, and windows hold a few of them."""
     monkeypatch.setattr(npz_file, "LARGE_BYTES", 0)
-    monkeypatch.setattr(npy_rows, "BLOCK_BYTES", 1024)
-    monkeypatch.setattr(stored_inputs, "WINDOW_BYTES", 4096)
+    monkeypatch.setattr(large, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(large, "WINDOW_BYTES", 4096)
 
 
 @pytest.fixture
 def reads(monkeypatch) -> list[int]:
     """The bytes of each read of rows, as they come."""
     sizes: list[int] = []
-    plain = npy_rows.read_whole
+    plain = large.read_whole
 
     def counted(file, out, at):
         sizes.append(out.nbytes)
         plain(file, out, at)
 
-    monkeypatch.setattr(npy_rows, "read_whole", counted)
+    monkeypatch.setattr(large, "read_whole", counted)
     return sizes
 
 
@@ -82,49 +80,6 @@ def config(write_config, **sections):
         key: {**value, **sections.get(key, {})} if isinstance(value, dict) else value for key, value in CONFIG.items()
     }
     return load_config(write_config(merged))
-
-
-# --- the order of an epoch --------------------------------------------------------------------------------------------
-
-
-def order(seed: int = 0, n: int = N, window: int = 4, block_rows: int = 42) -> BlockOrder:
-    return BlockOrder(n, block_rows=block_rows, window=window, generator=np.random.default_rng(seed))
-
-
-@pytest.mark.parametrize(("n", "window", "block_rows"), [(N, 4, 42), (N, 100, 42), (N, 1, 1), (7, 2, 42), (84, 1, 42)])
-def test_every_row_comes_once(n, window, block_rows):
-    rows = order(n=n, window=window, block_rows=block_rows)
-    seen = np.concatenate([rows[low : low + 32] for low in range(0, n, 32)])
-    np.testing.assert_array_equal(np.sort(seen), np.arange(n))
-
-
-def test_batches_do_not_change_the_order():
-    whole = order()[0:N]
-    for batch in (1, 7, 300):
-        again = order()
-        np.testing.assert_array_equal(np.concatenate([again[low : low + batch] for low in range(0, N, batch)]), whole)
-
-
-def test_order_is_the_generators_alone():
-    np.testing.assert_array_equal(order(5)[0:N], order(5)[0:N])
-    assert (order(5)[0:N] != order(6)[0:N]).any()
-
-
-def test_next_epoch_has_another_order():
-    generator = np.random.default_rng(0)
-    first, second = (BlockOrder(N, block_rows=42, window=4, generator=generator)[0:N] for _ in range(2))
-    assert (first != second).any()
-
-
-def test_order_can_begin_in_the_middle():
-    np.testing.assert_array_equal(order()[700:750], order()[0:N][700:750])
-
-
-def test_rows_of_a_window_come_from_its_blocks_alone_and_are_mixed():
-    rows = order()[0:N]
-    first = rows[: 4 * 42 - 8]  # whichever window has the short block
-    assert len(set((first // 42).tolist())) == 4
-    assert len(set((first[:20] // 42).tolist())) == 4
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -220,26 +175,6 @@ def test_fortran_order_and_small_files_are_read_whole(monkeypatch):
 # --- splits and scaling -----------------------------------------------------------------------------------------------
 
 
-def test_parts_are_whole_blocks_and_together_all_rows():
-    split = split_blocks(N, 42, val=0.2, test=0.1, in_order=False, classes=None, rng=np.random.default_rng(0))
-    parts = (split.train, split.val, split.test)
-    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(N))
-    assert [len(set((part // 42).tolist())) for part in parts] == [17, 5, 2]
-    for part in parts:
-        assert (part[::42] % 42 == 0).all()
-
-
-def test_in_order_takes_exactly_the_last_rows():
-    split = split_blocks(N, 42, val=0.2, test=0.1, in_order=True, classes=None, rng=np.random.default_rng(0))
-    assert (split.train[-1], split.val[0], split.val[-1], split.test[0]) == (699, 700, 899, 900)
-
-
-def test_stratified_parts_of_a_sorted_file_have_every_class():
-    classes = np.repeat(np.arange(4), 250)
-    split = split_blocks(N, 10, val=0.2, test=0.0, in_order=False, classes=classes, rng=np.random.default_rng(0))
-    assert np.bincount(classes[split.val]).tolist() == [50, 50, 50, 50]
-
-
 @pytest.mark.parametrize("in_order", [False, True])
 def test_inputs_and_targets_of_a_part_belong_together(small_blocks, write_config, in_order):
     x, y = save()
@@ -286,7 +221,7 @@ def test_training_in_the_files_order_equals_that_in_memory(write_config, monkeyp
     file = config(write_config, data={"val": 0.2, "split": "in_order", "scale": "minmax"}, training={"shuffle": False})
     in_memory = start_run(file, threads=1)
     monkeypatch.setattr(npz_file, "LARGE_BYTES", 0)
-    monkeypatch.setattr(npy_rows, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(large, "BLOCK_BYTES", 1024)
     in_file = start_run(file, threads=2)
     assert run_files(in_file.folder).weights() == run_files(in_memory.folder).weights()
     assert in_file.last == in_memory.last

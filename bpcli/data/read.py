@@ -1,4 +1,4 @@
-"""Where data comes from: the path, or pair of paths, a user names, and what a file holds before it is used.
+"""Reading a data file, or a pair of them, whatever its kind.
 
 `read` looks at the kind of file and hands over to its reader. Every problem with a file's content, its name
 or the operating system's refusal to read it leaves as a DataError.
@@ -7,66 +7,21 @@ or the operating system's refusal to read it leaves as a DataError.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-import numpy as np
-
+from bpcli.data.stored import is_gzip, opened
+from bpcli.data.types import Missing, Names, RawData, Source, Targets
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
 
-if TYPE_CHECKING:
-    from bpcli.data.npy_rows import NpyRows
-
 Kind = Literal["csv", "npz", "npy", "idx"]
-Names = Sequence[str] | str | None
-Missing = Literal["error", "drop", "mean", "median"]
-Targets = Literal["any", "numbers", "classes", "labels"]
 
 _URL_SCHEME = re.compile(r"(?:https?|ftp|s3|gs|file):")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-GZIP_MAGIC = b"\x1f\x8b"
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
 _KNOWN = ".csv .tsv .txt (each also .gz), .npz, .npy and IDX (-ubyte, also .gz)"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where data lies: one path, or one for x and one for y (npy and IDX)."""
-
-    x: Path
-    y: Path | None = None
-    label: str = ""  # how the user wrote it, for messages
-    is_argument: bool = False  # of eval or predict, where messages may name no key of a config
-
-
-@dataclass(frozen=True, slots=True)
-class RawData:
-    """What a file holds, before anything is made of it; N samples.
-
-    x: (N, *shape), C-contiguous and in native byte order. CSV: float64 (N, D); npz and npy: as stored
-        (floats, integers, bool); IDX images: uint8 (N, H, W). Large npy files stay where they are.
-    y: (N,) or (N, M) numbers, or (N,) text labels of dtype `U`; None where none was asked for or found.
-
-    A missing number is NaN, a missing label an empty text: only where the user allows it.
-    """
-
-    source: str  # the path as the user wrote it
-    x: np.ndarray[Any, Any] | NpyRows
-    y: np.ndarray[Any, Any] | None
-    feature_names: tuple[str, ...] | None  # CSV: the columns of x, in order
-    target_names: tuple[str, ...] | None  # CSV: the columns of y, in order
-    files: tuple[Path, ...]  # every file read, so that they can be hashed
-    label_numbers: Mapping[str, float] | None = None  # CSV: each text label as a number, where all of them are such
-
-    @property
-    def read_x(self) -> np.ndarray[Any, Any]:
-        """x where it was read whole, as it always is where values may be missing."""
-        assert isinstance(self.x, np.ndarray)
-        return self.x
 
 
 def read(
@@ -101,10 +56,9 @@ def read(
         npz_file,
     )  # late: csv and zipfile cost the start of every command
 
-    paths = (source.x,) if source.y is None else (source.x, source.y)
-    label = source.label or ", ".join(map(str, paths))
+    label = source.label or ", ".join(map(str, source.paths))
     try:
-        kind = _kind_of(paths, label, is_argument=source.is_argument)
+        kind = _kind_of(source.paths, label, is_argument=source.is_argument)
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
         elif source.is_argument and not isinstance(features, (str, NoneType)):
@@ -140,8 +94,7 @@ def read(
 
 def missing_files(source: Source) -> list[str]:
     """What to say of each file of a source that is not there."""
-    paths = [path for path in (source.x, source.y) if path is not None and not path.is_file()]
-    return [_why_no_file(path, is_argument=source.is_argument) for path in paths]
+    return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not path.is_file()]
 
 
 def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
@@ -171,8 +124,6 @@ def _kind_by_name(path: Path) -> Kind | None:
 
 
 def _kind_by_content(path: Path) -> Kind | None:
-    from bpcli.data.stored import is_gzip, opened
-
     with opened(path) as file:
         magic = file.read(6)
     if magic[:2] == b"\0\0" and len(magic) == 6:
