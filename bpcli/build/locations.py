@@ -81,6 +81,19 @@ def data_files(plan: DataPlan) -> dict[str, Path]:
     return files
 
 
+def data_note(plan: DataPlan, run: Path) -> str | None:
+    """Which files outside of the run's folder are read because the run says so: it may be somebody else's.
+
+    None where all of its data lies in it. A link in it is told by where it leads.
+    """
+    inside, outside = Path(os.path.realpath(run)), list[str]()
+    for path in data_files(plan).values():
+        place = Path(os.path.realpath(path))
+        if not place.is_relative_to(inside):
+            outside.append(str(place if path.is_relative_to(run) else path))
+    return f"reading {', '.join(dict.fromkeys(outside))}, as {run} says" if outside else None
+
+
 def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
     """The config as plain values, its data paths as seen from `folder`: what a run's config.yaml holds."""
 

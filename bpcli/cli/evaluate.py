@@ -58,6 +58,8 @@ def evaluate(
     model = TrainedModel.load(chosen_run(run), which=checkpoint)
     for note in model.notes:
         notify(note)
+    if not data and (reading := model.data_note):
+        notify(reading)
     result = model.evaluate_file(*data) if data else model.evaluate(split)
     for note in result.notes:
         notify(note)

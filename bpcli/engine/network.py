@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from bpcli.engine.registry import initializers, layers
 from bpcli.engine.team import Products
 
 Trainable: TypeAlias = bool | Literal["weights", "biases"]
+T = TypeVar("T")
 
 
 class LayerError(ValueError):
@@ -119,8 +120,9 @@ class Network:
 
     def _check_settings(self) -> None:
         """How a layer learns may only be said of one that does."""
+        learning = by_layer(self.layout.specs)
         for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True)):
-            if not any(key.rpartition(".")[0] == name for key in self.layout.specs):
+            if name not in learning:
                 if entry.trainable is not True:
                     raise LayerError(index, "trainable", "the layer has no weights that could be frozen")
                 if entry.learning_rate_scale != 1.0:
@@ -169,7 +171,11 @@ class Network:
         return None if bool((scale == 1.0).all()) else scale
 
     def _entry_of(self, parameter: str) -> LayerEntry:
-        return self.entries[self.names.index(parameter.rpartition(".")[0])]
+        return self._entries_by_name[parameter.rpartition(".")[0]]
+
+    @cached_property
+    def _entries_by_name(self) -> dict[str, LayerEntry]:
+        return dict(zip(self.names, self.entries, strict=True))
 
     def initial_theta(self, rng: np.random.Generator, dtype: DType) -> Array:
         """A new theta (P,): drawn by each array's initializer in the order of the layout, then values given by hand."""
@@ -227,16 +233,16 @@ class Stack:
         self.network = network
         self.n = n
         self.layers: list[Layer] = []
-        params = network.layout.views(theta) | network.stats_layout.views(stats)
-        grads = network.layout.views(grad)
+        params = by_layer(network.layout.views(theta) | network.stats_layout.views(stats))
+        grads = by_layer(network.layout.views(grad))
         overwrite_x = False
         for placed in network.placed:
             bindings = Bindings(
                 n=n,
                 in_shape=placed.in_shape,
                 dtype=theta.dtype.name,  # type: ignore[arg-type]  # float32 or float64 by construction
-                params=of_layer(params, placed.name),
-                grads=of_layer(grads, placed.name),
+                params=params.get(placed.name, {}),
+                grads=grads.get(placed.name, {}),
                 needs_dx=bool(self.layers),
                 overwrite_x=overwrite_x,
                 noise=noise,
@@ -257,22 +263,26 @@ class Stack:
             delta = layer.backward(delta)
 
 
-def of_layer(views: Mapping[str, Array], layer: str) -> dict[str, Array]:
-    """The layer's own views, by the names its spec gave them."""
-    return {name.rpartition(".")[2]: view for name, view in views.items() if name.rpartition(".")[0] == layer}
+def by_layer(arrays: Mapping[str, T]) -> dict[str, dict[str, T]]:
+    """What belongs to each layer that has arrays, by the names its spec gave them: `dense_1.W` becomes dense_1, W."""
+    grouped: dict[str, dict[str, T]] = {}
+    for name, array in arrays.items():
+        layer, _, parameter = name.rpartition(".")
+        grouped.setdefault(layer, {})[parameter] = array
+    return grouped
 
 
 def _names(entries: Sequence[LayerEntry]) -> tuple[str, ...]:
     """Each layer's name: as given, or its type and a count, dense_1, dense_2."""
     counts: Counter[str] = Counter()
-    names: list[str] = []
+    names: dict[str, None] = {}
     for index, entry in enumerate(entries):
         kind = layers.name_of(entry.spec)
         counts[kind] += 1
         name = entry.name or f"{kind}_{counts[kind]}"
         if name in names:
             raise LayerError(index, "name", f"two layers are called {name!r}")
-        names.append(name)
+        names[name] = None
     return tuple(names)
 
 

@@ -15,7 +15,7 @@ from bpcli.data.preparation import Preparation
 from bpcli.engine.network import Network
 from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.trainer import Report
-from bpcli.errors import RunError
+from bpcli.errors import DiskError, RunError
 from bpcli.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bpcli.runs.files import disk_errors
 from bpcli.runs.folder import RunFolder
@@ -94,15 +94,27 @@ class Recorder:
             DiskError: something could not be written; what was there before still is, if only as last-2.npz. Or all
                 is written, but the run's folder has been renamed. RunInUseError: the lock is gone.
         """
+        folder = self.folder.checkpoints
         self.held.check_lock()
         self.log.flush(sync=True)
-        best, folder = self.state.best, self.folder.checkpoints
+        try:
+            self._save_checkpoints(folder, stop)
+        except DiskError:
+            if self.held.has(folder):
+                raise
+            self.held.tell(f"{folder}: is missing; made anew, with the state as it is now")
+            self.held.make_folder(folder)
+            self.saved_best = -1
+            self._save_checkpoints(folder, stop)
+        self.held.check()
+        self.saved_at = time.monotonic()
+
+    def _save_checkpoints(self, folder: Path, stop: str | None) -> None:
+        best = self.state.best
         if best is not None and best.epoch != self.saved_best:
             self.save_best()
         self._rotate(folder)
         self._save(folder / "last.npz", self.state, stop)
-        self.held.check()
-        self.saved_at = time.monotonic()
 
     def save_best(self) -> None:
         """Writes best.npz; the state has a best.

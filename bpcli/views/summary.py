@@ -10,7 +10,7 @@ from bpcli.config.schema import Config
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
 from bpcli.engine.layers.activation import ActivationSpec
-from bpcli.engine.network import LayerEntry, Network, PlacedLayer
+from bpcli.engine.network import LayerEntry, Network, PlacedLayer, by_layer
 from bpcli.text import listed, printable
 from bpcli.views.tables import plural, table
 
@@ -19,10 +19,9 @@ def summary_text(network: Network, config: Config) -> str:
     """The table of layers: output shape, activation, parameters; then the totals and the memory that training takes."""
     rows = [["layer", "type", "activation", "output", "parameters"], ["input", "", "", _shape(network.in_shape), "0"]]
     shapes = {placed.name: placed.out_shape for placed in network.placed}
+    specs = by_layer(network.layout.specs)
     for name, entry in zip(network.names, network.entries, strict=True):
-        count = sum(
-            math.prod(spec.shape) for key, spec in network.layout.specs.items() if key.rpartition(".")[0] == name
-        )
+        count = sum(math.prod(spec.shape) for spec in specs.get(name, {}).values())
         rows.append([name, registry.layers.name_of(entry.spec), _functions(entry), _shape(shapes[name]), f"{count:,}"])
     size = network.layout.size
     item = 4 if config.dtype == "float32" else 8

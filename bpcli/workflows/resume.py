@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.build.advice import schedule_of_another_length, warnings
-from bpcli.build.locations import data_plan, of_a_run, plain_as_seen_from
+from bpcli.build.locations import data_note, data_plan, of_a_run, plain_as_seen_from
 from bpcli.build.session import Session, open_session
 from bpcli.config.load import load_config
 from bpcli.config.tree import dump_yaml
@@ -54,7 +54,10 @@ def resume_run(
     with folder.locked(notify) as held:
         held.make_folder(folder.checkpoints)
         file = load_config(folder.config, overrides)
-        with of_a_run(data_plan(file), "where it lies now is said by --set {key}=FILE"):
+        plan = data_plan(file)
+        if note := data_note(plan, folder.path):
+            tell(note)
+        with of_a_run(plan, "where it lies now is said by --set {key}=FILE"):
             session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
             notify(note)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.build.locations import data_files, data_plan, of_a_run
+from bpcli.build.locations import data_files, data_note, data_plan, of_a_run
 from bpcli.build.memory import fits_into_memory
 from bpcli.build.model import Model, build_model, metric_name
 from bpcli.config.load import ConfigFile, parse
@@ -212,6 +212,11 @@ class TrainedModel:
     def gives_probabilities(self) -> bool:
         """Whether the outputs lie in 0..1 by their activation."""
         return isinstance(self.model.network.output_activation, (Sigmoid, Softmax))
+
+    @property
+    def data_note(self) -> str | None:
+        """What to say before `parts` are read: which files outside of the run's folder that is."""
+        return None if self.folder is None else data_note(self.plan, self.folder)
 
     @cached_property
     def parts(self) -> Mapping[str, Part]:

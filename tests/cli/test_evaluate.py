@@ -39,7 +39,8 @@ def test_json_is_all_there_is_on_stdout(iris, ok):
         "checkpoint", "epoch", "data", "samples", "loss", "metrics", "all_metrics", "classes", "averages", "macro_f1",
         "confusion_matrix",
     }  # fmt: skip
-    assert result.err == ""
+    assert result.err.startswith("reading ")
+    assert result.err.count("\n") == 1
 
 
 def test_json_stays_alone_where_a_checkpoint_is_damaged(iris, ok):
@@ -243,7 +244,7 @@ def test_json_has_null_for_what_is_not_finite(ok, write_config):
     assert values["loss"] is None
     assert values["metrics"] == {"rmse": None, "r2": None}
     assert values["all_metrics"]["mae"] == pytest.approx(3.5e200)
-    assert result.err == ""
+    assert result.err == "reading d.csv, far.csv, as runs/far says\n"
 
 
 def test_further_data_that_a_softmax_cannot_take_is_refused(ok, cli, write_config):

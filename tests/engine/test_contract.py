@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -367,3 +369,21 @@ def test_a_step_makes_no_arrays(width: int) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1] - before)
     tracemalloc.stop()
     assert min(peaks) < 8192 * 8 + 20_000 < 128 * width * 8
+
+
+def test_the_work_of_a_network_grows_as_its_layers_do():
+    """Names are looked up, not searched for: 8,000 layers took a minute before anything was trained."""
+
+    def seconds(count: int) -> float:
+        entries = [LayerEntry(spec=Dense(units=1), learning_rate_scale=0.5) for _ in range(count)]
+        best = math.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            network = Network(entries, (1,))
+            theta = network.initial_theta(np.random.default_rng(0), "float64")
+            network.bind(theta, np.empty_like(theta), 1)
+            assert network.rate_scale is not None
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    assert seconds(4000) < 25 * seconds(400)  # 100 times, where it grows with the square

@@ -136,6 +136,28 @@ def test_only_files_are_read_and_their_size_is_looked_at_first(
     figure("31", f"{name} is {kind.__name__.replace('_', ' ')}", f"{len(COMMANDS)} commands, exit {sorted(set(codes))}")
 
 
+@pytest.mark.parametrize("command", [("resume", *MORE), ("eval",), ("eval", "--json")])
+def test_data_outside_of_a_run_is_named_before_it_is_read(command: tuple[str, ...], config: Path, figure) -> None:
+    """The run may be a stranger's, who wrote its config.yaml."""
+    shutil.copy(ROOT / "datasets" / "iris.csv", "mine.csv")
+    Path("run").mkdir()
+    Path("run/link.csv").symlink_to("../mine.csv")
+    for data, shown in (("mine.csv", "mine.csv"), ("run/link.csv", str(Path("mine.csv").absolute()))):
+        shutil.rmtree("run/checkpoints", ignore_errors=True)
+        Path("run/config.yaml").unlink(missing_ok=True)
+        rig.run_ok("train", config, "--out", "run", "--set", f"data.train={Path(data).absolute()}")
+        said = rig.run_ok(command[0], "run", *command[1:])
+        assert said.err.splitlines()[0] == f"reading {shown}, as run says"
+    figure("31", f"{' '.join(command)}: data outside of the run, by a path and by a link", "told first")
+
+
+def test_data_inside_of_a_run_or_named_for_it_is_read_without_a_note(run: Path) -> None:
+    shutil.copy(ROOT / "datasets" / "iris.csv", run / "data.csv")
+    rig.run_ok("resume", run, *MORE, "--set", f"data.train={run / 'data.csv'}")
+    assert rig.run_ok("eval", run).err == ""
+    assert rig.run_ok("eval", run, "--data", ROOT / "datasets" / "iris.csv").err == ""
+
+
 @pytest.mark.parametrize("when", ["removed", "a folder"])
 def test_a_log_that_goes_while_training_is_begun_anew_or_told(when: str) -> None:
     config = write_config(output__checkpoint_every=1, training__epochs=100000)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.engine.arrays import Array, Scratch
-from bpcli.engine.network import of_layer
+from bpcli.engine.network import by_layer
 from bpcli.engine.protocols import Layer
 from bpcli.engine.training.step import BatchStep
 
@@ -86,11 +86,14 @@ def trace_step(step: BatchStep) -> StepTrace:
         output = np.empty_like(outputs[-1])
         network.output_activation.forward(outputs[-1].copy(), output, Scratch.beside(output.shape, theta.dtype.name))  # type: ignore[arg-type]
 
-    views = [network.layout.views(vector) for vector in (before, grads, theta)]
+    views = [by_layer(network.layout.views(vector)) for vector in (before, grads, theta)]
+    placed_at: list[list[int]] = [[] for _ in network.entries]
+    for k, placed in enumerate(network.placed):
+        placed_at[placed.entry].append(k)
     traces = []
-    for index, name in enumerate(network.names):
-        own = [k for k, placed in enumerate(network.placed) if placed.entry == index]
-        a = output if index == len(network.names) - 1 else outputs[own[-1]]
-        traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], *(of_layer(named, name) for named in views)))
+    for name, own in zip(network.names, placed_at, strict=True):
+        a = output if name == network.names[-1] else outputs[own[-1]]
+        arrays = (named.get(name, {}) for named in views)
+        traces.append(LayerTrace(name, outputs[own[0]], a, deltas[own[0]], *arrays))
     weights = None if samples.weights is None else samples.weights[rows, 0]
     return StepTrace(x, y, weights, loss, tuple(traces), step.learning_rate, loss_after, finite)
