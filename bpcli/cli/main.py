@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,37 +22,10 @@ from bpcli.cli.resume import resume
 from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
+from bpcli.cli.usage import plain_usage_errors
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.system import raise_on_interrupt
-from bpcli.text import printable
-
-USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
-
-
-@contextmanager
-def plain_usage_errors() -> Iterator[None]:
-    """Shows what was typed printable, and says of an option that is a key of the config how to set it."""
-    try:
-        yield
-    except USAGE_ERROR as error:
-        hint = _key_hint(error)
-        error.message = printable(error.message) + hint
-        if hint:
-            error.possibilities = None  # other options that are spelt alike
-        raise
-
-
-def _key_hint(error: Any) -> str:
-    option = getattr(error, "option_name", "")
-    takes_keys = error.ctx is not None and any(param.name == "set_" for param in error.ctx.command.params)
-    if not option or not takes_keys:
-        return ""
-    from bpcli.config.schema import full_key
-
-    key = full_key(option.rpartition(".")[2].lstrip("-"))
-    return f". It is a key of the config: --set {key}=VALUE" if key else ""
-
 
 HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 

@@ -52,6 +52,8 @@ def predict(
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
     if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
         raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
+    if len(paths) == 2 and (paths[1] / "config.yaml").is_file():
+        raise typer.BadParameter(f"the run comes first: bpcli predict {paths[1]} {paths[0]}", param_hint="[RUN] INPUT")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     if output is not None:
         _refuse_to_replace(output, paths[-1], model.files)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
 
@@ -245,6 +245,11 @@ def _layer_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
 class LayeredNetwork(Strict):
     """A network layer by layer."""
 
+    not_here: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("activation", "bias", "init", "output_activation"),
+        "is for layers given by their sizes; here each layer has its own",
+    )
+
     input: Annotated[tuple[Whole, ...] | None, Read(lambda v: None if v is None else _integers(v))] = None
     layers: Annotated[list[Annotated[LayerEntry, Read(_layer, _layer_schema)]], Field(min_length=1)]
 
@@ -279,6 +284,10 @@ def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
 
 
 def _early_stopping(value: Any) -> Any:
+    if value is True or (type(value) is int and value > 0):
+        patience = EarlyStopping.patience if value is True else value
+        got = expected(f"a mapping with the keys {', '.join(model_of(EarlyStopping).model_fields)}", value)
+        raise problem(f"{got} (write {{patience: {patience}}})")
     return value if value is None or isinstance(value, EarlyStopping) else build(EarlyStopping, value)
 
 

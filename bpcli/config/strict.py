@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import (
@@ -47,6 +47,7 @@ class Strict(BaseModel):
     also_known: ClassVar[
         tuple[str, ...]
     ] = ()  # keys that were taken out before: still the right word for a misspelling
+    not_here: ClassVar[dict[str, str]] = {}  # what is said of keys that belong to another form of the same section
 
     @model_validator(mode="wrap")
     @classmethod
@@ -59,15 +60,15 @@ class Strict(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            raise ValidationError.from_exception_data(cls.__name__, _details(error, known)) from None
+            raise ValidationError.from_exception_data(cls.__name__, _details(error, known, cls.not_here)) from None
 
 
-def _details(error: ValidationError, known: tuple[str, ...]) -> list[InitErrorDetails]:
+def _details(error: ValidationError, known: tuple[str, ...], not_here: Mapping[str, str]) -> list[InitErrorDetails]:
     """Each error with its message in plain words; a key that is missing because it is misspelt is said only once."""
     items = error.errors(include_url=False)
     unknown_keys = [str(item["loc"][-1]) for item in items if item["type"] == "extra_forbidden"]
     return [
-        InitErrorDetails(type=problem(_message(item, known)), loc=item["loc"], input=item["input"])
+        InitErrorDetails(type=problem(_message(item, known, not_here)), loc=item["loc"], input=item["input"])
         for item in items
         if item["type"] != "missing" or not any(_means(key, str(item["loc"][-1])) for key in unknown_keys)
     ]
@@ -77,12 +78,12 @@ def _means(key: str, name: str) -> bool:
     return edits(key, name) <= MOST_EDITS or known_as(key, [name], KEYS_ELSEWHERE) is not None
 
 
-def _message(item: Any, known: tuple[str, ...]) -> str:
+def _message(item: Any, known: tuple[str, ...], not_here: Mapping[str, str]) -> str:
     kind, loc, got = item["type"], item["loc"], item["input"]
     if kind == "problem":
         return str(item["ctx"]["message"])
     if kind == "extra_forbidden":
-        return unknown_key(str(loc[-1]), known)
+        return not_here.get(str(loc[-1])) or unknown_key(str(loc[-1]), known)
     if kind == "missing":
         return f"required, but not given: add `{loc[-1]}:`"
     if kind == "value_error":
@@ -173,7 +174,7 @@ WORDS_ELSEWHERE = {
         "standard": "map_std standard_scaler standardize std z_score",
         "none": "false no off",
         "float64": "double f64",
-        "float32": "f32 float single",
+        "float32": "f32 float float16 half single",
         "classification": "binary classifier classify multiclass",
         "regression": "numeric regress regressor",
         "drop": "dropna omit skip",
@@ -194,6 +195,8 @@ def how_to_write(text: Any, *, whole: bool = False) -> str:
     """` (write 0.01 with a point)` of a text that means a number, or nothing. whole: an integer is expected."""
     if is_number(text):
         return f" (write {text} without quotes)"
+    if whole and isinstance(text, float) and text.is_integer():
+        return f" (write {text:.0f})"
     if whole:
         grouped = isinstance(text, str) and _THOUSANDS.fullmatch(text)
         return f" (write {text.replace(',', '')})" if grouped else ""
@@ -258,7 +261,7 @@ KEYS_ELSEWHERE = {
         "clip_value": "clipvalue",
         "early_stopping": "earlystop",
         "val": "dev valid validation validation_data validation_fraction validation_split",
-        "test": "test_split",
+        "test": "test_fraction test_size test_split",
         "target": "class label label_column labels output target_column targets y",
         "features": "columns feature_columns input inputs x",
         "scale": "normalization normalize scaler scaling standardize",
@@ -273,7 +276,7 @@ KEYS_ELSEWHERE = {
         "bias": "use_bias",
         "init": "initializer kernel_initializer weight_init",
         "input": "input_dim input_shape",
-        "layers": "hidden_layer_sizes hidden_layers",
+        "layers": "hidden hidden_layer_sizes hidden_layers hidden_units neurons nodes sizes units",
         "activation": "act transfer_fcn",
         "output_activation": "final_activation out_activation",
         "network": "model net",

@@ -100,8 +100,10 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     if not header:
         return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False, decimal)
     names = tuple(name.strip() for name in first)
+    if not any(names[1:]) and _names_follow(path):
+        raise DataError(f"{path}:{line}: a title, with the columns' names in line 2: delete line {line}")
     if "" in names:
-        raise DataError(f"{path}:{line}: column {names.index('') + 1} has no name; give it one")
+        raise DataError(f"{path}:{line}: column {names.index('') + 1} has no name{_what_of_it(path, separator, names)}")
     if len(set(names)) < len(names):
         name = next(name for name, count in Counter(names).items() if count > 1)
         one = names.index(name)
@@ -115,12 +117,30 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     return Table(path, separator, names, True, decimal)
 
 
+def _names_follow(path: Path) -> bool:
+    """Whether line 2 has names, several and no numbers, and line 3 as many cells."""
+    sample = _sample(path)
+    for separator in "\t;,":
+        names, cells = ([], [], *_sample_rows(sample, separator)[1:3])[-2:]
+        if len(names) == len(cells) > 1 and all(names) and not any(map(looks_numeric, names)):
+            return True
+    return False
+
+
+def _what_of_it(path: Path, separator: str, names: Sequence[str]) -> str:
+    """What to do about the first column without a name."""
+    start = names.index("")
+    second = _sample_rows(_sample(path), separator)[1:2]
+    if second and len(second[0]) == len(names) and not any(names[start:]) and not any(second[0][start:]):
+        return " and is empty in line 2: delete the separators at the ends of the lines"
+    return "; give it one"
+
+
 def _separator(path: Path, decimal: str) -> str:
     """See the module's rule."""
     if path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
-    with opened(path) as file:
-        sample = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace")
+    sample = _sample(path)
     widths = {separator: _widths(sample, separator) for separator in ("\t;" if decimal == "," else "\t;,")}
     even = (separator for separator, found in widths.items() if found[0] > 1 and len(set(found)) == 1)
     splits = (separator for separator, found in widths.items() if found[0] > 1)
@@ -129,8 +149,7 @@ def _separator(path: Path, decimal: str) -> str:
 
 def _other_separator(path: Path) -> str | None:
     """What splits each of the first rows of a file of one column into as many cells, 2 or more; None for nothing."""
-    with opened(path) as file:
-        lines = file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace").splitlines()
+    lines = _sample(path).splitlines()
     for name, mark in _OTHERS:
         counts = {len(line.split(mark)) for line in lines[:_SAMPLE_ROWS] if line}
         if len(counts) == 1 and counts != {1}:
@@ -138,13 +157,24 @@ def _other_separator(path: Path) -> str | None:
     return None
 
 
+def _sample(path: Path) -> str:
+    """The beginning of the file."""
+    with opened(path) as file:
+        return file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace")
+
+
 def _widths(sample: str, separator: str) -> list[int]:
     """The number of cells in each of the sample's first rows."""
+    return [len(row) for row in _sample_rows(sample, separator)] or [0]
+
+
+def _sample_rows(sample: str, separator: str) -> list[list[str]]:
+    """The sample's first rows."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True)
-    widths: list[int] = []
+    found: list[list[str]] = []
     with suppress(csv.Error):  # an open quote; what was read before it must do
-        widths.extend(len(row) for row in itertools.islice(reader, _SAMPLE_ROWS) if row)
-    return widths or [0]
+        found.extend([cell.strip() for cell in row] for row in itertools.islice(reader, _SAMPLE_ROWS) if row)
+    return found
 
 
 def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
@@ -195,7 +225,8 @@ def _check_header(table: Table, wanted: Sequence[str], missing: Sequence[str]) -
     """DataError if the columns are not found for want of the names in line 1, or because there are names in it."""
     by_number = [re.fullmatch(r"c\d+", name) is not None for name in wanted]
     if all(map(looks_numeric, table.names)) or not (table.has_header or any(by_number)):
-        header = table.separator.join(wanted) if len(wanted) <= 20 else f"{listed(wanted)}"
+        others = (f"x{index + 1}" for index in range(len(table.names) - len(wanted)))
+        header = table.separator.join((*others, *wanted)) if len(table.names) <= 20 else listed(wanted)
         raise DataError(
             f"{table.path}:1: holds numbers where the columns' names are expected, to find {listed(missing)} by: "
             f"put them into a line above the first, such as {header}"

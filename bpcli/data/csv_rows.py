@@ -243,7 +243,7 @@ def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str
         if count == 1 and _is_utf_16(line):
             raise DataError(
                 f"{path}:1: saved as UTF-16 or UTF-32; save the file as UTF-8 (in Excel: CSV UTF-8), or convert it: "
-                "iconv -f UTF-16 -t UTF-8"
+                "iconv -f UTF-16 -t UTF-8 OLD.csv > NEW.csv"
             )
         if "\0" in line:
             raise DataError(f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8")

@@ -6,6 +6,7 @@ or the operating system's refusal to read it leaves as a DataError.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import NoneType
@@ -14,7 +15,7 @@ from typing import Literal
 from bpcli.data.stored import is_gzip, opened
 from bpcli.data.types import Missing, Names, RawData, Source, Targets
 from bpcli.errors import DataError
-from bpcli.text import did_you_mean, listed, shown
+from bpcli.text import MOST_LISTED, did_you_mean, listed
 
 Kind = Literal["csv", "npz", "npy", "idx"]
 
@@ -137,7 +138,7 @@ def _why_no_file(path: Path, *, is_argument: bool) -> str:
     if any(_URL_SCHEME.fullmatch(part) for part in path.parts):
         return f"{path}: a URL, and data are read from files alone: download it, and name the file"
     if path.is_dir():
-        return f"{path}: a folder, not a file; {_instead_of_folder(path)}"
+        return f"{path}: a folder, not a file{_instead_of_folder(path)}"
     if path.exists():
         return f"{path}: not a file but a device, pipe or socket; name a data file"
     if path.is_symlink():
@@ -152,15 +153,14 @@ def _why_no_file(path: Path, *, is_argument: bool) -> str:
 def _instead_of_folder(folder: Path) -> str:
     """What to name instead of a folder, by what is in it."""
     entries = sorted(folder.iterdir())
-    names = [entry.name for entry in entries]
-    pictures = [name for name in names if name.lower().endswith(_PICTURES)]
-    if pictures or any(entry.is_dir() for entry in entries):
-        several = f"{len(pictures)} pictures such as {shown(pictures[0])}, and " if pictures else ""
+    folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink() and os.access(entry, os.R_OK)]
+    inside = [path for entry in folders[:MOST_LISTED] for path in list(entry.iterdir())]
+    if any(path.name.lower().endswith(_PICTURES) for path in (*entries, *inside)):
         return (
-            f"it holds {several}pictures are not read one by one: save them as one npz file, x of shape "
+            ", and pictures are not read one by one: save them as one npz file, x of shape "
             "(N, height, width) or (N, channels, height, width) and y the labels"
         )
-    return f"name a data file in it; it holds {listed(names)}"
+    return f"; name a data file in it; it holds {listed(entry.name for entry in entries)}"
 
 
 def _from_the_current_folder(path: Path, *, is_argument: bool) -> str:

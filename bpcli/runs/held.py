@@ -66,14 +66,14 @@ class HeldFolder:
         """
         told = set[str]()
 
-        def tell_once(text: str) -> None:
+        def notify_once(text: str) -> None:
             if text not in told:
                 told.add(text)
                 notify(text)
 
         with disk_errors(f"cannot {to or f'write in {path}'}"):
             descriptor = os.open(path, os.O_RDONLY | _FOLDER) if _BY_DESCRIPTOR else None
-            folder = cls(path, descriptor, tell_once)
+            folder = cls(path, descriptor, notify_once)
         try:
             yield folder
         finally:

@@ -102,7 +102,7 @@ class Recorder:
         except DiskError:
             if self.held.has(folder):
                 raise
-            self.held.tell(f"{folder}: is missing; made anew, with the state as it is now")
+            self.held.notify(f"{folder}: is missing; made anew, with the state as it is now")
             self.held.make_folder(folder)
             self.saved_best = -1
             self._save_checkpoints(folder, stop)

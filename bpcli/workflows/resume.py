@@ -56,7 +56,7 @@ def resume_run(
         file = load_config(folder.config, overrides)
         plan = data_plan(file)
         if note := data_note(plan, folder.path):
-            tell(note)
+            notify(note)
         with of_a_run(plan, "where it lies now is said by --set {key}=FILE"):
             session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:

@@ -108,3 +108,22 @@ def test_a_decimal_comma_between_brackets_says_the_number_to_write(cli):
 
 def test_an_example_may_be_named_by_its_path(cli):
     assert "did you mean xor?" in cli("init", "configs/xor.yaml").err
+
+
+@pytest.mark.parametrize("arguments", [("--set", "training.epochs", "5"), ("training.epochs=5",)])
+def test_a_setting_in_several_words_says_how_to_write_it(cli, arguments):
+    result = cli("train", "a.yaml", *arguments)
+    assert result.code == 2
+    assert result.err.endswith("A key is set in one word: --set training.epochs=5\n")
+
+
+def test_another_extra_argument_is_no_setting(cli):
+    assert "--set" not in cli("train", "a.yaml", "b.yaml").err
+    assert "--set" not in cli("train", "a.yaml", "--set", "seed=1", "b.yaml").err
+    assert "--set" not in cli("eval", "a", "training.epochs=5").err
+
+
+def test_a_run_after_its_data_is_told_the_order(run, cli):
+    result = cli("predict", "datasets/xor.csv", "runs/xor")
+    assert result.code == 2
+    assert "the run comes first: bpcli predict runs/xor datasets/xor.csv" in result.err

@@ -53,7 +53,7 @@ WORDS = {
     },
     "network.init": {"xavier": "glorot_uniform", "kaiming_normal": "he_normal", "random_uniform": "uniform"},
     "data.scale": {"mapminmax": "minmax", "mapstd": "standard", "StandardScaler": "standard", "MinMaxScaler": "minmax"},
-    "dtype": {"double": "float64", "float": "float32"},
+    "dtype": {"double": "float64", "float": "float32", "float16": "float32", "half": "float32"},
     "data.missing": {"dropna": "drop"},
 }  # fmt: skip
 
@@ -82,6 +82,10 @@ def test_another_tools_word_is_answered_with_the_name(tmp_path, key, word):
         ("training.num_epochs", "epochs"),
         ("data.validation_split", "val"),
         ("random_state", "seed"),
+        ("data.test_size", "test"),
+        ("network.hidden", "layers"),
+        ("network.units", "layers"),
+        ("network.hidden_units", "layers"),
     ],
 )
 def test_a_key_at_the_wrong_place_is_answered_with_its_full_name(tmp_path, key, meant):
@@ -90,6 +94,18 @@ def test_a_key_at_the_wrong_place_is_answered_with_its_full_name(tmp_path, key, 
 
 def test_a_key_of_the_top_level_says_so(tmp_path):
     assert 'unknown key "seed" here: it belongs at the top level of the config' in message(tmp_path, "training.seed=1")
+
+
+@pytest.mark.parametrize("key", ["activation", "bias", "init", "output_activation"])
+def test_a_key_of_a_network_given_by_its_sizes_is_told_beside_single_layers(tmp_path, key):
+    told = message(tmp_path, f"network={{{key}: relu, layers: [{{type: dense, units: 3}}]}}")
+    assert "did you mean" not in told
+    assert f"network.{key}: is for layers given by their sizes; here each layer has its own" in told
+
+
+def test_early_stopping_by_its_patience_alone_says_how_to_write_it(tmp_path):
+    assert "(write {patience: 10})" in message(tmp_path, "training.early_stopping=10")
+    assert "(write {patience: 6})" in message(tmp_path, "training.early_stopping=true")
 
 
 def test_an_optimizer_is_not_offered_the_keys_of_another(tmp_path):
@@ -109,6 +125,8 @@ def test_a_key_by_another_tools_name_is_not_said_to_be_missing_too(tmp_path):
         ("data.val=0,2", "write 0.2 with a point"),
         ('training.epochs="10"', "write 10 without quotes"),
         ("training.epochs=1,000", "write 1000"),
+        ("training.epochs=1e3", "write 1000"),
+        ("training.batch_size=32.0", "write 32"),
     ],
 )
 def test_a_number_written_another_way_says_how_to_write_it(tmp_path, override, hint):

@@ -296,7 +296,9 @@ def test_a_single_column_has_no_separator(write, content):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("text", ["a,b,y\n1,2,3\n", "größe,y\r\n1,2\r\n"])
 def test_utf_16_is_named(write, encoding, text):
-    with pytest.raises(DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8"):
+    with pytest.raises(
+        DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8.* OLD.csv > NEW.csv$"
+    ):
         read(write(text.encode(encoding)))
 
 
@@ -352,6 +354,15 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
         (b"a,y\n", "data.csv: no rows of data under the header"),
         (b"a,b,a\n1,2,3\n", 'data.csv:1: columns 1 and 3 are both "a"; rename one'),
         (b"a,,y\n1,2,3\n", "data.csv:1: column 2 has no name; give it one"),
+        (
+            b"a,y,\n1,2,\n",
+            "data.csv:1: column 3 has no name and is empty in line 2: delete the separators at the ends of",
+        ),
+        (b"Flowers,,\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
+        (b"Flowers\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
+        (b"# by me\na;b;y\n1;2;3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
+        (b"sep=;\na;b;y\n1;2;3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
+        (b"sep=,\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
         (b"a,y\n1,2\n3\n", "data.csv:3: got 1 cell, expected 2 as in line 1"),
         (b"a,y\n1,2\n3,4,5\n", "data.csv:3: got 3 cells, expected 2 as in line 1"),
         (b"a,y\n1,2\n\n3,4\n", "data.csv:3: blank line between rows; delete it"),
@@ -508,3 +519,8 @@ def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, content, need_ta
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert np.isfinite(data.x).all()
+
+
+def test_numbers_without_names_are_answered_with_a_whole_line_of_names(write):
+    with pytest.raises(DataError, match="put them into a line above the first, such as x1,x2,label$"):
+        read(write(b"1,2,u\n3,4,v\n"), target="label")

@@ -130,7 +130,7 @@ def test_folder_of_pictures_is_answered_with_the_form_that_is_read(write, names)
     for name in names:
         Path("pictures", name).parent.mkdir(parents=True, exist_ok=True)
         Path("pictures", name).write_bytes(b"\x89PNG")
-    with pytest.raises(DataError, match=r"pictures: a folder, not a file; it holds .*pictures are not read one by one"):
+    with pytest.raises(DataError, match=r"pictures: a folder, not a file, and pictures are not read one by one: save"):
         read(Source(Path("pictures")))
 
 
@@ -138,6 +138,13 @@ def test_folder_with_a_data_file_is_answered_with_its_name(write):
     Path("folder").mkdir()
     write("folder/iris.csv", CSV)
     with pytest.raises(DataError, match=r'folder: a folder, not a file; name a data file in it; it holds "iris\.csv"'):
+        read(Source(Path("folder")))
+
+
+def test_folder_beside_another_folder_is_answered_with_its_name(write):
+    Path("folder", "old").mkdir(parents=True)
+    write("folder/iris.csv", CSV)
+    with pytest.raises(DataError, match=r'name a data file in it; it holds "iris\.csv", "old"'):
         read(Source(Path("folder")))
 
 

@@ -1,0 +1,54 @@
+"""What is said of a command line that typer cannot take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from bpcli.text import printable
+
+_EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+)\)")
+_SETTING = re.compile(r"[\w.]+=\S+")
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
+
+
+@contextmanager
+def plain_usage_errors() -> Iterator[None]:
+    """Shows what was typed printable, and says of an option that is a key of the config how to set it."""
+    try:
+        yield
+    except USAGE_ERROR as error:
+        hint = _key_hint(error) or _setting_hint(error)
+        error.message = printable(error.message) + hint
+        if hint:
+            error.possibilities = None  # other options that are spelt alike
+        raise
+
+
+def _key_hint(error: Any) -> str:
+    option = getattr(error, "option_name", "")
+    if not option or not _takes_keys(error):
+        return ""
+    from bpcli.config.schema import full_key
+
+    key = full_key(option.rpartition(".")[2].lstrip("-"))
+    return f". It is a key of the config: --set {key}=VALUE" if key else ""
+
+
+def _setting_hint(error: Any) -> str:
+    """What to say of `--set KEY VALUE`, and of KEY=VALUE alone."""
+    extra = _EXTRA.fullmatch(error.message)
+    if not extra or not _takes_keys(error):
+        return ""
+    given = error.ctx.params.get("set_") or ()
+    key = next((setting for setting in given if "=" not in setting), None)
+    setting = extra[1] if key is None else f"{key}={extra[1]}"
+    return f". A key is set in one word: --set {printable(setting)}" if _SETTING.fullmatch(setting) else ""
+
+
+def _takes_keys(error: Any) -> bool:
+    return error.ctx is not None and any(param.name == "set_" for param in error.ctx.command.params)
