@@ -522,5 +522,5 @@ def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, content, need_ta
 
 
 def test_numbers_without_names_are_answered_with_a_whole_line_of_names(write):
-    with pytest.raises(DataError, match="put them into a line above the first, such as x1,x2,label$"):
+    with pytest.raises(DataError, match=r"put them into a line above the first, such as x1,x2,label$"):
         read(write(b"1,2,u\n3,4,v\n"), target="label")
