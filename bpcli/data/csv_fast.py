@@ -169,13 +169,13 @@ def read_digits(lines: bytes, separator: str, width: int) -> Floats | None:
     None if not every cell has one point, a row has not `width` cells, the cells are short, or too many are odd: have an
     exponent, or more than 22 decimals. The odd ones are read one by one.
     """
+    if len(lines) < _FEWEST_BYTES * width * (lines.count(b"\n") + 1):
+        return None
     codes = np.frombuffer(lines + b"\n", np.uint8)
     marks_table = bytes(chr(code) in f".{separator}\n" for code in range(256))
     marks = np.flatnonzero(np.frombuffer(codes.tobytes().translate(marks_table), np.bool_))
     points, ends = marks[::2], marks[1::2]
-    if len(marks) % (2 * width) or len(lines) < _FEWEST_BYTES * len(ends):
-        return None
-    if not _is_table(codes[points], codes[ends], separator, width):
+    if len(marks) % (2 * width) or not _is_table(codes[points], codes[ends], separator, width):
         return None
     beside = lines.translate(None, b"0123456789-." + f"{separator}\n".encode())
     if beside.strip(b"eE"):
