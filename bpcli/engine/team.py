@@ -76,7 +76,7 @@ class Team:
 ALONE = Team(1)
 
 
-class Tempo:
+class ThreadTuner:
     """Finds out whether a team is faster with its helpers, and sends them to rest where it is not.
 
     Other programs on the machine can make a thread wait many times as long as its work takes. So now and then some

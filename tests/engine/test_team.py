@@ -16,7 +16,7 @@ from bpcli.engine.layers.dense import Dense
 from bpcli.engine.layers.flatten import Flatten
 from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.network import LayerEntry, Network
-from bpcli.engine.team import ALONE, WORTH_TWO_THREADS, Products, Team, Tempo
+from bpcli.engine.team import ALONE, WORTH_TWO_THREADS, Products, Team, ThreadTuner
 from bpcli.engine.training.gradient import shards_for
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import Samples
@@ -112,17 +112,17 @@ class Machine:
 
     def __init__(self, helped: float, alone: float) -> None:
         self.team, self.now, self.helped_seconds = Team(1), 0.0, 0.0
-        self.tempo = Tempo(self.team)
+        self.tuner = ThreadTuner(self.team)
         self.costs = {True: helped, False: alone}
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
-        self.tempo.begin(self.now)
+        self.tuner.begin(self.now)
         while self.now < end:
             cost = self.costs[self.team.is_helped]
             self.helped_seconds += cost if self.team.is_helped else 0.0
             self.now += cost
-            self.tempo.step(self.now)
+            self.tuner.step(self.now)
 
 
 @pytest.mark.parametrize("step", [0.0001, 0.004, 0.3])
@@ -153,7 +153,7 @@ def test_time_between_steps_does_not_count() -> None:
         machine.run(0.003)
         machine.now += 10.0  # an evaluation, say
     assert machine.team.is_helped
-    assert machine.tempo.paces.get(True, 0.001) < 0.0011
+    assert machine.tuner.paces.get(True, 0.001) < 0.0011
 
 
 def test_without_helpers_the_results_are_the_same() -> None:
@@ -176,8 +176,8 @@ def trained_bytes(threads: int, *layers: LayerEntry, in_shape: tuple[int, ...], 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("kind", ["products in halves", "shards"])
 def test_training_gives_the_same_bytes_on_one_thread_and_on_two(monkeypatch, kind: str, optimizer: str) -> None:
-    monkeypatch.setattr(Tempo, "TRIAL", (0.0, 1))  # helpers come and go with every step
-    monkeypatch.setattr(Tempo, "SETTLED", (0.0, 1))
+    monkeypatch.setattr(ThreadTuner, "TRIAL", (0.0, 1))  # helpers come and go with every step
+    monkeypatch.setattr(ThreadTuner, "SETTLED", (0.0, 1))
     if kind == "shards":
         layers = [LayerEntry(spec=Conv2d(filters=4, kernel=3), activation=ReLU()), LayerEntry(spec=Flatten())]
         in_shape: tuple[int, ...] = (1, 28, 28)

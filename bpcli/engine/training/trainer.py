@@ -16,7 +16,7 @@ import numpy as np
 from bpcli.engine.arrays import Array, quiet_context
 from bpcli.engine.network import Network
 from bpcli.engine.protocols import AnyOptimizer, Loss, Schedule, WatchingSchedule
-from bpcli.engine.team import Team, Tempo
+from bpcli.engine.team import Team, ThreadTuner
 from bpcli.engine.training.divergence import NotFiniteError, not_finite_state
 from bpcli.engine.training.evaluation import Evaluator
 from bpcli.engine.training.full_batch import UnfinishedIterationError
@@ -119,7 +119,7 @@ class _Trainer:
         self.seconds_before = state.seconds
         self.started = time.monotonic()
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
-        self.tempo = Tempo(team) if team.size > 1 else None
+        self.tuner = ThreadTuner(team) if team.size > 1 else None
         self.take_step = step
         measures = options.min_change is not None or step.ends_at_rest
         self.before = np.empty_like(state.theta) if measures else state.theta[:0]
@@ -174,9 +174,9 @@ class _Trainer:
         state, count = self.state, self.batches.count
         begun = time.monotonic()
         due = begun + REPORT_SECONDS
-        tempo = self.tempo
-        if tempo is not None:
-            tempo.begin(begun)
+        tuner = self.tuner
+        if tuner is not None:
+            tuner.begin(begun)
         step, averages, reason_to_stop = self.step, self.averages, self._reason_to_stop
         while state.position < count:
             rows, n = self._rows(order)
@@ -188,8 +188,8 @@ class _Trainer:
                 self._raise_divergence(state.epoch + 1, error.iteration, error.what)
             state.position += 1
             now = time.monotonic()
-            if tempo is not None:
-                tempo.step(now)
+            if tuner is not None:
+                tuner.step(now)
             if reason := reason_to_stop(now):
                 return reason
             if self.small_change:
