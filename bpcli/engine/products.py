@@ -1,7 +1,7 @@
-"""Matrix products: a large one is cut into two halves, which two threads may work on side by side.
+"""Matrix products: a large one is split into two halves, which two threads can compute in parallel.
 
-Whether a product is cut follows from its shape alone, never from the number of threads, and each half is computed by
-one thread, so the result is the same to the last bit.
+Whether a product is split depends only on its shape, never on the number of threads, and each half is computed by one
+thread, so the result is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from bpcli.engine.team import ALONE, Team
 
 Dot: TypeAlias = Callable[[Array, Array, Array], Array]
 
-WORTH_TWO_THREADS = 4_000_000  # multiply-adds: some 100 us, where to wake a thread takes 15
+WORTH_TWO_THREADS = 4_000_000  # multiply-adds: about 100 us, while waking a thread takes 15 us
 
 
 class Products:
-    """How matrix products are computed. team: shares the halves of large ones."""
+    """Computes matrix products. team: its threads share the halves of large ones."""
 
     def __init__(self, team: Team = ALONE) -> None:
         self.team = team
 
     def dot_for(self, work: int) -> Dot:
         """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
-        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot takes a detour to it
+        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot adds overhead
 
     def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
-        half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy
+        half = len(a) // 2  # matmul accepts half of a transposed array, of which dot makes a copy
         self.team.run([partial(np.matmul, a[rows], b, out[rows]) for rows in (slice(half), slice(half, None))])
         return out

@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices: what the arithmetic of a network can be compared with."""
+"""How fast this machine multiplies matrices, for comparison with a network's arithmetic."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FLOP = 2.0 * SIZE**3
 
 
 class ProductSpeed:
-    """The best speed seen so far of the product of two square matrices on each of `threads` threads, in FLOP/s.
+    """The best speed measured so far, in FLOP/s, of products of two square matrices on each of `threads` threads.
 
-    A multiply-add counts as two. The matrix library itself should be held to one thread, as it is in training.
+    A multiply-add counts as two. The matrix library itself should be limited to one thread, as in training.
     """
 
     def __init__(self, dtype: np.dtype[Any], threads: int) -> None:
@@ -28,7 +28,7 @@ class ProductSpeed:
         self.one_thread = self.all_threads = 0.0
 
     def sample(self, team: Team) -> None:
-        """Measures once more: products on this thread one by one, then some on each of the team's."""
+        """Measures once more: products on this thread, then products on all of the team's threads together."""
         for _ in range(PRODUCTS):
             start = perf_counter()
             self._multiply(0, 1)

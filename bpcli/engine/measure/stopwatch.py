@@ -1,4 +1,4 @@
-"""Stopwatches that are put on parts of the engine from outside: the parts themselves know nothing of time."""
+"""Stopwatches that are attached to parts of the engine from outside, so that the parts contain no timing code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 @dataclass(eq=False)
 class Stopwatch:
-    """The seconds of each call of what it was put on. Several threads may be in such calls at once."""
+    """The seconds of each call of a function. Several threads may make such calls at the same time."""
 
     laps: list[float] = field(default_factory=list)
 
@@ -30,28 +30,28 @@ class Stopwatch:
         return timed
 
     def take(self) -> tuple[float, int]:
-        """(seconds, calls) since it was last asked."""
+        """(seconds, calls) since the last `take`."""
         taken = sum(self.laps), len(self.laps)
         self.laps.clear()
         return taken
 
 
 def attach(owner: object, method: str) -> Stopwatch:
-    """A stopwatch on one method of this one object: its class, and any other object of it, stay as they are."""
+    """Attaches a stopwatch to a method of this object only; its class and other objects do not change."""
     watch = Stopwatch()
     vars(owner)[method] = watch.around(getattr(owner, method))
     return watch
 
 
 class WatchCost(NamedTuple):
-    """What a stopwatch costs by itself, in seconds a call. seen: the part that lands in its own laps. whole: all."""
+    """The overhead of a stopwatch, in seconds per call. seen: the part that its own laps include. whole: all of it."""
 
     seen: float
     whole: float
 
 
 def watch_cost(*, calls: int = 500, rounds: int = 20) -> WatchCost:
-    """Measured on a layer that does nothing, with a stopwatch and without; the quickest of some rounds."""
+    """Measures the overhead on a layer that does nothing, with and without a stopwatch; the quickest of the rounds."""
     bare, watched = _Idle(), _Idle()
     watch = attach(watched, "forward")
     bare_seconds = min(_seconds_of_calls(bare, calls) for _ in range(rounds)) / calls
