@@ -1,6 +1,6 @@
 """Writes plain values as YAML that `bpcli.config.reader` reads back as the same values.
 
-PyYAML does the writing. This module chooses the style, and quotes whatever YAML 1.1 or 1.2 would read as a number, a
+PyYAML writes the text. This module chooses the style, and quotes whatever YAML 1.1 or 1.2 would read as a number, a
 boolean or a date, so that the text means the same in both.
 """
 

@@ -210,10 +210,10 @@ def _layer_name(value: str | None) -> str | None:
     parts_are_named = not {"", ".", ".."} & set(value.split("/"))
     if not (parts_are_named and value.isprintable() and value == value.strip() and "\\" not in value):
         raise problem(
-            f"names a layer: printable characters, with / between parts such as block1/dense, got {shown(value)}"
+            f"must be a layer name: printable characters, with / between parts as in block1/dense, got {shown(value)}"
         )
     if len(value) > LONGEST_LAYER_NAME:
-        raise problem(f"names a layer: at most {LONGEST_LAYER_NAME} characters, got {len(value)}")
+        raise problem(f"must be a layer name of at most {LONGEST_LAYER_NAME} characters, got {len(value)}")
     return value
 
 
@@ -324,10 +324,11 @@ class Output(Strict):
 def _run_name(value: str | None) -> str | None:
     if value is not None and (not re.fullmatch(r"[\w][\w .+-]{0,99}", value) or value != value.strip()):
         raise problem(
-            f"names a folder: letters, digits, . _ + - and blanks, starting with a letter or digit, got {shown(value)}"
+            "must be a folder name: letters, digits, . _ + - and spaces, starting with a letter or digit, "
+            f"got {shown(value)}"
         )
     if value is not None and ON_WINDOWS and _NO_FOLDER_ON_WINDOWS.fullmatch(value):
-        raise problem(f"names a folder, which Windows cannot call {shown(value)}: take another, such as run-1")
+        raise problem(f"must be a folder name, but Windows does not allow {shown(value)}: take another, such as run-1")
     return value
 
 

@@ -53,7 +53,7 @@ class Strict(BaseModel):
         if not isinstance(value, (dict, cls)):
             raise problem(f"expected a mapping with the keys {', '.join(known)}, got {shown(value)}")
         if isinstance(value, dict) and len(value) > MOST_KEYS:
-            raise problem(f"expected a mapping with the keys {', '.join(known)}, got one of {len(value)} keys")
+            raise problem(f"expected a mapping with the keys {', '.join(known)}, got one with {len(value)} keys")
         try:
             return handler(value)
         except ValidationError as error:

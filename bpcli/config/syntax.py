@@ -13,7 +13,7 @@ TAG = "tags (`!...`) are not supported; write the plain value"
 DIRECTIVE = "directives (`%...`) are not supported; remove this line"
 DOCUMENTS = "a second document starts here; keep one document in a file"
 
-_MISFIT = "this does not fit what stands before it; check the indentation, and for text after a quoted value"
+_MISFIT = "this does not fit what comes before it; check the indentation, and for text after a quoted value"
 # A part of PyYAML's or libyaml's message -> plain words. _UNFINISHED is reported at the line where the construct began;
 # {noticed} is the line where the parser stopped. _MISPLACED is reported where it stopped.
 _UNFINISHED = {

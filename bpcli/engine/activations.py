@@ -163,7 +163,7 @@ LAMBDA = 1.0507009873554804934193349852946
 class SELU:
     """a = lambda elu(z) with the alpha and lambda that keep mean 0 and variance 1 from layer to layer.
 
-    Klambauer et al. 2017, eq. 2 and 14. They do so only with weights of variance 1 / fan_in, hence `lecun_normal`, and
+    Klambauer et al. 2017, eq. 2 and 14. This holds only with weights of variance 1 / fan_in, hence `lecun_normal`, and
     with inputs of mean 0 and variance 1. The derivative jumps at z = 0, where it is taken as lambda alpha.
     """
 

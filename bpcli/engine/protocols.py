@@ -204,7 +204,7 @@ class Optimizer(Penalised, Protocol):
 class Problem(Protocol):
     """What a full-batch optimizer minimises: the loss over the whole training set and the penalty on weights.
 
-    theta is any vector of parameters, (P,). Every gradient is 0 at frozen parameters. Returned arrays are buffers of
+    theta is any vector of parameters, (P,). Gradients are 0 for frozen parameters. Returned arrays are buffers of
     the problem, valid until its next call.
     """
 

@@ -41,7 +41,7 @@ def time_of(moment: Moment, *, by: Unit, warmup: int = 0) -> Time:
 
 @part_of(schedules, "step", elsewhere="step_decay step_lr")
 class StepDecay:
-    """gamma^floor(t / every), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^floor(t / every), t in whole epochs or iterations (see `by`) since the warm-up.
 
     The same as PyTorch's StepLR. warmup: length of a linear rise before that, in the same units.
     """
@@ -58,7 +58,7 @@ class StepDecay:
 
 @part_of(schedules, "multi_step", elsewhere="milestones multi_step_lr piecewise_constant piecewise_constant_decay")
 class MultiStep:
-    """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations (see `by`) since the warm-up.
 
     The same as PyTorch's MultiStepLR: with `at: [30, 60]` the rate first falls in the 31st epoch. warmup: length of a
     linear rise before that, in the same units.
@@ -80,7 +80,7 @@ class MultiStep:
 
 @part_of(schedules, "exponential", elsewhere="exponential_decay exponential_lr")
 class Exponential:
-    """gamma^t, t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^t, t in whole epochs or iterations (see `by`) since the warm-up.
 
     The same as PyTorch's ExponentialLR. warmup: length of a linear rise before that, in the same units.
     """
@@ -96,7 +96,7 @@ class Exponential:
 
 @part_of(schedules, "inverse_time", elsewhere="inverse_time_decay invscaling time_decay")
 class InverseTime:
-    """1 / (1 + decay * t), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """1 / (1 + decay * t), t in whole epochs or iterations (see `by`) since the warm-up.
 
     The rates of Robbins & Monro 1951, with which stochastic descent converges. By iteration it is the lr_decay of
     PyTorch's Adagrad and the decay of old Keras. warmup: length of a linear rise before that, in the same units.
@@ -113,7 +113,7 @@ class InverseTime:
 
 @part_of(schedules, "polynomial", elsewhere="linear linear_lr poly polynomial_decay polynomial_lr")
 class Polynomial:
-    """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations, as `by` says, since the warm-up; then `end`.
+    """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations (see `by`) since the warm-up; then `end`.
 
     T: `duration` in the same units, by default the rest of training after the warm-up. power 1 is a straight line.
     PyTorch's PolynomialLR has end 0 only. An end above 1 makes the rate rise, as in a learning-rate range test. warmup:
@@ -134,7 +134,7 @@ class Polynomial:
 
 @part_of(schedules, "cosine", elsewhere="cosine_annealing cosine_annealing_lr cosine_decay")
 class Cosine:
-    """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations, as `by` says, since the warm-up.
+    """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations (see `by`) since the warm-up.
 
     T is the rest of training after the warm-up; the factor would reach `end` in the epoch after the last. With `period`
     the factor restarts at 1 after so many units, and each period is `multiplier` times as long as the one before (SGDR,

@@ -21,7 +21,7 @@ WIDTH, NAME_WIDTH = 100, 24
 
 
 class _UnseenTerminal(io.StringIO):
-    """A terminal that nobody looks at."""
+    """A stream that claims to be a terminal but is not shown."""
 
     def isatty(self) -> bool:
         return True
@@ -29,19 +29,19 @@ class _UnseenTerminal(io.StringIO):
 
 @contextlib.contextmanager
 def unseen_display(epochs: int) -> Iterator[Display]:
-    """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
+    """The progress bar of `bpcli train`, drawn to memory, so that it can be timed."""
     with contextlib.redirect_stderr(_UnseenTerminal()), progress(epochs, quiet=False) as show:
         yield Display(show, BAR_SECONDS)
 
 
 def profile_text(profile: Profile) -> str:
-    """The tables: a step part by part, what comes around the steps, memory; and what follows from them."""
+    """The tables of a step's parts, the work around the steps and memory; then one sentence of advice."""
     blocks = [_heading(profile), _step_table(profile), _notes(profile), _around_table(profile), _memory_table(profile)]
     return "\n\n".join([*blocks, _lines(advice(profile))])
 
 
 def _lines(*sentences: str) -> str:
-    """Each from a line of its own on, broken to fit the screen."""
+    """Starts each sentence on a new line and wraps it to fit the screen."""
     return "\n".join(textwrap.fill(sentence, WIDTH) for sentence in sentences)
 
 
@@ -56,11 +56,11 @@ def _heading(profile: Profile) -> str:
         f"{plural(training.batches.count, 'step')} an epoch"
     ]
     if step.shards > 1:
-        way = f"{step.threads} side by side" if step.threads > 1 else "one after another"
+        way = f"{step.threads} in parallel" if step.threads > 1 else "one after another"
         lines.append(
-            f"A batch is split into {step.shards} shards, worked on {way}, by {plural(step.threads, 'thread')}."
+            f"A batch is split into {step.shards} shards, computed {way}, by {plural(step.threads, 'thread')}."
         )
-        lines.append("Times of data, layers and loss are what of them passes on the clock.")
+        lines.append("Times of data, layers and loss are scaled to wall-clock time.")
     return _lines(*lines)
 
 
@@ -96,7 +96,7 @@ def _step_table(profile: Profile) -> str:
 
 
 def _arithmetic(work: float, seconds: float, step: StepProfile) -> list[str]:
-    """Multiply-adds, GFLOP/s and their share of what the machine can do; empty where there is no product."""
+    """Multiply-adds, GFLOP/s and the percentage of the machine's best; empty without a matrix product."""
     if not work or seconds <= 0.0:
         return ["", "", ""]
     speed = 2.0 * work / seconds
@@ -108,19 +108,19 @@ def _notes(profile: Profile) -> str:
     step, training = profile.step, profile.training
     threads = f", {step.all_threads / 1e9:.0f} on {step.threads}" if step.threads > 1 else ""
     lines = [
-        f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples a second, "
+        f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples per second, "
         f"{_time(profile.epoch)} an epoch.",
         f"Best: {SIZE} x {SIZE} matrices multiplied here, {step.one_thread / 1e9:.0f} GFLOP/s on one thread{threads}. "
         "A mult-add is 2 FLOP.",
     ]
     if training.optimizer.full_batch:
-        lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
+        lines.append(f"A step computes {step.evaluations:.3g} gradients; data, layers and loss are their sums.")
     between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
     between += ", waiting" if step.threads > 1 else ""
     lines += [
         f"Between them: {between}; below 0, noise.",
-        f"Means of {plural(step.steps, 'step')}. Under stopwatches a step took {_us(step.watched)} us, "
-        f"{_us(step.watches)} of it their own, taken off above.",
+        f"Means of {plural(step.steps, 'step')}. With stopwatches a step took {_us(step.watched)} us, "
+        f"of which their own {_us(step.watches)} us are subtracted above.",
     ]
     return _lines(*lines)
 
@@ -170,7 +170,7 @@ def _bytes(size: float) -> str:
 
 
 def profile_json(profile: Profile) -> str:
-    """Every figure, none rounded: seconds, bytes, multiply-adds, operations a second."""
+    """All figures, unrounded: seconds, bytes, multiply-adds, operations per second."""
     step, training = profile.step, profile.training
     values: dict[str, Any] = {
         "name": profile.session.model.config.name,

@@ -1,4 +1,4 @@
-"""How training is going: one bar on a terminal, plain lines elsewhere, both on stderr."""
+"""The progress of training on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES = 10
 
 @contextmanager
 def progress(epochs: int, *, quiet: bool) -> Iterator[Callable[[Report], None]]:
-    """Gives the function that shows a report."""
+    """Yields the function that shows a report."""
     if quiet:
         yield lambda report: None
     elif sys.stderr.isatty():
@@ -32,7 +32,7 @@ def progress(epochs: int, *, quiet: bool) -> Iterator[Callable[[Report], None]]:
 
 
 def _while_read(show: Callable[[Report], None]) -> Callable[[Report], None]:
-    """Shows reports until nobody reads them any more, as behind `| head`: training goes on without."""
+    """Shows reports until writing fails, as behind `| head`; training then continues without progress."""
     readers = [show]
 
     def shown(report: Report) -> None:
@@ -55,7 +55,7 @@ def losses(report: Report) -> str:
 
 
 class _Bar:
-    """epoch, losses, epochs a second, time left. Shown by the clock: an epoch can be shorter than a print."""
+    """Epoch, losses, epochs per second, time left. Updated by the clock: an epoch can be shorter than a print."""
 
     def __init__(self, epochs: int) -> None:
         from tqdm import tqdm
@@ -92,7 +92,7 @@ class _Bar:
 
 
 class _Lines:
-    """The first epoch, about ten more, the last one; and one at least every ten seconds."""
+    """Lines for the first epoch, about ten more and the last; at least one every ten seconds."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs

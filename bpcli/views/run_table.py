@@ -1,4 +1,4 @@
-"""How a run ended: losses and metrics on each split, why it stopped, where the files are, what to type next."""
+"""The result of a run: losses and metrics on each split, why it stopped, its files, and the next commands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bpcli.workflows.train import Run
 REASONS = {
     "epochs": "all epochs done",
     "goal": "the training loss reached training.goal",
-    "early_stopping": "no better for training.early_stopping.patience epochs",
+    "early_stopping": "no improvement for training.early_stopping.patience epochs",
     "min_change": "no weight changed by training.min_change or more",
-    "no_descent": "the optimizer found no lower loss from here",
-    "max_seconds": "training.max_seconds were over",
+    "no_descent": "the optimizer found no lower loss",
+    "max_seconds": "training.max_seconds had passed",
 }
 
 
 def run_table(run: Run) -> str:
-    """The text that `bpcli train` ends with."""
+    """The text that `bpcli train` prints at the end."""
     names = list(next(iter(run.last.values())))
     rows = [["weights", "split", *names]]
     for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):

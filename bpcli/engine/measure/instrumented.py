@@ -101,7 +101,7 @@ class TimedRun:
     def advance(self, seconds: float, to_step: int = 0) -> list[Window]:
         """Trains for about that many seconds and at least up to that iteration. Returns windows.
 
-        The first iteration of a run, which makes the buffers, is left out.
+        The first iteration of a run, which allocates the buffers, is left out.
         """
         start = perf_counter()
         self.marks = [] if self.report is None else [self._mark(start)]
@@ -149,8 +149,8 @@ class StepWatches:
     def take(self) -> Array:
         """Since the last `take`: the number of gradient evaluations, then the seconds spent on each of the following.
 
-        The stopwatches themselves, data, loss, update or the full-batch method's own work, normal equations, each
-        layer forward, each layer backward.
+        These are: the stopwatches themselves, data, loss, update or the full-batch method's own work, normal equations,
+        each layer forward, each layer backward.
         """
         cost = self.cost
         evaluations, spent, data, loss, *layers = np.sum([each.take(cost) for each in self.gradients], axis=0)

@@ -52,10 +52,11 @@ class StepProfile:
     the output activation; `update`, the optimizer, or the work of a full-batch method between its evaluations of the
     gradient; `normal_equations` of such a method; and `rest`. The times of shards that run in parallel are scaled to
     wall-clock time.
-    watched: a step under stopwatches. watches: what they cost of it. steps: how many of these count.
+    watched: a step with stopwatches. watches: the part of it that they cost. steps: how many of these were averaged.
     evaluations: of the gradient, in a step. samples: in a step, a mean over an epoch. shards: in a whole batch.
-    threads: that the shards are worked on by. one_thread, all_threads: FLOP/s of a matrix product on one thread, and
-    on `threads` together. buffers: bytes that the step's parts hold. made_anew: bytes that a step makes and lets go.
+    threads: the number of threads for the shards. one_thread, all_threads: FLOP/s of a matrix product on one thread,
+    and on `threads` together. buffers: bytes that the step's parts hold. made_anew: bytes that a step allocates and
+    frees.
     """
 
     step: float

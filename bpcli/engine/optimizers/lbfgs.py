@@ -69,7 +69,7 @@ class LBFGS(FullBatchOptimizer):
         newest_first = [int(newest - k) % self.history for k in range(count)]
         pairs = [(s, y) for k in newest_first if (s := vectors[f"s_{k}"]) @ (y := vectors[f"y_{k}"]) > 0]
         q = -g
-        if not pairs:  # as no run has stored them
+        if not pairs:  # not possible in a checkpoint that a run saved
             return q
         parts = []
         for s, y in pairs:

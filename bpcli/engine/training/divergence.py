@@ -31,7 +31,7 @@ def is_finite(vector: Array) -> bool:
 
 
 def first_not_finite(network: Network, state: TrainState, gradient: BatchGradient, *, loss: float) -> tuple[int, str]:
-    """The iteration, and what was not finite first: weights, a layer's output on the way forward, loss, gradient back.
+    """The iteration, and what was not finite first: weights, layer outputs, the loss or a layer's gradient.
 
     gradient: its buffers must still hold the batch. loss: of the batch. Updates running statistics and draws noise.
     """

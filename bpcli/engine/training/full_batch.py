@@ -47,7 +47,7 @@ class NormalEquations:
     def __init__(self, network: Network, loss: Loss, samples: Samples) -> None:
         scale = residual_scale(loss, math.prod(network.out_shape))
         if scale is None:
-            raise ValueError("the loss is no sum of squares: take mse or half_squared_error")
+            raise ValueError("the loss is not a sum of squares: take mse or half_squared_error")
         codes = None if samples.codes is None else samples.codes.astype(np.float64)
         self.network, self.samples = network, dataclasses.replace(samples, codes=codes)
         self.scale = scale * batch_scale(loss, len(samples))
@@ -130,7 +130,7 @@ class _Chunk:
 class TrainingProblem:
     """The loss over a whole training set and the optimizer's penalty, as a function of theta; see `Problem`.
 
-    gradient: for all N samples, on a stack bound to `point`, a vector of its own.
+    gradient: of all N samples, on a stack bound to the vector `point`.
 
     Raises:
         UnfinishedIterationError: raised by any evaluation once `give_up` returns True.

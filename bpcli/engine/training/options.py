@@ -1,4 +1,4 @@
-"""How long training goes on, in which batches, and when it stops early."""
+"""How long to train, in which batches, and when to stop early."""
 
 from __future__ import annotations
 

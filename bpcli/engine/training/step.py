@@ -125,7 +125,7 @@ class BatchStep:
 
 
 class FullBatchStep:
-    """An iteration of a full-batch method, which evaluates the whole training set as often as it needs."""
+    """An iteration of a full-batch method, which may evaluate the whole training set several times."""
 
     ends_at_rest = True
     advice = "data.scale: standard"

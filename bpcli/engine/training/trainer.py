@@ -43,7 +43,7 @@ class Validation:
 
 
 class Report(NamedTuple):
-    """How training stands. `epoch` counts whole epochs; within one, `complete` is False and val_loss is None.
+    """The progress of training. `epoch` counts whole epochs; within one, `complete` is False and val_loss is None.
 
     train_loss: the mean over the epoch's batches, each before its update, weighted by samples (their sum for the
     reduction sum). learning_rate: of the last iteration.
@@ -125,7 +125,7 @@ class _Trainer:
         self.step = self._measured_step if measures else step
         self.small_change = self.no_descent = False
         self.should_stop = should_stop
-        self.look_at = 0.0  # when a long step next checks whether to go on
+        self.look_at = 0.0  # when a long step next checks whether to continue
         self.given_up: StopReason | None = None  # why a long step was abandoned
         step.heed(self._gives_up)
         self.evaluator = None
@@ -340,6 +340,6 @@ class _Trainer:
         self.state.seconds = self.seconds_before + time.monotonic() - self.started
         where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
         advice = (
-            self.take_step.advice if iteration else "smaller first values (init, weights, biases), or dtype: float64"
+            self.take_step.advice if iteration else "smaller initial values (init, weights, biases), or dtype: float64"
         )
         raise DivergenceError(f"training diverged {where}: {what}", advice) from None
