@@ -1,1 +1,1 @@
-"""The command line: one file for each command; it parses, and ordinary functions do the work."""
+"""The command line: one file for each command. A command parses its arguments; ordinary functions do the work."""

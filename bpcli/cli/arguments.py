@@ -11,10 +11,10 @@ from bpcli.errors import UsageError
 
 
 def no_example(config: Path) -> Path:
-    """The path of a config as it is given.
+    """The path of a config, unchanged.
 
     Raises:
-        UsageError: there is no such file, and an example is called so: it says how to get it.
+        UsageError: there is no such file, but an example of that name; the message says how to get it.
     """
     if not config.exists():
         from bpcli.examples import example_names
@@ -34,14 +34,14 @@ Set: TypeAlias = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Change a key of the config, such as training.epochs=300; may be given more than once. "
-        "Paths start at the current folder.",
+        "Paths are relative to the current folder.",
         show_default=False,
     ),
 ]
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        min=1, max=1024, help="Threads to work with; results do not depend on it. Default: one for each processor."
+        min=1, max=1024, help="Number of threads; results do not depend on it. Default: one for each processor."
     ),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]

@@ -25,7 +25,7 @@ def epochs_calc(
     """
     drops = (
         drop_last and batch <= n
-    )  # as training does: a batch larger than the data is cut to it, and is then no short one
+    )  # as in training: a batch larger than the data is reduced to its size and is then not a short one
     iterations = n // batch if drops else -(-n // batch)
     formula = f"floor({n}/{batch})" if drops else f"ceil({n}/{batch})"
     left = n % batch

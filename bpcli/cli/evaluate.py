@@ -23,7 +23,7 @@ def evaluate(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Evaluate on this file instead of the run's own data; twice for inputs and labels in two files.",
+            help="Evaluate on this file instead of the run's own data; give it twice for inputs and labels.",
             show_default=False,
         ),
     ] = None,
@@ -40,7 +40,7 @@ def evaluate(
 ) -> None:
     """Shows loss and metrics of a trained network.
 
-    For classes also the scores of each class, and the confusion matrix.
+    For a classification also the scores of each class and the confusion matrix.
 
     Example: bpcli eval runs/iris --split train
     """
@@ -67,7 +67,7 @@ def evaluate(
 
 
 def chosen_run(run: Path | None) -> Path:
-    """The run as given, or the newest one under runs/; a note where that is in doubt."""
+    """The given run, or the newest one under runs/; prints a note if it is unclear which is newest."""
     from bpcli.runs.folder import future_note, newest_run
 
     if run is not None:

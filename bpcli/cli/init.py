@@ -16,7 +16,7 @@ def init(
 ) -> None:
     """Writes an example config and its data.
 
-    configs/NAME.yaml, and what it needs in datasets/; no file is ever overwritten.
+    The files are configs/NAME.yaml and its data in datasets/. No file is overwritten.
 
     Example: bpcli init iris
     """

@@ -1,4 +1,4 @@
-"""The command `bpcli`: puts the commands together, and turns errors into messages and exit codes."""
+"""The command `bpcli`: registers the commands, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ NO_FOLDER = "the current folder does not exist any more: change to another one w
 
 
 class InterruptedCommandError(BpcliError):
-    """Ctrl-C, where nothing else has seen to it."""
+    """Ctrl-C that nothing else has handled."""
 
     exit_code = 130
 
 
 class Commands(TyperGroup):
-    """The commands; typer by itself would leave without a word on Ctrl-C."""
+    """The group of commands. On Ctrl-C typer itself would exit without a message."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads bpcli's own options."""
@@ -93,7 +93,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Options of bpcli itself."""
@@ -103,7 +103,7 @@ options.__doc__ = None  # the help text is HELP
 
 
 def main() -> None:
-    """Runs the command line and leaves with the exit code that the README lists."""
+    """Runs the command line and exits with one of the exit codes in the README."""
     fill_closed_streams()
     try:
         app(prog_name="bpcli")
@@ -112,11 +112,11 @@ def main() -> None:
     except MemoryError:
         leave(DiskError("not enough memory: close other programs, or give the command less to do"))
     except SystemExit as left:
-        if isinstance(left.__context__, BrokenPipeError):  # typer writes its help: nobody reads on, as in `say`
+        if isinstance(left.__context__, BrokenPipeError):  # the reader of typer's help has closed the pipe, as in `say`
             sys.exit(0)
         raise
     except OSError as error:
-        if error.filename is not None:  # else it is typer's own writing that failed, of help or of wrong usage
+        if error.filename is not None:  # without a file name, typer failed to write its help or a usage error
             leave(DiskError(f"{os.fsdecode(error.filename)}: {error.strerror}"))
         if _is_in_no_folder():
             leave(DiskError(NO_FOLDER))
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def leave(error: BpcliError) -> NoReturn:
-    """Says what went wrong on stderr, and leaves."""
+    """Prints the error to stderr and exits."""
     first, *more = error.lines
     if isinstance(error, (ConfigError, DataError)) and more:
         notify(f"{len(error.problems)} errors:")
@@ -142,7 +142,7 @@ def leave(error: BpcliError) -> NoReturn:
 
 
 def _is_in_no_folder() -> bool:
-    """Whether the current folder was removed, so that no relative path leads anywhere."""
+    """Whether the current folder was removed, so that relative paths do not work."""
     try:
         Path.cwd()
     except OSError:

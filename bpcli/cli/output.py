@@ -1,4 +1,4 @@
-"""Writing for whoever reads: the result on stdout, what goes on beside it on stderr."""
+"""Output of the commands: results on stdout, notes and warnings on stderr."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bpcli.text import printable
 
 
 def write(text: str, *, end: str = "\n") -> None:
-    """Writes the result to stdout. A reader that has gone, as `head` does, ends the command without a fuss.
+    """Writes the result to stdout. If the reader has closed the pipe, as `head` does, the command exits with code 0.
 
     Raises:
         DiskError: stdout cannot be written.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal limited to ASCII
     try:
         _write(sys.stdout, text + end)
     except BrokenPipeError:
@@ -33,20 +33,20 @@ def write(text: str, *, end: str = "\n") -> None:
 
 
 def write_data(text: str) -> None:
-    """Writes data to stdout as it is; on a terminal, with what cannot be seen or moves the cursor as its escape."""
+    """Writes data to stdout unchanged; on a terminal, with control and invisible characters escaped."""
     if sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
     write(text, end="")
 
 
 def notify(text: str) -> None:
-    """Writes a note, one line, to stderr; where nobody can read it, work goes on.
+    """Writes a note, one line, to stderr; write errors are ignored.
 
-    It may name a file or quote what a file holds: what cannot be seen, or breaks the line, is shown as its escape.
+    The text may contain a file's name or content: line breaks, control and invisible characters are escaped.
     """
     text = printable(text)
     try:
-        if "tqdm" in sys.modules:  # a bar may be on the line: it is taken away first and put back below
+        if "tqdm" in sys.modules:  # clears a progress bar first and redraws it below
             sys.modules["tqdm"].tqdm.write(text, file=sys.stderr)
             return
         _write(sys.stderr, text + "\n")
@@ -55,11 +55,11 @@ def notify(text: str) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Writes all of the text. A pipe that does not block takes a part at a time: Python drops what it did not take."""
+    """Writes all of the text. A non-blocking pipe accepts a part at a time, and Python would drop the rest."""
     try:
         number = stream.fileno()
         blocks = os.get_blocking(number)
-    except (AttributeError, io.UnsupportedOperation):  # Windows before Python 3.12; a stream that is no file
+    except (AttributeError, io.UnsupportedOperation):  # Windows before Python 3.12; a stream without a file
         blocks = True
     if blocks:
         stream.write(text)
@@ -75,14 +75,14 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def let_go_of_stdout() -> None:
-    """What is still in the buffer goes nowhere, so that the interpreter's own flush at exit cannot fail."""
+    """Discards what is still in the buffer, so that the interpreter's flush at exit cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fill_closed_streams() -> None:
-    """Puts a sink where the shell closed stdin, stdout or stderr, as `>&-` does.
+    """Opens the null device in place of stdin, stdout or stderr if the shell closed it, as `>&-` does.
 
-    Else the next file that is opened, a checkpoint perhaps, would get the number of the closed one.
+    Otherwise the next file to be opened, perhaps a checkpoint, would get its file descriptor.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -94,7 +94,7 @@ def fill_closed_streams() -> None:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Writes a file: a regular one is replaced whole or not at all, a device or pipe is written to, a link followed.
+    """Writes a file. A regular file is replaced atomically; a device or pipe is written to; links are followed.
 
     Raises:
         DiskError: it cannot be written.

@@ -1,4 +1,4 @@
-"""bpcli parts: everything a config can name."""
+"""bpcli parts: every part that a config can name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parts(
         ),
     ] = None,
 ) -> None:
-    """Lists what a config can name, with keys and defaults.
+    """Lists the available parts, with keys and defaults.
 
     Example: bpcli parts optimizers
     """

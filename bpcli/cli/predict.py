@@ -1,4 +1,4 @@
-"""bpcli predict: what a trained network says of new data."""
+"""bpcli predict: predictions of a trained network for new data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def predict(
         typer.Option(
             "-o",
             "--output",
-            help="Write a file instead of to the terminal: .csv, .tsv or .txt, each also .gz.",
+            help="Write to this file instead of the terminal: .csv, .tsv or .txt, each also .gz.",
             show_default=False,
         ),
     ] = None,
@@ -36,11 +36,12 @@ def predict(
         ),
     ] = False,
 ) -> None:
-    """Writes predictions as CSV, a row for each sample.
+    """Writes predictions as CSV, one row for each sample.
 
-    Labels and probabilities, or values in the data's own units. Columns are matched by name.
+    A row holds the label and the probabilities, or the values in the data's own units. Input columns are matched by
+    name.
 
-    Line i is for row i: empty cells where data.missing is drop and a value is missing.
+    Line i belongs to row i. Its cells are empty if a value is missing and data.missing is drop.
 
     Example: bpcli predict runs/iris new-flowers.csv -o predictions.csv
     """
@@ -76,7 +77,7 @@ def predict(
 
 
 def _refuse_to_replace(output: Path, data: Path, others: Sequence[Path]) -> None:
-    """Raises BadParameter where writing the output would destroy what the command reads, or what a run keeps."""
+    """Raises BadParameter if the output would overwrite a file that the command reads or a file of a run."""
     from bpcli.runs.folder import run_that_keeps
 
     what = ""
@@ -91,7 +92,7 @@ def _refuse_to_replace(output: Path, data: Path, others: Sequence[Path]) -> None
 
 
 def _same_file(path: Path, other: Path) -> bool:
-    """Whether both are there and the same, also by way of links."""
+    """Whether both exist and are the same file, also through links."""
     try:
         return path.samefile(other)
     except OSError:

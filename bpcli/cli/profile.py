@@ -1,4 +1,4 @@
-"""bpcli profile: where the time of a training step goes."""
+"""bpcli profile: the time of each part of training."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def profile(
     config: options.Config,
     set_: options.Set = None,
     threads: options.Threads = None,
-    seconds: Annotated[float, typer.Option(min=0.0, help="How long to measure the step, about.")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0.0, help="About how many seconds to measure.")] = 2.0,
     json: options.Json = False,
 ) -> None:
     """Shows where the time of training goes, layer by layer.
 
-    Trains for some seconds, writes no run, and says what a step, and what comes around the steps, costs.
+    Trains for some seconds without writing a run, and shows the cost of a step and of the work between steps.
 
     Example: bpcli profile configs/xor.yaml
     """

@@ -1,4 +1,4 @@
-"""bpcli resume: goes on with a run."""
+"""bpcli resume: continues a run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def resume(
     threads: options.Threads = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Goes on with a run from its last checkpoint.
+    """Continues a run from its last checkpoint.
 
-    The result is the same, bit for bit, as if it had never stopped.
+    The result is the same, bit for bit, as if the run had never stopped.
 
     Example: bpcli resume runs/xor --set training.epochs=10000
     """

@@ -9,7 +9,7 @@ from bpcli.cli.output import notify, write
 def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
     """Shows one training step with every number in it.
 
-    z, a, the loss, delta, every gradient, and the weights before and after.
+    Shows z, a, the loss, delta, every gradient, and the weights before and after.
 
     The batch is the first training.batch_size samples in their own order.
 
@@ -25,5 +25,5 @@ def step(config: options.Config, set_: options.Set = None, json: options.Json = 
     with session.memory_errors():
         trace = first_step(session)
     if not trace.finite:
-        notify("warning: this step is not finite: training would stop here with exit code 5, as diverged")
+        notify("warning: a value in this step is not finite: training would stop here as diverged, with exit code 5")
     write(step_json(trace) if json else step_text(trace, session.model.config.optimizer))

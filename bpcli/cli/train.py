@@ -22,9 +22,9 @@ def train(
     threads: options.Threads = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Trains a config; writes a run folder.
+    """Trains a network from a config and writes a run folder.
 
-    It holds the config as it was used, the losses, the checkpoints and a summary.
+    The folder holds the config as used, the losses, the checkpoints and a summary.
 
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """

@@ -1,4 +1,4 @@
-"""What is said of a command line that typer cannot take."""
+"""Messages for a command line that typer rejects."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typ
 
 @contextmanager
 def plain_usage_errors() -> Iterator[None]:
-    """Shows what was typed printable, and says of an option that is a key of the config how to set it."""
+    """Makes typed text printable in usage errors; if an unknown option is a config key, adds how to set it."""
     try:
         yield
     except USAGE_ERROR as error:
         hint = _key_hint(error) or _setting_hint(error)
         error.message = printable(error.message) + hint
         if hint:
-            error.possibilities = None  # other options that are spelt alike
+            error.possibilities = None  # other options with similar names
         raise
 
 

@@ -1,4 +1,4 @@
-"""bpcli validate: every error of a config and its data, before any training."""
+"""bpcli validate: all errors in a config and its data, before training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bpcli.text import printable
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
-    """Checks a config and its data; trains nothing.
+    """Checks a config and its data without training.
 
     Example: bpcli validate configs/iris.yaml
     """

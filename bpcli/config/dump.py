@@ -1,7 +1,7 @@
-"""Writing plain values as YAML that `yaml_reader` reads back as the very same values.
+"""Writes plain values as YAML that `bpcli.config.reader` reads back as the same values.
 
-PyYAML does the writing. What is decided here is the style, and that the text means the same to readers of YAML 1.1 and
-1.2: what either would take for a number, a boolean or a date is quoted.
+PyYAML writes the text. This module chooses the style, and quotes whatever YAML 1.1 or 1.2 would read as a number, a
+boolean or a date, so that the text means the same in both.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import yaml
 
 from bpcli.config.reader import MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_NUMBER, UNUSABLE
 
-# Words and paths: nothing that starts like a number or holds a character with a meaning in YAML
+# Words and paths: nothing that starts like a number or contains a special character of YAML
 _PLAIN = re.compile(r"(?:\.{0,2}/|[^\W\d])[\w./-]*(?: [\w./-]+)*")
 _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_ENDLESS = 1 << 30  # characters in a line: a list of numbers stands on one
+_ENDLESS = 1 << 30  # characters in a line, so that a list of numbers stays on one
 
 
 def dump_yaml(value: Any) -> str:
     """YAML text of a dict, list, str, int, float, bool or None, keys in their order, ending in a newline.
 
-    Mappings stand in block style; a list without mappings or lists in it stands on one line.
+    Mappings are in block style; a list without mappings or lists in it is on one line.
 
     Raises:
         TypeError: a value of another type, or a key that is not a str.
-        ValueError: what the reader would refuse: nesting deeper than MAX_DEPTH, an integer of more than
-            MAX_NUMBER characters, a key of more than MAX_KEY, a NUL or half a surrogate pair in a text, more than
-            MAX_NODES keys and values, more than MAX_BYTES of text.
+        ValueError: the reader would refuse it: nesting deeper than MAX_DEPTH, an integer of more than MAX_NUMBER
+        characters, a key of more than MAX_KEY, a NUL or half a surrogate pair in a string, more than MAX_NODES keys and
+        values, more than MAX_BYTES of text.
     """
     if (nodes := _checked(value, depth=1)) > MAX_NODES:
         raise ValueError(f"{nodes:,} keys and values; at most {MAX_NODES:,} are read")
@@ -39,7 +39,7 @@ def dump_yaml(value: Any) -> str:
 
 
 def _checked(value: Any, depth: int) -> int:
-    """How many keys and values the reader will count; it takes all of them."""
+    """Checks a value and returns how many keys and values the reader will count."""
     if isinstance(value, dict | list):
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
@@ -66,7 +66,7 @@ def _checked_key(key: Any) -> int:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without references to a value that occurs twice, and with list items indented."""
+    """Writes no aliases for a value that occurs twice, and indents list items."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -89,7 +89,7 @@ def _text(dumper: _Dumper, value: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else '"')
 
 
-# also for subclasses such as numpy.float64, written as the number that they are
+# also for subclasses such as numpy.float64, written as plain numbers
 _Dumper.add_multi_representer(dict, _mapping)
 _Dumper.add_multi_representer(list, _list)
 _Dumper.add_multi_representer(str, _text)

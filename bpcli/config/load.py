@@ -1,4 +1,4 @@
-"""A config file, with overrides, as a checked `Config` that still knows on which line each key stands."""
+"""Loads a config file, with overrides, as a checked `Config` with the line number of each key."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ LONGEST_LINE = 1000  # characters of one problem
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A config and where it came from. Relative paths in it start at `folder`."""
+    """A config and its source. Relative paths in it are relative to `folder`."""
 
     config: Config
     tree: YamlTree
     folder: Path
-    assumed: frozenset[str] = frozenset()  # sections that stand in for wrong ones: no error is about them
+    assumed: frozenset[str] = frozenset()  # sections that replace wrong ones: errors in them are not reported
 
     def located(self, key: KeyPath, message: str) -> str:
         """`file:line key: message`, or `--set key: message`."""
@@ -49,11 +49,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
 
     Args:
         path: the YAML file. Relative paths in it are relative to its folder.
-        overrides: KEY=VALUE, as after `--set`. Relative paths in them are relative to the current folder, where they
-            are typed.
+        overrides: KEY=VALUE, as after `--set`. Relative paths in them are relative to the current folder.
 
     Raises:
-        ConfigError: every problem found, one `file:line key: ...` each.
+        ConfigError: lists every problem found, as `file:line key: ...`.
         TypeError: the overrides are not a list of texts.
     """
     path = Path(path)
@@ -65,7 +64,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
 
 
 def _texts(overrides: Iterable[str]) -> list[str]:
-    """The overrides; a TypeError for a single text, whose letters would be taken one by one, and for a dictionary."""
+    """The overrides as a list; TypeError for a single string, which would be read letter by letter, and for a dict."""
     if not isinstance(overrides, (str, bytes, Mapping)):
         texts = list(overrides)
         if all(isinstance(text, str) for text in texts):
@@ -76,10 +75,10 @@ def _texts(overrides: Iterable[str]) -> list[str]:
 
 
 def load_sound_sections(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile | None:
-    """A wrong config with something sound in place of its wrong sections, to find what else is wrong.
+    """A wrong config with its wrong sections replaced by valid ones, to find further errors.
 
-    Of its data section only the keys that are wrong are left out. None if it cannot be read, or does not say what the
-    training data is.
+    From its data section only the wrong keys are removed. None if the config cannot be read or does not name the
+    training data.
     """
     path = Path(path)
     try:
@@ -87,7 +86,7 @@ def load_sound_sections(path: str | Path, overrides: Sequence[str] = ()) -> Conf
     except ConfigError:
         return None
     values, assumed = dict(tree.value), set[str]()
-    for _ in range(2):  # a key of the data that is left out may be missed
+    for _ in range(2):  # a key removed from the data section may be required
         try:
             config = Config.model_validate(values)
         except ValidationError as error:
@@ -101,7 +100,7 @@ def load_sound_sections(path: str | Path, overrides: Sequence[str] = ()) -> Conf
 
 
 def _without(values: dict[str, Any], section: str, loc: tuple[int | str, ...]) -> dict[str, Any]:
-    """The config without what is wrong at `loc`."""
+    """The config with the error at `loc` removed."""
     others = {key: value for key, value in values.items() if key != section}
     if section != "data":
         return others | {section: _SOUND[section]} if section in _SOUND else others
@@ -124,7 +123,7 @@ def parse(tree: YamlTree) -> Config:
     """The config in a tree.
 
     Raises:
-        ConfigError: every problem found.
+        ConfigError: lists every problem found.
     """
     try:
         return Config.model_validate(tree.value)
@@ -133,7 +132,7 @@ def parse(tree: YamlTree) -> Config:
 
 
 def _lines(tree: YamlTree, error: ValidationError) -> list[str]:
-    """The problems in the order of their lines, those of overrides last."""
+    """The problems sorted by line, those of overrides last."""
     found = []
     for item in error.errors(include_url=False):
         key = tuple(step for step in item["loc"] if isinstance(step, int) or "[" not in step)
@@ -145,20 +144,20 @@ def _lines(tree: YamlTree, error: ValidationError) -> list[str]:
 def _line(tree: YamlTree, key: KeyPath, message: str) -> str:
     where, name = tree.where(key), dotted(key)
     line = f"{where}: {message}" if not key or where == f"--set {name}" else f"{where} {name}: {message}"
-    return brief(line, LONGEST_LINE)  # what was quoted from the config may be long, and hold any character
+    return brief(line, LONGEST_LINE)  # quoted values may be long and contain any character
 
 
 def _from_here(key: KeyPath, value: Any) -> Any:
-    """Paths typed in an override start at the current folder, not at the config's."""
+    """Makes paths in an override relative to the current folder, not to the config's."""
     if isinstance(value, dict):
         return {name: _from_here((*key, name), item) for name, item in value.items()}
     if key[:1] != ("data",) or len(key) not in (2, 3) or key[1] not in LOCATIONS:
         return value
-    is_path = isinstance(value, str) and not how_to_write(value)  # else a fraction, wrongly written
+    is_path = isinstance(value, str) and not how_to_write(value)  # else it is a fraction in the wrong notation
     return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
 
 def _plain_name(path: Path) -> str:
-    """The config's own file name, without what a folder's name should not hold."""
+    """The config's file name, without characters that do not suit a folder's name."""
     name = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in path.stem).lstrip(" .+-")
     return name[:100].rstrip(" .+-") or "run"

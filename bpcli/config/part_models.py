@@ -1,7 +1,7 @@
-"""From engine dataclasses to config models: a part's fields are its keys, its annotations their checks.
+"""Config models from engine dataclasses: a part's fields become its keys, and their annotations the checks.
 
-A part is written as its name, `adam`, or as a mapping, `{type: adam, learning_rate: 0.01}`. Nothing here knows any
-part: a class that registers itself in the engine can be named in a config.
+A part is written as its name, `adam`, or as a mapping, `{type: adam, learning_rate: 0.01}`. This module names no part:
+a class that is registered in the engine can be used in a config.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def within(*found: Constraint) -> Within:
 
 @dataclasses.dataclass(frozen=True)
 class Within:
-    """Annotation of a key whose value has to meet constraints, of a list each of its numbers."""
+    """Annotation of a key whose value must meet constraints; in a list, each number must."""
 
     constraints: tuple[Constraint, ...]
 
@@ -76,7 +76,7 @@ class Within:
 
 
 def _keywords(constraint: Constraint) -> dict[str, float]:
-    """The constraint in JSON Schema's words; every number in JSON is finite."""
+    """The constraint as JSON Schema keywords; every number in JSON is finite."""
     match constraint:
         case AtLeast(low=low):
             return {"minimum": low}
@@ -88,7 +88,7 @@ def _keywords(constraint: Constraint) -> dict[str, float]:
 
 
 def _limit(json_schema: JsonSchemaValue, keywords: dict[str, float]) -> None:
-    """Adds the keywords wherever the schema says that a number may stand."""
+    """Adds the keywords wherever the schema allows a number."""
     if json_schema.get("type") in ("integer", "number"):
         json_schema.update(keywords)
     for inner in (*json_schema.get("anyOf", ()), *json_schema.get("prefixItems", ())):
@@ -96,10 +96,10 @@ def _limit(json_schema: JsonSchemaValue, keywords: dict[str, float]) -> None:
 
 
 def part(kind: Any, *, optional: bool = False, also: tuple[str, ...] = (), default: str | None = None) -> Read:
-    """Reads a part of a kind, such as Loss: gives the engine's dataclass.
+    """Reads a part of a kind, such as Loss, as the engine's dataclass.
 
-    optional: null is allowed and stays None. also: words that stand for themselves, such as "auto".
-    default: the type of a mapping that names none.
+    optional: null is allowed and stays None. also: words that are returned unchanged, such as "auto".
+    default: the type of a mapping without the key `type`.
     """
     reader = _PartReader(REGISTRIES[kind], optional, also, default)
     return Read(reader, reader.json_schema)
@@ -115,7 +115,7 @@ class _PartReader:
     def __call__(self, value: Any) -> Any:
         if (value is None and self.optional) or (isinstance(value, str) and value in self.also):
             return value
-        if dataclasses.is_dataclass(value):  # read already
+        if dataclasses.is_dataclass(value):  # already read
             return value
         if self.default and isinstance(value, dict):
             value = {"type": self.default, **value}
@@ -178,7 +178,7 @@ def _unknown(parts: Registry[Any], name: str, also: tuple[str, ...]) -> str:
 
 
 def _with_option(parts: Registry[Any], name: str) -> str | None:
-    """`{type: f1, average: micro}` for f1_micro: a part and a word that one of its keys takes, or None."""
+    """`{type: f1, average: micro}` for f1_micro: a part and a value of one of its keys; None if there is none."""
     for part_name in parts.names():
         word = name.removeprefix(f"{part_name}_")
         hints = get_type_hints(parts.get(part_name)) if word != name else {}
@@ -200,7 +200,7 @@ def build(cls: type, fields: Any) -> Any:
     """The dataclass from the keys of a config.
 
     Raises:
-        ValidationError: every key that is wrong, at its own place.
+        ValidationError: every wrong key, at its location.
     """
     return construct(cls, model_of(cls).model_validate(fields))
 
@@ -221,7 +221,7 @@ def construct(cls: type, values: BaseModel) -> Any:
 
 @cache
 def model_of(cls: type, base: type[Strict] = Strict) -> type[Strict]:
-    """The config model of a dataclass: the same fields, types, defaults and range checks, beside those of `base`."""
+    """The config model of a dataclass: its fields, types, defaults and range checks, in addition to those of `base`."""
     hints = get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {
         field.name: (field_type(hints[field.name]), _default(field)) for field in dataclasses.fields(cls)
@@ -257,7 +257,7 @@ NAMES = {int: "integer", float: "number", bool: "true or false", str: "text"}
 
 
 def _one_message(kinds: list[Any]) -> WrapValidator:
-    """Around a value of one of several kinds: one message for all of them, where pydantic has one for each."""
+    """Wraps a value of one of several kinds: gives one message for all of them, while pydantic gives one for each."""
     texts: list[str] = []
     for kind in kinds:
         items = get_args(kind)
@@ -278,7 +278,7 @@ def _one_message(kinds: list[Any]) -> WrapValidator:
 
 
 def plain(value: Any) -> Any:
-    """A part as plain values that a config can hold: {"type": name, its fields}; lists and numbers as they are."""
+    """A part as plain values for a config: {"type": name, its fields}; lists and numbers are unchanged."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         for parts in REGISTRIES.values():

@@ -1,9 +1,9 @@
-"""Strict YAML: text becomes plain values by the YAML 1.2 core schema, with the line of every key and item.
+"""Strict YAML: reads text as plain values by the YAML 1.2 core schema, with the line of every key and item.
 
-PyYAML finds the structure; what a scalar means is decided here, because PyYAML follows YAML 1.1, where `on`
-is a boolean, `1:30` is ninety, `1e-3` is a string and the last of two equal keys wins. The values are built
-from the parser's events with an explicit stack, and all that could grow with the text has a limit: no text
-makes reading slow, large or deep, and no error but ConfigError leaves this module.
+PyYAML parses the structure. Scalars are interpreted here, because PyYAML follows YAML 1.1, where `on` is a boolean,
+`1:30` is 90, `1e-3` is a string and the last of two equal keys wins. Values are built from the parser's events with an
+explicit stack. Everything that could grow with the text has a limit, so that no text can make reading slow or exhaust
+memory or the call stack. The only error that leaves this module is ConfigError.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ KeyPath = tuple[str | int, ...]
 Scalar = None | bool | int | float | str
 
 MAX_BYTES = 4 << 20
-MAX_DEPTH = 32  # mappings and lists inside one another, the outermost counted
-MAX_NODES = 100_000  # keys and values; at up to 8 us each it is they, not MAX_BYTES, that bound the time
+MAX_DEPTH = 32  # levels of nested mappings and lists, including the outermost
+MAX_NODES = 100_000  # keys and values; at up to 8 us each, they bound the time, not MAX_BYTES
 MAX_NUMBER = 100  # characters; Python refuses to convert integers of more than 4,300 digits
-MAX_KEY = 100  # characters; libyaml gives up on keys beyond 1,024 bytes
+MAX_KEY = 100  # characters; libyaml rejects keys of more than 1,024 bytes
 MAX_PROBLEMS = 20  # reported for one text
 
-# libyaml's parser is ten times as fast; where PyYAML was built without it, its own one gives the same values
+# libyaml's parser is ten times as fast; if PyYAML was built without it, its own gives the same values
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What may not stand in a YAML text, and NEL, LS, PS: line breaks to libyaml, though not to YAML 1.2
+# Characters not allowed in YAML, and NEL, LS, PS: line breaks to libyaml, but not in YAML 1.2
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-# Escapes in double quotes can spell these, but a file name cannot hold the one, nor UTF-8 the others
+# Escapes in double quotes can produce these, but file names cannot contain NUL, nor UTF-8 the others
 UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 _NUMBER_START = frozenset("+-.0123456789")
@@ -59,8 +59,7 @@ def read_value(
     The value's own line has the path (). Messages begin with `source:line: ` if `numbered`, else `source: `.
 
     Raises:
-        ConfigError: the text is not strict YAML as this module reads it; holds all problems up to the first
-            error of syntax.
+        ConfigError: the text is not strict YAML; lists all problems up to the first syntax error.
     """
     reader = _Reader(source, numbered, max_depth)
     return reader.read(reader.decode(text))
@@ -74,7 +73,7 @@ def plain_value(text: str) -> Scalar:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in _NUMBER_START:  # most texts and keys: saves two searches
+    if text[0] not in _NUMBER_START:  # most strings and keys: saves two searches
         return text
     is_int = _INT.fullmatch(text) is not None
     if not is_int and not _FLOAT.fullmatch(text):
@@ -82,7 +81,7 @@ def plain_value(text: str) -> Scalar:
     if len(text) > MAX_NUMBER:
         raise ValueError(f"a number of {len(text)} characters; at most {MAX_NUMBER} are allowed")
     number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if is_int else float(text)
-    # hexadecimal digits may need more decimal ones, and what was read must be writable again
+    # a hexadecimal number may have more digits in decimal, and must remain writable
     if len(repr(number)) > MAX_NUMBER:
         raise ValueError(f"an integer of more than {MAX_NUMBER} digits")
     if isinstance(number, float) and math.isinf(number):
@@ -92,7 +91,7 @@ def plain_value(text: str) -> Scalar:
 
 @dataclass(slots=True)
 class _Open:
-    """A mapping or list whose end is still to come; `key` is the mapping's key that waits for its value."""
+    """An unfinished mapping or list; `key` is the mapping's key whose value comes next."""
 
     value: dict[str, Any] | list[Any]
     path: KeyPath
@@ -100,13 +99,13 @@ class _Open:
 
     @property
     def last(self) -> Any:
-        """The value that was read before this one."""
+        """The value that was read last."""
         values = list(self.value.values()) if isinstance(self.value, dict) else self.value
         return values[-1] if values else None
 
 
 class _Reader:
-    """One reading of one text: collects values, lines and problems."""
+    """Reads one text: collects values, lines and problems."""
 
     def __init__(self, source: str, numbered: bool, max_depth: int) -> None:
         self._source = source
@@ -122,7 +121,7 @@ class _Reader:
         self._documents = 0
 
     def decode(self, text: str | bytes) -> str:
-        """The characters of `text` without a byte order mark; ConfigError if too large or not clean text."""
+        """The characters of `text` without a byte order mark; ConfigError if it is too large or not valid text."""
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         if len(data) > MAX_BYTES:
             self._stop(None, f"larger than {MAX_BYTES >> 20} MiB; a config holds settings, keep data in a data file")
@@ -140,7 +139,7 @@ class _Reader:
         return text
 
     def read(self, text: str) -> tuple[Any, dict[KeyPath, int]]:
-        """The value and the lines of decoded text; ConfigError with all problems."""
+        """The value and the lines of decoded text. Raises ConfigError with all problems."""
         self._text = text
         for event in self._events():
             mark = event.start_mark
@@ -157,7 +156,7 @@ class _Reader:
         return self._root, self._lines
 
     def _events(self) -> Iterator[Any]:
-        """The parser's events, pulled one by one, so that a limit stops the parser too."""
+        """The parser's events, read one by one, so that a limit stops the parser too."""
         try:
             yield from yaml.parse(self._text, Loader=_LOADER)
         except yaml.YAMLError as error:
@@ -166,7 +165,7 @@ class _Reader:
             self._stop(None, "an escape in double quotes is not a character; \\U goes up to \\U0010FFFF")
 
     def _refuse_tab(self, mark: yaml.Mark, line: int) -> None:
-        """Stop at a tab before the first thing of a line, which libyaml lets pass inside brackets."""
+        """Stop at a tab in the indentation of a line, which libyaml accepts inside brackets."""
         if line == self._line:
             return
         self._line = line
@@ -182,7 +181,7 @@ class _Reader:
             self._problem(line, DIRECTIVE)
 
     def _take_node(self, event: yaml.NodeEvent, line: int) -> None:
-        """Put a key, a scalar or the start of a mapping or list in its place."""
+        """Store a key, a scalar or the start of a mapping or list."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
             self._stop(line, f"more than {MAX_NODES:,} keys and values; keep data in a data file")
@@ -226,9 +225,9 @@ class _Reader:
             parent.key = None
 
     def _take_key(self, event: yaml.NodeEvent, line: int, parent: _Open) -> str:
-        """The key as text; the reading goes on after a bad one, but not after a mapping or list as a key."""
+        """The key as text. Reading continues after a bad key, but not after a mapping or list as a key."""
         if isinstance(event, yaml.AliasEvent):
-            return f"*{event.anchor}"  # reported already
+            return f"*{event.anchor}"  # already reported
         if not isinstance(event, yaml.ScalarEvent):
             self._stop(line, "a mapping or list cannot be a key; put text with braces or brackets in quotes")
         key: str = event.value
@@ -254,7 +253,7 @@ class _Reader:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         text: str = event.value
-        if not event.implicit[0]:  # quoted, or a block of text
+        if not event.implicit[0]:  # quoted, or a block scalar
             if UNUSABLE.search(text):
                 self._problem(line, "an escape stands for NUL or half a surrogate pair, which no text may hold")
             return text
@@ -265,7 +264,7 @@ class _Reader:
             return 0
 
     def _problem(self, line: int, message: str) -> None:
-        """Note a problem and go on, unless there are enough of them."""
+        """Record a problem and continue, unless there are too many."""
         self._problems.append(f"{self._at(line)}: {message}")
         if len(self._problems) == MAX_PROBLEMS:
             self._stop(None, f"more problems may follow; these are the first {MAX_PROBLEMS}")

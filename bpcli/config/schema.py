@@ -1,4 +1,4 @@
-"""The keys of a config, their types and defaults. Ranges and the parts' own keys come from the engine's dataclasses."""
+"""The keys of a config, their types and defaults. Ranges and the keys of parts come from the engine's dataclasses."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 LONGEST_LAYER_NAME = 200
 
 ON_WINDOWS = os.name == "nt"
-# devices, also with an ending, and names whose last character Windows leaves out
+# device names, also with a suffix, and names whose last character Windows drops
 _NO_FOLDER_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?|.*[. ]", re.IGNORECASE)
 
 
 class Pair(Strict):
-    """Inputs and targets in a file each: npy or IDX."""
+    """Inputs and targets in one file each: npy or IDX."""
 
     x: str
     y: str | None = None
@@ -78,7 +78,7 @@ def _names(value: Any) -> Any:
 
 
 class Scale(Strict):
-    """How inputs and targets are scaled, each on its own."""
+    """How inputs and targets are scaled, separately."""
 
     x: Scaling = "none"
     y: Scaling = "none"
@@ -104,7 +104,7 @@ def _class_weights(value: Any) -> Any:
 
 
 class Data(Strict):
-    """Where the data lies and how it is prepared."""
+    """The data files and how they are prepared."""
 
     train: Annotated[str | Pair, Read(_location)]
     val: Annotated[str | Pair | Fraction | None, Read(_location_or_fraction)] = None
@@ -155,7 +155,7 @@ HiddenActivation = Annotated[Any, part(Activation)]
 
 
 class PlainNetwork(Strict):
-    """A stack of dense layers, by their sizes. `activation` is one for all hidden layers, or a list, one for each."""
+    """A stack of dense layers, given by their sizes. `activation`: one for all hidden layers, or one for each."""
 
     layers: Annotated[tuple[Whole, ...], Field(min_length=2), Read(_sizes)]
     activation: Annotated[HiddenActivation | tuple[HiddenActivation, ...], Read(_activations)] = Field(
@@ -171,7 +171,7 @@ class PlainNetwork(Strict):
         return (self.layers[0],)
 
     def entries(self) -> tuple[LayerEntry, ...]:
-        """The layers, hidden ones first; the last one's activation is still open where it is `auto`."""
+        """The layers, hidden ones first; the last one's activation is not chosen yet if it is `auto`."""
         hidden = len(self.layers) - 2
         given = self.activation
         functions: list[Any] = list(given) if isinstance(given, tuple) else [given] * hidden
@@ -183,7 +183,7 @@ class PlainNetwork(Strict):
 
 
 def _numbers(value: Any) -> Any:
-    """Nested lists of finite numbers, as they are; null stays null."""
+    """Nested lists of finite numbers, unchanged; null stays null."""
     if value is not None:
         _check_numbers(value)
     return value
@@ -204,21 +204,21 @@ def _trainable(value: Any) -> Any:
 
 
 def _layer_name(value: str | None) -> str | None:
-    """A layer's name, which has to be good for a member of an npz file: NAME.W. An empty one is none."""
+    """A layer's name, which must be valid as a member of an npz file: NAME.W. An empty name counts as none."""
     if not value:
         return None
     parts_are_named = not {"", ".", ".."} & set(value.split("/"))
     if not (parts_are_named and value.isprintable() and value == value.strip() and "\\" not in value):
         raise problem(
-            f"names a layer: printable characters, with / between parts such as block1/dense, got {shown(value)}"
+            f"must be a layer name: printable characters, with / between parts as in block1/dense, got {shown(value)}"
         )
     if len(value) > LONGEST_LAYER_NAME:
-        raise problem(f"names a layer: at most {LONGEST_LAYER_NAME} characters, got {len(value)}")
+        raise problem(f"must be a layer name of at most {LONGEST_LAYER_NAME} characters, got {len(value)}")
     return value
 
 
 class LayerKeys(Strict):
-    """The keys that every layer has beside its own."""
+    """The keys that all layers share."""
 
     name: Annotated[str | None, AfterValidator(_layer_name)] = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
@@ -265,12 +265,12 @@ def _network(value: Any) -> Any:
     if isinstance(layers, list) and layers and not any(isinstance(item, (int, float)) for item in layers):
         return LayeredNetwork.model_validate(value)
     if isinstance(value, dict) and "input" in value and isinstance(layers, list) and layers:
-        raise problem_at("input", "belongs to layers written one by one; among plain sizes the first is the input")
+        raise problem_at("input", "belongs to layers written one by one; in a list of sizes the first is the input")
     return PlainNetwork.model_validate(value)
 
 
 def _number_or(word: str, *, owner: type | None = None, name: str = "") -> Read:
-    """A whole number, checked as the owner's field or from 1 up; or the word, which stays as it is."""
+    """A whole number, checked as the owner's field or as at least 1; or the word, unchanged."""
     in_range = checked(owner, name) if owner else within(AtLeast(1))
 
     def read(value: Any) -> Any:
@@ -297,7 +297,7 @@ def _early_stopping_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
 
 
 class Training(Strict):
-    """How long, in which batches, and when to stop."""
+    """How long to train, in which batches, and when to stop."""
 
     epochs: Annotated[int, checked(TrainOptions, "epochs")]
     batch_size: Annotated[Whole | Literal["full"], _number_or("full", owner=TrainOptions, name="batch_size")] = 32
@@ -314,7 +314,7 @@ class Training(Strict):
     log_every: Annotated[int, within(AtLeast(1))] = 1
 
     def options(self, *, threads: int) -> TrainOptions:
-        """The same for the engine, which says None for `full` and `auto`."""
+        """The engine's options, with None for `full` and `auto`."""
         names = {field.name for field in dataclasses.fields(TrainOptions)} & set(type(self).model_fields)
         values = {name: getattr(self, name) for name in names}
         for name in ("batch_size", "shards"):
@@ -323,7 +323,7 @@ class Training(Strict):
 
 
 class Output(Strict):
-    """What a run leaves on disk, and how often."""
+    """What a run writes to disk, and how often."""
 
     dir: str = "runs"
     checkpoint_every: Annotated[Whole | Literal["auto"], _number_or("auto")] = "auto"
@@ -333,10 +333,11 @@ class Output(Strict):
 def _run_name(value: str | None) -> str | None:
     if value is not None and (not re.fullmatch(r"[\w][\w .+-]{0,99}", value) or value != value.strip()):
         raise problem(
-            f"names a folder: letters, digits, . _ + - and blanks, starting with a letter or digit, got {shown(value)}"
+            "must be a folder name: letters, digits, . _ + - and spaces, starting with a letter or digit, "
+            f"got {shown(value)}"
         )
     if value is not None and ON_WINDOWS and _NO_FOLDER_ON_WINDOWS.fullmatch(value):
-        raise problem(f"names a folder, which Windows cannot call {shown(value)}: take another, such as run-1")
+        raise problem(f"must be a folder name, but Windows does not allow {shown(value)}: take another, such as run-1")
     return value
 
 
@@ -374,7 +375,7 @@ class Config(Strict):
 
 
 def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
-    """A layer's own keys, and those common ones that differ from their default."""
+    """A layer's own keys, and the shared keys that differ from their defaults."""
     values: dict[str, Any] = plain(entry.spec)
     for field in dataclasses.fields(LayerEntry):
         value = getattr(entry, field.name)
@@ -384,7 +385,7 @@ def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
 
 
 def _full_keys() -> dict[str, str]:
-    """The full name of each key of a section; of one that several have, that of the first."""
+    """The full name of each key of a section; for a key in several sections, the first."""
     sgd: Any = registry.optimizers.get("sgd")
     sections = {
         "training": Training.model_fields,
@@ -404,5 +405,5 @@ FULL_KEYS.update(_full_keys())
 
 
 def full_key(name: str) -> str | None:
-    """The full name of the key that is called so, here or by other tools: training.epochs for epochs; None if none."""
+    """The full name of a key, by its name here or in other tools: training.epochs for epochs. None if there is none."""
     return FULL_KEYS.get(known_as(name, FULL_KEYS, KEYS_ELSEWHERE) or "")

@@ -1,4 +1,4 @@
-"""Mappings without unknown keys, values read by functions, and what is said of those that do not fit."""
+"""Mappings that reject unknown keys, values read by functions, and the messages for wrong ones."""
 
 from __future__ import annotations
 
@@ -36,18 +36,16 @@ EXPECTED = {
 }
 
 
-MOST_KEYS = 100  # no mapping has so many; each unknown one is compared with all that are known
-MOST_PROBLEMS = 20  # that are told of one list
+MOST_KEYS = 100  # more than any mapping has; each unknown key is compared with all known ones
+MOST_PROBLEMS = 20  # reported for one list
 
 
 class Strict(BaseModel):
-    """A mapping of a config: unknown keys and values of another kind are errors, each with a plain message."""
+    """A mapping of a config: unknown keys and values of the wrong type are errors, each with a plain message."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
-    also_known: ClassVar[
-        tuple[str, ...]
-    ] = ()  # keys that were taken out before: still the right word for a misspelling
-    not_here: ClassVar[dict[str, str]] = {}  # what is said of keys that belong to another form of the same section
+    also_known: ClassVar[tuple[str, ...]] = ()  # keys that were removed before validation but can still be suggested
+    not_here: ClassVar[dict[str, str]] = {}  # the messages for keys that belong to another form of the same section
 
     @model_validator(mode="wrap")
     @classmethod
@@ -56,7 +54,7 @@ class Strict(BaseModel):
         if not isinstance(value, (dict, cls)):
             raise problem(f"expected a mapping with the keys {', '.join(known)}, got {shown(value)}")
         if isinstance(value, dict) and len(value) > MOST_KEYS:
-            raise problem(f"expected a mapping with the keys {', '.join(known)}, got one of {len(value)} keys")
+            raise problem(f"expected a mapping with the keys {', '.join(known)}, got one with {len(value)} keys")
         try:
             return handler(value)
         except ValidationError as error:
@@ -64,7 +62,7 @@ class Strict(BaseModel):
 
 
 def _details(error: ValidationError, known: tuple[str, ...], not_here: Mapping[str, str]) -> list[InitErrorDetails]:
-    """Each error with its message in plain words; a key that is missing because it is misspelt is said only once."""
+    """Each error with its message in plain words; a key that is missing because it is misspelt is reported once."""
     items = error.errors(include_url=False)
     unknown_keys = [str(item["loc"][-1]) for item in items if item["type"] == "extra_forbidden"]
     return [
@@ -98,9 +96,9 @@ def _message(item: Any, known: tuple[str, ...], not_here: Mapping[str, str]) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """Annotation of a key whose value is read by a function, so that one message covers all that it accepts.
+    """Annotation of a key whose value is read by a function, so that one message covers everything it accepts.
 
-    json_schema: gives the JSON Schema of what it accepts; None takes that of the annotated type.
+    json_schema: returns the JSON Schema of the accepted values; None: the schema of the annotated type.
     """
 
     read: Callable[[Any], Any]
@@ -115,20 +113,20 @@ class Read:
 
 
 def problem(message: str) -> PydanticCustomError:
-    """An error whose message is shown as it stands."""
+    """An error whose message is shown unchanged."""
     return PydanticCustomError("problem", "{message}", {"message": message})
 
 
 def problem_at(key: str | int, message: str) -> ValidationError:
-    """The same, at a key or item of the value that is being read."""
+    """The same, at a key or item of the value being read."""
     return ValidationError.from_exception_data("", [InitErrorDetails(type=problem(message), loc=(key,), input=None)])
 
 
 def read_each(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, ...]:
-    """Every item read; what does not fit is reported at its own item.
+    """Reads every item; errors are reported at the item.
 
     Raises:
-        ValidationError: the items that are wrong, the first MOST_PROBLEMS of them.
+        ValidationError: lists the wrong items, at most MOST_PROBLEMS.
     """
     read_values, details = [], []
     for index, value in enumerate(values):
@@ -160,13 +158,13 @@ def shown(value: Any) -> str:
 
 
 def expected(what: str, got: Any, words: Sequence[str] = ()) -> str:
-    """`expected a number, got "0.1" (write 0.1 without quotes)`. words: those that are among what is expected."""
+    """`expected a number, got "0.1" (write 0.1 without quotes)`. words: the accepted words."""
     near = nearest(got, words, WORDS_ELSEWHERE) if isinstance(got, str) else None
     hint = f" (did you mean {near}?)" if near else how_to_write(got, whole="integer" in what or "whole" in what)
     return f"expected {what}, got {shown(got)}{hint}"
 
 
-# What other tools call a word that a key takes.
+# What other tools call the words that are values of keys.
 WORDS_ELSEWHERE = {
     word: tuple(words.split())
     for word, words in {
@@ -192,7 +190,7 @@ _RATIO = re.compile(r"([0-9]{1,9}) ?/ ?([1-9][0-9]{0,8})")
 
 
 def how_to_write(text: Any, *, whole: bool = False) -> str:
-    """` (write 0.01 with a point)` of a text that means a number, or nothing. whole: an integer is expected."""
+    """` (write 0.01 with a point)` for a text that means a number, else "". whole: an integer is expected."""
     if is_number(text):
         return f" (write {text} without quotes)"
     if whole and isinstance(text, float) and text.is_integer():
@@ -210,7 +208,7 @@ def how_to_write(text: Any, *, whole: bool = False) -> str:
 
 
 def is_number(text: Any) -> bool:
-    """Whether it is a text that reads as a number."""
+    """Whether it is a text that can be read as a number."""
     try:
         return isinstance(text, str) and "_" not in text and float(text) is not None
     except ValueError:
@@ -218,7 +216,7 @@ def is_number(text: Any) -> bool:
 
 
 def unknown(kind: str, name: str, known: Sequence[str], meant: str | None) -> str:
-    """`unknown key "epoch", did you mean "epochs"?`, or all that are known where nothing else is meant."""
+    """`unknown key "epoch", did you mean "epochs"?`, or the list of known keys if none is close."""
     if not known:
         return f'unknown {kind} "{name}": there are none here'
     hint = f'did you mean "{meant}"?' if meant else f"expected one of {', '.join(sorted(known))}"
@@ -226,8 +224,8 @@ def unknown(kind: str, name: str, known: Sequence[str], meant: str | None) -> st
 
 
 def unknown_key(name: str, known: Sequence[str]) -> str:
-    """The same of a key, which may belong elsewhere in the config: `did you mean "training.epochs"?`."""
-    # the key that is called so comes first, then the one that is misspelt; one optimizer has no use for another's key
+    """The same for a key that may belong elsewhere in the config: `did you mean "training.epochs"?`."""
+    # an exact name comes before a misspelling; one optimizer's keys are not suggested for another
     full = {key: where for key, where in FULL_KEYS.items() if "type" not in known or "optimizer." not in where}
     meant = known_as(name, known, KEYS_ELSEWHERE) or full.get(known_as(name, full, KEYS_ELSEWHERE) or "")
     meant = meant or nearest(name, known) or full.get(nearest(name, full) or "")
@@ -236,7 +234,7 @@ def unknown_key(name: str, known: Sequence[str]) -> str:
     return unknown("key", name, known, meant)
 
 
-FULL_KEYS: dict[str, str] = {}  # the keys of a config's sections, each with its full name; the schema fills it in
+FULL_KEYS: dict[str, str] = {}  # the keys of a config's sections, each with its full name; filled by the schema
 
 
 # What other tools call a key.

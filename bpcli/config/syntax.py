@@ -1,4 +1,4 @@
-"""PyYAML's errors of syntax in plain words: where, what is wrong, and what to write instead."""
+"""Explains PyYAML's syntax errors in plain words: where, what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TAG = "tags (`!...`) are not supported; write the plain value"
 DIRECTIVE = "directives (`%...`) are not supported; remove this line"
 DOCUMENTS = "a second document starts here; keep one document in a file"
 
-_MISFIT = "this does not fit what stands before it; check the indentation, and for text after a quoted value"
-# A part of PyYAML's or libyaml's message -> plain words. The first kind is reported for the line where the
-# unfinished thing began, {noticed} being the one where the parser gave up; the second kind for the latter.
+_MISFIT = "this does not fit what comes before it; check the indentation, and for text after a quoted value"
+# A part of PyYAML's or libyaml's message -> plain words. _UNFINISHED is reported at the line where the construct began;
+# {noticed} is the line where the parser stopped. _MISPLACED is reported where it stopped.
 _UNFINISHED = {
     "could not find expected ':'": "not of the form `key: value`, with a space after the colon",
     "expected ',' or ']'": "the `[` here is not closed, or a comma is missing (noticed in line {noticed})",
@@ -39,13 +39,13 @@ _MISPLACED = {
 
 
 def explain(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
-    """The 1-based line of `text` to look at (None if unknown) and a sentence about a syntax error in it."""
+    """The 1-based line of `text` to look at (None if unknown) and a sentence that explains the syntax error."""
     mark = getattr(error, "problem_mark", None)
     words = " ".join(str(getattr(error, "problem", None) or error).split())
     if mark is None:
         return None, words
     lines = LINE_BREAK.split(text.rstrip("\r\n"))
-    noticed = min(mark.line + 1, len(lines))  # an error at the end of the text belongs to its last line
+    noticed = min(mark.line + 1, len(lines))  # an error at the end of the text is reported at its last line
     line = lines[noticed - 1]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent or line.startswith("\t", mark.column):

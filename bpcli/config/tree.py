@@ -1,4 +1,4 @@
-"""A config's text as plain values that know where they were written, and `--set` overrides on top of them.
+"""A config's text as plain values with their line numbers, and `--set` overrides of them.
 
     tree = read_yaml(pathlib.Path("configs/xor.yaml"))
     tree = set_value(tree, *parse_override("training.epochs=300"))
@@ -6,7 +6,7 @@
     tree.where(("network", "layers", 1))       # "configs/xor.yaml:10"
     tree.where(("training", "epochs"))         # "--set training.epochs"
 
-What YAML means here is settled in `yaml_reader`.
+`bpcli.config.reader` defines how YAML is read.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ __all__ = [
 _OVERRIDE_KEY = re.compile(r"[^\s.\[\]]+(?:\.[^\s.\[\]]+|\[[0-9]+\])*")
 _STEP = re.compile(r"[^.\[\]]+")
 _INDEX = re.compile(r"[0-9]+")
-_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # pathlib makes one slash of two
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # pathlib turns two slashes into one
 _ZIP = b"PK\x03\x04"
 _DATA_ENDINGS = (".csv", ".tsv", ".npy")
 
 
 @dataclass(frozen=True)
 class YamlTree:
-    """Plain values with the place where each of them was written.
+    """Plain values with the source location of each.
 
-    `source` is the file's name as the user wrote it, `lines` the 1-based line of each mapping key and list
-    item by its path (the root has the path ()), `overrides` the paths that were set from the command line.
+    `source` is the file's name as the user typed it, `lines` the 1-based line of each mapping key and list item by its
+    path (the root has the path ()), `overrides` the paths that were set from the command line.
     """
 
     source: str
@@ -58,7 +58,7 @@ class YamlTree:
     overrides: frozenset[KeyPath] = frozenset()
 
     def where(self, path: KeyPath) -> str:
-        """`file:line` or `--set key` of the value at `path`, or of the deepest known thing that holds it."""
+        """`file:line` or `--set key` of the value at `path`, or of the innermost known value around it."""
         for length in range(len(path), -1, -1):
             prefix = path[:length]
             if prefix in self.overrides:
@@ -66,12 +66,12 @@ class YamlTree:
             if length and prefix in self.lines:
                 return f"{self.source}:{self.lines[prefix]}"
         makers = [override for override in self.overrides if path and override[: len(path)] == path]
-        if len(makers) == 1:  # a mapping that only this override has brought in
+        if len(makers) == 1:  # a mapping that only this override created
             return f"--set {dotted(makers[0])}"
         return f"{self.source}:{self.lines[()]}" if () in self.lines else self.source
 
     def line(self, path: KeyPath) -> int | None:
-        """The 1-based line of the deepest known thing that holds `path`; None if that was set from outside."""
+        """The 1-based line of `path` or of the innermost known value around it; None if that was set by an override."""
         known = next(path[:length] for length in range(len(path), -1, -1) if self._knows(path[:length]))
         return None if known in self.overrides else self.lines.get(known)
 
@@ -85,10 +85,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def parse_yaml(text: str | bytes, source: str) -> YamlTree:
-    """The tree of a whole config, whose root is a mapping.
+    """The tree of a complete config, whose root is a mapping.
 
     Raises:
-        ConfigError: not strict YAML, empty, or no mapping; one `source:line: ...` for each problem.
+        ConfigError: the text is not strict YAML, is empty or not a mapping; one `source:line: ...` for each problem.
     """
     value, lines = read_value(text, source)
     if value is None:
@@ -103,16 +103,16 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
     """The tree of the file at `path`, called `source` in messages (default: the path itself).
 
     Raises:
-        ConfigError: the file is missing, a folder, unreadable, too large or not UTF-8, or as in `parse_yaml`.
+        ConfigError: the file is missing, a folder, unreadable, too large or not UTF-8; or as in `parse_yaml`.
     """
     source = str(path) if source is None else source
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-            text = b""  # nor is it opened: a log of the kernel's, such as /proc/kmsg, never ends
+            text = b""  # not even opened: a kernel log such as /proc/kmsg never ends
         else:
             with path.open("rb") as file:
-                text = file.read(MAX_BYTES + 1)  # one byte too many is enough to be refused
+                text = file.read(MAX_BYTES + 1)  # one byte more than the limit, to detect larger files
     except FileNotFoundError:
         what = "this is a URL; save the file and name it" if _URL.match(source) else "there is no such file"
         raise ConfigError([f"{source}: {what}{'' if _URL.match(source) else _suggestion(path)}"]) from None
@@ -142,7 +142,7 @@ def _of_a_zip(path: pathlib.Path) -> str:
 
 
 def _suggestion(path: pathlib.Path) -> str:
-    """`; did you mean ...?` with the YAML files of like names beside a missing one, or nothing."""
+    """`; did you mean ...?` with YAML files of similar names near a missing one, or ""."""
     folders = [path.parent, path.parent / "configs"]
     try:
         beside = [file for folder in folders if folder.is_dir() for file in list(folder.iterdir())[:1000]]
@@ -151,7 +151,7 @@ def _suggestion(path: pathlib.Path) -> str:
     if not path.parent.exists():
         return f"; the folder {path.parent} does not exist either"
     files = [file for file in beside if file.suffix in (".yaml", ".yml")]
-    # without the endings, which would make all names alike
+    # without suffixes, which would make all names similar
     by_stem = {file.stem.casefold(): file for file in files if file.is_file()}
     close = difflib.get_close_matches(path.stem.casefold(), by_stem)
     return f"; did you mean {' or '.join(str(by_stem[stem]) for stem in close)}?" if close else ""
@@ -160,10 +160,10 @@ def _suggestion(path: pathlib.Path) -> str:
 def parse_override(text: str) -> tuple[KeyPath, Any]:
     """Path and value of `training.epochs=300`, `network.layers[0].units=5`, `loss={type: mse, delta: 1e-3}`.
 
-    The value is read as in a file; nothing after the `=` is null.
+    The value is read as in a file; an empty value is null.
 
     Raises:
-        ConfigError: not of the form KEY=VALUE, or a value that is not strict YAML.
+        ConfigError: the text is not of the form KEY=VALUE, or the value is not strict YAML.
     """
     key, equals, value_text = text.partition("=")
     key = key.strip()
@@ -174,17 +174,17 @@ def parse_override(text: str) -> tuple[KeyPath, Any]:
     path: KeyPath = tuple(int(step) if _INDEX.fullmatch(step) else step for step in steps)
     if len(path) >= MAX_DEPTH:
         raise ConfigError([f"--set {brief(key)}: nested deeper than {MAX_DEPTH} levels"])
-    if value_text == ",":  # as data.decimal takes it: the shell has the quotes that YAML asks for
+    if value_text == ",":  # a value of data.decimal: the shell removes the quotes that YAML requires
         return path, value_text
     value, _ = read_value(value_text, f"--set {key}", numbered=False, max_depth=MAX_DEPTH - len(path))
     return path, value
 
 
 def set_value(tree: YamlTree, path: KeyPath, value: Any) -> YamlTree:
-    """A new tree with `value` at `path`; `tree` stays as it was.
+    """A new tree with `value` at `path`; `tree` is not changed.
 
-    Mappings that are missing on the way are made, and a plain text on the way becomes {"type": text}, as for
-    `optimizer: adam` and the path optimizer.learning_rate; but not under `data`, where texts are no types.
+    Missing mappings along the path are created. A plain text along the path becomes {"type": text}, as for `optimizer:
+    adam` and the path optimizer.learning_rate; not under `data`, where texts are not types.
 
     Raises:
         ConfigError: the path is empty, names an item beyond a list's end, or leads into a number or boolean.

@@ -1,1 +1,1 @@
-"""The NumPy training engine, a library of its own: prints nothing, reads no file, sees no config."""
+"""The NumPy training engine, a library of its own: it prints nothing, reads no files and does not know the config."""

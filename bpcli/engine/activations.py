@@ -33,7 +33,7 @@ class Identity:
 
 
 def sigmoid(z: Array, a: Array, scratch: Scratch) -> None:
-    """a = 1 / (1 + exp(-z)), also for parts that are made of it. a may be z."""
+    """a = 1 / (1 + exp(-z)), shared by parts that use it. a may be z."""
     np.negative(z, out=a)
     np.exp(a, out=a)
     np.add(a, scratch.one, out=a)
@@ -44,8 +44,8 @@ def sigmoid(z: Array, a: Array, scratch: Scratch) -> None:
 class Sigmoid:
     """a = 1 / (1 + exp(-z)): the logistic function, values in 0..1.
 
-    exp(-z) overflows to infinity for very negative z, and 1 / (1 + inf) is the right 0. The form with tanh has no
-    overflow but loses the small values: at z = -40 it gives 0 instead of 4e-18.
+    exp(-z) overflows to infinity for very negative z, and 1 / (1 + inf) is 0, as it should be. The form with tanh does
+    not overflow but loses small values: at z = -40 it gives 0 instead of 4e-18.
     """
 
     needs_z: ClassVar[bool] = False
@@ -86,7 +86,7 @@ class ReLU:
         np.maximum(z, scratch.zeros, out=a)
 
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
-        np.greater(a, 0.0, out=scratch.mask)  # a > 0 just where z > 0
+        np.greater(a, 0.0, out=scratch.mask)  # a > 0 exactly where z > 0
         np.copyto(scratch.full, scratch.mask)
         np.multiply(da, scratch.full, out=da)
 
@@ -118,7 +118,7 @@ class LeakyReLU:
 class ELU:
     """a = z where z > 0, else alpha (exp(z) - 1): the exponential linear unit. Clevert et al. 2016.
 
-    With alpha = 1 the derivative has no jump; otherwise, at z = 0, it is taken as alpha.
+    With alpha = 1 the derivative is continuous; otherwise it jumps at z = 0, where it is taken as alpha.
     """
 
     alpha: Annotated[float, MoreThan(0)] = 1.0
@@ -163,7 +163,7 @@ LAMBDA = 1.0507009873554804934193349852946
 class SELU:
     """a = lambda elu(z) with the alpha and lambda that keep mean 0 and variance 1 from layer to layer.
 
-    Klambauer et al. 2017, eq. 2 and 14. It does so only with weights of variance 1 / fan_in, hence `lecun_normal`, and
+    Klambauer et al. 2017, eq. 2 and 14. This holds only with weights of variance 1 / fan_in, hence `lecun_normal`, and
     with inputs of mean 0 and variance 1. The derivative jumps at z = 0, where it is taken as lambda alpha.
     """
 
@@ -178,7 +178,7 @@ class SELU:
 
 
 def softplus(z: Array, a: Array, scratch: Scratch) -> None:
-    """a = ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|)), also for parts that are made of it. a may be z."""
+    """a = ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|)), shared by parts that use it. a may be z."""
     np.abs(z, out=scratch.full)
     np.negative(scratch.full, out=scratch.full)
     np.exp(scratch.full, out=scratch.full)
@@ -191,7 +191,7 @@ def softplus(z: Array, a: Array, scratch: Scratch) -> None:
 class Softplus:
     """a = ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|)): a smooth relu, always positive. Dugas et al. 2001.
 
-    PyTorch takes a = z above its `threshold`, z = 20, which is off by up to 2e-9; this does not.
+    PyTorch uses a = z above its `threshold`, z = 20, an error of up to 2e-9; this does not.
     """
 
     needs_z: ClassVar[bool] = False
@@ -280,14 +280,14 @@ class GELU:
 
 
 def nearly_normal(z: Array, cdf: Array, density: Array, work: Sequence[Array]) -> None:
-    """`normal` by the approximation: cdf = sigmoid(c (z + k z^3)), which is the form with tanh, and its derivative."""
+    """Approximates `normal`: cdf = sigmoid(c (z + k z^3)), which equals the form with tanh, and its derivative."""
     square, rest = work
     c, k = 2.0 * math.sqrt(2.0 / math.pi), 0.044715
     np.multiply(z, z, out=square)
     np.multiply(square, -c * k, out=density)
     np.subtract(density, c, out=density)
     np.multiply(density, z, out=density)
-    np.exp(density, out=density)  # infinite for very negative z, and 1 / inf is the right 0
+    np.exp(density, out=density)  # infinite for very negative z; 1 / inf is then 0, as it should be
     np.add(density, 1.0, out=cdf)
     np.reciprocal(cdf, out=cdf)
     np.subtract(1.0, cdf, out=rest)
@@ -302,7 +302,7 @@ class HardSigmoid:
     """a = min(max(z/6 + 1/2, 0), 1): a piecewise linear sigmoid. At the kinks the derivative is taken as 0.
 
     The slope is 1/6 as in PyTorch, Keras 3 and MobileNetV3 (Howard et al. 2019): relu6(z + 3) / 6. Keras 2, Theano and
-    ONNX's default have 0.2 z + 0.5.
+    ONNX's default use 0.2 z + 0.5.
     """
 
     needs_z: ClassVar[bool] = False
@@ -326,7 +326,7 @@ class HardSigmoid:
 class Softmax:
     """a_j = exp(z_j) / sum_k exp(z_k): probabilities over the last axis, which sum to 1.
 
-    The largest z is taken off first, which changes no value and keeps exp from overflowing.
+    The largest z is subtracted first, which leaves a unchanged and keeps exp from overflowing.
     """
 
     needs_z: ClassVar[bool] = False

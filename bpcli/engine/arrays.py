@@ -1,4 +1,4 @@
-"""The array types that every part of the engine speaks of."""
+"""Array types and work memory that the whole engine uses."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Scale: TypeAlias = float | Array  # one factor for the whole batch, or one for e
 def batch_array(n: int, shape: Shape, dtype: DType) -> Array:
     """An uninitialised array (n, *shape) for a batch.
 
-    Images (n, C, H, W) lie in memory as (C, H, W, n): with the batch innermost, what a convolution copies and a pooling
-    compares are long contiguous rows instead of a few numbers at a time.
+    Images (n, C, H, W) lie in memory as (C, H, W, n): with the batch innermost, convolution and pooling work on long
+    contiguous rows instead of a few numbers at a time.
     """
     return _batch_innermost(np.empty, n, shape, dtype)
 
@@ -32,14 +32,14 @@ def _batch_innermost(make: Callable[..., Array], n: int, shape: Shape, dtype: DT
 
 
 def times(scale: Scale, factor: float, scratch: Scratch) -> Scale:
-    """scale * factor, in scratch.row where it is one for each sample."""
+    """scale * factor; written to scratch.row if there is one scale for each sample."""
     return scale * factor if isinstance(scale, float) else np.multiply(scale, factor, out=scratch.row)
 
 
 def largest_of_rows(z: Array, scratch: Scratch) -> Array:
     """scratch.row: the largest number along the last axis of z (N, ..., K). Overwrites scratch.full.
 
-    For many short rows a copy with the rows as columns pays: np.maximum then compares many samples at a time.
+    For many short rows it is faster to copy the rows to columns first: np.maximum then compares many samples at a time.
     """
     if z.ndim == 2 and len(z) >= 32 > z.shape[1]:
         columns = scratch.full.reshape(z.shape[::-1])
@@ -51,7 +51,7 @@ def largest_of_rows(z: Array, scratch: Scratch) -> Array:
 
 
 def quiet_context() -> Context:
-    """A context whose `run` calls a function without NumPy's warnings; ten times cheaper to enter than np.errstate."""
+    """A context whose `run` calls a function with NumPy's warnings off. Ten times cheaper to enter than np.errstate."""
     context = copy_context()
     context.run(np.seterr, all="ignore")
     return context
@@ -59,15 +59,15 @@ def quiet_context() -> Context:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Work memory beside an array of shape (N, ..., K), so that a step makes no arrays of its own.
+    """Work memory for an array of shape (N, ..., K), so that a step allocates no arrays.
 
-    full: the same shape. mask: likewise, of bools, since a comparison written straight to floats makes buffers of its
-    own. row: (N, ..., 1), one number for each sample. Contents are undefined before and after a call.
+    full: the same shape. mask: the same shape, of bools, since a comparison written straight to floats allocates
+    buffers. row: (N, ..., 1), one number for each sample. Contents are undefined before and after a call.
 
-    Two constants are as arrays faster than as numbers: one, (), for a small array, where a ufunc's time goes into
-    looking at a number's type; and zeros, the same shape as full, since only of two such arrays np.maximum and its
-    likes compare many numbers at a time. zeros takes no memory worth speaking of: it is never written, and the
-    operating system lends all of it the same page.
+    Two constants are faster as arrays than as numbers. one, shape (): with small arrays, a ufunc would spend most of
+    its time on the type of a number. zeros, the same shape as full: np.maximum and similar functions are vectorised
+    only for two arrays. zeros takes almost no memory: it is never written, so the operating system maps all of it to
+    one page.
     """
 
     full: Array

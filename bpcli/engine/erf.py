@@ -4,11 +4,11 @@ With x = |z| and t = (x - K) / (x + K), which takes 0..infinity to -1..1,
 
     Phi(-x) = exp(-x^2 / 2) P(t) / (x + K),    Phi(x) = 1 - Phi(-x)
 
-P is a Chebyshev series of (x + K) exp(x^2 / 2) Phi(-x), written out in powers of t: one polynomial for the whole line,
-where Cody's rational functions (Math. Comp. 23, 1969) need three and a mask for each. The idea is Shepherd and
-Laframboise's (Math. Comp. 36, 1981); K = 4.5 and the coefficients were computed anew with 40 digits. Phi itself and not
-1 + erf, which cancels for negative z. Relative error below 1e-15 in float64 and 5e-7 in float32, far tail included
-(where the float's own range ends, at z = -37 and -13, numbers become subnormal).
+P is a Chebyshev series of (x + K) exp(x^2 / 2) Phi(-x), written in powers of t: one polynomial for the whole line,
+while Cody's rational functions (Math. Comp. 23, 1969) need three and a mask for each. The idea is Shepherd and
+Laframboise's (Math. Comp. 36, 1981); K = 4.5 and the coefficients were recomputed with 40 digits. Phi is computed
+directly, since 1 + erf cancels for negative z. The relative error is below 1e-15 in float64 and 5e-7 in float32,
+including the far tail (where the float's own range ends, at z = -37 and -13, numbers become subnormal).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 
 from bpcli.engine.arrays import Array
 
-BLOCK = 8192  # numbers worked on at once: they stay in cache, and the work memory is small whatever the batch
+BLOCK = 8192  # numbers per block: they stay in cache, and the work memory is small for any batch
 K = 4.5
-FAR = 40.0  # beyond it exp(-x^2 / 2) is 0 in any case, and `_gauss` could meet 0 * inf
+FAR = 40.0  # beyond it exp(-x^2 / 2) is 0 anyway, and `_gauss` could compute 0 * inf
 # P, highest power first. float32 needs fewer terms.
 P = {
     "float64": (
@@ -50,9 +50,9 @@ def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
 
 
 def normal(z: Array, cdf: Array, density: Array, work: Sequence[Array]) -> None:
-    """Writes Phi(z) to `cdf` and exp(-z^2 / 2) / sqrt(2 pi) to `density`; overwrites the two of `work`.
+    """Writes Phi(z) to `cdf` and exp(-z^2 / 2) / sqrt(2 pi) to `density`; overwrites the two arrays of `work`.
 
-    All (n,), none overlapping.
+    All are (n,) and none overlap.
     """
     x, t = work
     np.abs(z, out=x)
@@ -78,8 +78,8 @@ def normal(z: Array, cdf: Array, density: Array, work: Sequence[Array]) -> None:
 def _gauss(x: Array, out: Array, h: Array) -> None:
     """Writes exp(-x^2 / 2) to `out`; overwrites x and h.
 
-    x^2 = h^2 + (x - h)(x + h), h with so few digits that h^2 is exact: the rounding error of x^2 is small beside x^2,
-    but not beside 1, and so would spoil exp.
+    x^2 = h^2 + (x - h)(x + h), where h has so few digits that h^2 is exact. The rounding error of x^2 is small relative
+    to x^2 but not relative to 1, so it would make exp(-x^2 / 2) inaccurate.
     """
     np.multiply(x, 16.0, out=h)
     np.rint(h, out=h)

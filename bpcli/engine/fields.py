@@ -54,7 +54,7 @@ class MoreThan:
 
 @dataclasses.dataclass(frozen=True)
 class Between:
-    """low <= value <= high; without its end, value < high."""
+    """low <= value <= high; with end=False, value < high."""
 
     low: Number
     high: Number
@@ -79,9 +79,9 @@ class Finite:
 
 
 def check(constraint: Constraint, value: Any) -> None:
-    """Raises ValueError "must be ..., got ..." unless the constraint holds, of a pair for each of its numbers.
+    """Raises ValueError "must be ..., got ..." unless the constraint holds; in a pair, for each number.
 
-    None stands for "not given" and passes, as does a word such as "same".
+    None means "not given" and passes, as does a word such as "same".
     """
     if isinstance(value, tuple):
         for item in value:

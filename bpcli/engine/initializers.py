@@ -1,6 +1,6 @@
-"""First values of weight arrays W (units, inputs, ...): fan_in inputs into a neuron, fan_out neurons fed by an input.
+"""Initial values of weight arrays W (units, inputs, ...): fan_in inputs into a neuron, fan_out neurons fed by an input.
 
-Values are drawn in float64 whatever the network's dtype, so float32 and float64 networks start alike.
+Values are always drawn in float64, so that float32 and float64 networks start from the same weights.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class HeUniform:
 
 @part_of(initializers, "he_normal", elsewhere="he kaiming kaiming_normal msra")
 class HeNormal:
-    """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its relatives."""
+    """N(0, 2 / fan_in). He et al. 2015, eq. 10. For relu and its variants."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.normal(0.0, math.sqrt(2 / fans(shape)[0]), shape)

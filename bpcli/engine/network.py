@@ -1,4 +1,4 @@
-"""A stack of layers: what it is (`Network`), and the same bound to memory for one size of batch (`Stack`)."""
+"""A stack of layers: its description (`Network`), and the same bound to memory for one batch size (`Stack`)."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class LayerError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEntry:
-    """A layer as one writes it: the layer, its activation, how it learns, and values given by hand.
+    """A layer as the user describes it: the layer, its activation, how it learns, and explicit initial values.
 
-    weights, biases: first values, of the shapes of W and b. learning_rate_scale multiplies the learning rate.
+    weights, biases: initial values, of the shapes of W and b. learning_rate_scale multiplies the learning rate.
     trainable: False freezes W and b, "weights" lets only W learn, "biases" only b.
     """
 
@@ -61,17 +61,17 @@ class PlacedLayer:
 
 
 class Network:
-    """A network without memory: layers, shapes, the layout of theta. Comparable, cheap, allocates nothing.
+    """A network without memory: layers, shapes, the layout of theta. Comparable and cheap; allocates no arrays.
 
-    The last layer's activation is kept apart as `output_activation`, since some losses are computed from its input, the
-    logits z^L. Everything before it is in `placed`.
+    The last layer's activation is kept separately as `output_activation`, since some losses are computed from its
+    input, the logits z^L. Everything before it is in `placed`.
 
     Args:
         entries: the layers, first to last.
         in_shape: the shape of one sample, (D,) or (C, H, W).
 
     Raises:
-        LayerError: a layer does not fit its input, or values given by hand do not fit the layer.
+        LayerError: a layer does not fit its input, or explicit values do not fit the layer.
     """
 
     def __init__(self, entries: Sequence[LayerEntry], in_shape: Shape) -> None:
@@ -110,7 +110,7 @@ class Network:
         }
 
     def _given(self) -> dict[str, tuple[int, str, Any]]:
-        """Values given by hand: the parameter's name -> (entry's index, the entry's key, the values)."""
+        """Explicit initial values: the parameter's name -> (entry's index, the entry's key, the values)."""
         return {
             f"{name}.{parameter}": (index, key, getattr(entry, key))
             for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True))
@@ -119,7 +119,7 @@ class Network:
         }
 
     def _check_settings(self) -> None:
-        """How a layer learns may only be said of one that does."""
+        """Rejects learning options on a layer without parameters."""
         learning = by_layer(self.layout.specs)
         for index, (name, entry) in enumerate(zip(self.names, self.entries, strict=True)):
             if name not in learning:
@@ -141,7 +141,7 @@ class Network:
                 raise LayerError(index, key, f"expected the shape {shape} (row j into neuron j), got {got}")
 
     def has_trait(self, trait: Trait) -> bool:
-        """Whether any layer has it."""
+        """Whether any layer has this trait."""
         return any(trait in placed.spec.traits for placed in self.placed)
 
     @cached_property
@@ -178,10 +178,10 @@ class Network:
         return dict(zip(self.names, self.entries, strict=True))
 
     def initial_theta(self, rng: np.random.Generator, dtype: DType) -> Array:
-        """A new theta (P,): drawn by each array's initializer in the order of the layout, then values given by hand."""
+        """A new theta (P,): drawn by the initializers in the layout's order, then overwritten by explicit values."""
         theta = np.empty(self.layout.size, dtype)
         given = self._given()
-        with np.errstate(over="ignore"):  # a value beyond the dtype is infinite, and found before the first iteration
+        with np.errstate(over="ignore"):  # an infinite value is reported before the first iteration
             for name, view in self.layout.views(theta).items():
                 spec = self.layout.specs[name]
                 view[...] = spec.init.draw(spec.shape, rng)
@@ -190,7 +190,7 @@ class Network:
         return theta
 
     def initial_stats(self, dtype: DType) -> Array:
-        """What layers keep up themselves, at its start: a vector like theta, laid out by `stats_layout`."""
+        """The initial running statistics of the layers: a vector like theta, laid out by `stats_layout`."""
         stats = np.empty(self.stats_layout.size, dtype)
         for name, view in self.stats_layout.views(stats).items():
             spec = self.stats_layout.specs[name]
@@ -207,9 +207,9 @@ class Network:
         noise: np.random.Generator | None = None,
         products: Products | None = None,
     ) -> Stack:
-        """The stack on its memory, for batches of n samples. Stacks may share theta, each has its own grad.
+        """The stack bound to memory, for batches of n samples. Stacks may share theta; each has its own grad.
 
-        stats: by default new ones. noise: by default a generator of its own, with seed 0. products: by default on one
+        stats: by default a new vector. noise: by default a new generator with seed 0. products: by default on one
         thread.
         """
         if stats is None:
@@ -264,7 +264,7 @@ class Stack:
 
 
 def by_layer(arrays: Mapping[str, T]) -> dict[str, dict[str, T]]:
-    """What belongs to each layer that has arrays, by the names its spec gave them: `dense_1.W` becomes dense_1, W."""
+    """The arrays of each layer that has any, by the names in its spec: `dense_1.W` becomes dense_1, W."""
     grouped: dict[str, dict[str, T]] = {}
     for name, array in arrays.items():
         layer, _, parameter = name.rpartition(".")
@@ -273,7 +273,7 @@ def by_layer(arrays: Mapping[str, T]) -> dict[str, dict[str, T]]:
 
 
 def _names(entries: Sequence[LayerEntry]) -> tuple[str, ...]:
-    """Each layer's name: as given, or its type and a count, dense_1, dense_2."""
+    """Each layer's name: as given, or its type and a number: dense_1, dense_2."""
     counts: Counter[str] = Counter()
     names: dict[str, None] = {}
     for index, entry in enumerate(entries):
@@ -287,7 +287,7 @@ def _names(entries: Sequence[LayerEntry]) -> tuple[str, ...]:
 
 
 def _with_default_init(entry: LayerEntry) -> LayerEntry:
-    """An entry whose layer leaves `init` open gets the initializer that suits its activation."""
+    """If the entry's layer has no `init`, gives it the initializer that suits the activation."""
     if getattr(entry.spec, "init", True) is not None:
         return entry
     name = (entry.activation or Identity()).default_init

@@ -14,11 +14,11 @@ from bpcli.engine.protocols import Activation, Loss, Penalised
 class Objective:
     """Loss and output activation, bound to memory for batches of exactly n samples.
 
-    Where the loss can be computed from the logits it is (sigmoid and softmax with log-likelihood); otherwise
+    If possible the loss is computed from the logits (sigmoid and softmax with log-likelihood); otherwise
     a^L = f(z^L), then dL/da^L, then delta = dL/da^L * f'(z^L).
 
     Raises:
-        ValueError: the loss has no meaning with this activation.
+        ValueError: the loss is not defined for this activation.
     """
 
     def __init__(self, loss: Loss, activation: Activation, n: int, out_shape: Shape, dtype: DType) -> None:

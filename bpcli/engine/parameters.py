@@ -1,6 +1,6 @@
 """All parameters of a network in one flat vector, with a named view for each array.
 
-theta and its twin grad have this layout; so has every state vector of an optimizer.
+theta and grad have this layout, and so does every state vector of an optimizer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ParamLayout:
 
     @classmethod
     def of(cls, specs: Mapping[str, ParamSpec]) -> ParamLayout:
-        """Lays the arrays one after the other, in the order given."""
+        """Places the arrays one after the other, in the order given."""
         slices, start = {}, 0
         for name, spec in specs.items():
             stop = start + math.prod(spec.shape)
@@ -32,7 +32,7 @@ class ParamLayout:
         return cls(specs=dict(specs), slices=slices, size=start)
 
     def views(self, vector: Array) -> dict[str, Array]:
-        """Each array by name, as a view into the vector (size,): writing to a view writes to the vector."""
+        """Each array by name, as a view of the vector (size,): writing to a view writes to the vector."""
         return {name: vector[part].reshape(self.specs[name].shape) for name, part in self.slices.items()}
 
     def shapes(self) -> dict[str, Shape]:
@@ -40,5 +40,5 @@ class ParamLayout:
         return {name: spec.shape for name, spec in self.specs.items()}
 
     def owner(self, index: int) -> str:
-        """The name of the array in which that position of the vector lies."""
+        """The name of the array that contains this position of the vector."""
         return next(name for name, part in self.slices.items() if part.start <= index < part.stop)

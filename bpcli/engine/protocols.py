@@ -1,7 +1,7 @@
-"""What each kind of part must be able to do.
+"""The interface of each kind of part.
 
-Parts are frozen dataclasses of hyperparameters without memory of their own: the arrays they work on are handed in.
-Only layers have a second half, bound to memory by `LayerSpec.build`.
+Parts are frozen dataclasses of hyperparameters and own no memory: the arrays they work on are arguments. Only layers
+have a second class, bound to memory by `LayerSpec.build`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bpcli.engine.team import Products
 
 
 class Initializer(Protocol):
-    """First values of a weight array."""
+    """The initial values of a weight array."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         """float64 values of that shape. For W (units, inputs, ...): fan_in is one row's size, fan_out one column's."""
@@ -28,14 +28,14 @@ class Activation(Protocol):
     """a = f(z), on arrays whose last axis is the units."""
 
     needs_z: ClassVar[bool]  # backward reads z, so z may not be overwritten by a
-    default_init: ClassVar[str]  # the initializer's name that suits the weights before it
+    default_init: ClassVar[str]  # name of the initializer that suits the weights before it
 
     def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
         """Writes f(z) into `a`, which may be `z` itself unless `needs_z`."""
         ...
 
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
-        """Overwrites `da` = dL/da with dL/dz. Where a overwrote z, `z` is `a`."""
+        """Overwrites `da` = dL/da with dL/dz. If a overwrote z, `z` is `a`."""
         ...
 
 
@@ -43,8 +43,8 @@ class Activation(Protocol):
 class ParamSpec:
     """One array of a layer: its shape and how it starts.
 
-    decay: whether weight decay acts on it. learned: False for what the layer keeps up itself, such as running means:
-    it lies in a vector of its own, `stats`, which no optimizer sees, and has no gradient.
+    decay: whether weight decay acts on it. learned: False for an array that the layer updates itself, such as running
+    means: it has no gradient and lies in a separate vector, `stats`, which no optimizer changes.
     """
 
     shape: Shape
@@ -57,11 +57,11 @@ class ParamSpec:
 class Bindings:
     """The memory a layer is built on, for batches of exactly `n` samples.
 
-    params: the layer's own views into theta, and into stats for those not learned, by the names of its `param_specs`.
-    grads: likewise into grad, of those learned.
+    params: the layer's views of theta, or of stats for arrays that are not learned, by the names in its `param_specs`.
+    grads: the views of grad, for the arrays that are learned.
     needs_dx: whether `backward` must return dL/dx (not for the first layer).
     overwrite_x: whether `forward` may write its output over its input.
-    noise: what a layer draws from in training, such as dropout's masks.
+    noise: the generator for random numbers in training, such as dropout's masks.
     products: computes matrix products.
     """
 
@@ -76,19 +76,19 @@ class Bindings:
     products: Products
 
     def empty(self, shape: Shape) -> Array:
-        """A buffer for the batch: (n, *shape), in the network's dtype and memory order, contents undefined."""
+        """A buffer for the batch: (n, *shape), in the network's dtype and memory order; contents are undefined."""
         return batch_array(self.n, shape, self.dtype)
 
 
-# What the network must know of a kind of layer:
-# free_output: its output is its own buffer, and its backward does not read it, so what follows may overwrite it
+# Properties of a kind of layer that the network uses:
+# free_output: its output is its own buffer, which its backward does not read, so the next layer may overwrite it
 # noise: it draws random numbers in training
-# whole_batch: it looks across samples, so a batch cannot be split into shards
+# whole_batch: its output for a sample depends on the others, so a batch cannot be split into shards
 Trait: TypeAlias = Literal["free_output", "noise", "whole_batch"]
 
 
 class Layer(Protocol):
-    """A layer bound to memory. Returned arrays are its own buffers, valid until its next call."""
+    """A layer bound to memory. Returned arrays are buffers of the layer, valid until its next call."""
 
     def forward(self, x: Array, training: bool) -> Array:
         """y (n, *out_shape) from x (n, *in_shape). Keeps a reference to x for backward."""
@@ -100,55 +100,55 @@ class Layer(Protocol):
 
 
 class LayerSpec(Protocol):
-    """A layer's hyperparameters: shapes and parameters can be asked for without any memory being made."""
+    """A layer's hyperparameters. Shapes and parameters are computed without allocating arrays."""
 
     traits: ClassVar[frozenset[Trait]]
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        """The shape of one sample's output. Raises ValueError, naming the fix, where the input does not fit."""
+        """The shape of one sample's output. Raises ValueError, with a remedy, if the input does not fit."""
         ...
 
     def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
-        """The arrays by name: "W" for weights, "b" for biases. Empty for a layer without any."""
+        """The arrays by name: "W" for weights, "b" for biases. Empty for a layer without parameters."""
         ...
 
     def build(self, bindings: Bindings) -> Layer:
-        """The layer on its memory."""
+        """The layer bound to memory."""
         ...
 
 
 class Loss(Protocol):
     """L = sum over the batch of scale * (one sample's loss).
 
-    A loss inherits from this class, and with it what most losses have in common.
+    Every loss inherits from this class and its defaults.
     """
 
-    for_classes: ClassVar[bool] = False  # it has no meaning but for a classification
-    for_numbers: ClassVar[bool] = False  # it has no meaning but for a regression
-    boundary: ClassVar[float] = 0.5  # where a single output turns from the first class to the second
+    for_classes: ClassVar[bool] = False  # it is defined for classification only
+    for_numbers: ClassVar[bool] = False  # it is defined for regression only
+    boundary: ClassVar[float] = 0.5  # the threshold between the two classes of a single output
 
     @property
     def reduction(self) -> str:
-        """Over the batch: "mean" or "sum"."""
+        """The reduction over the batch: "mean" or "sum"."""
         ...
 
     def from_logits(self, activation: Activation) -> Loss | None:
-        """The loss as a function of z, where it is better computed together with the output activation; else None.
+        """The loss as a function of z, if it is better computed together with the output activation; else None.
 
         Raises:
-            ValueError: the loss has no meaning with this activation.
+            ValueError: the loss is not defined for this activation.
         """
         return None
 
     def value_and_grad(self, output: Array, target: Array, d_output: Array, scratch: Scratch, scale: Scale) -> float:
-        """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M); scale a number, or (N, 1)."""
+        """The value of L; overwrites `d_output` with dL/d_output. All arrays (N, M); scale is a number or (N, 1)."""
         ...
 
 
 class Penalised(Protocol):
-    """What an optimizer's weight_decay and l1 stand for; those without such a field have 0."""
+    """The meaning of an optimizer's weight_decay and l1; an optimizer without such a field has 0."""
 
-    decoupled_decay: ClassVar[bool] = False  # weight_decay is a step of its own, and no part of what is minimised
+    decoupled_decay: ClassVar[bool] = False  # weight_decay is a separate step and not part of the minimised function
 
     @property
     def weight_decay(self) -> float:
@@ -163,10 +163,10 @@ class Penalised(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Parameters:
-    """Parameters that an optimizer moves together, all of a network's or a part of them, and what it moves them by.
+    """The arguments of an optimizer's step: some or all parameters of a network, their gradient and their state.
 
-    Vectors of one length: theta; grad = dL/dtheta, clipped and with the penalty's derivative; state, those that the
-    optimizer names; scratch; decay, 1.0 where weight decay acts, else 0.0.
+    Vectors of one length: theta; grad = dL/dtheta, clipped and with the penalty's derivative added; state, the vectors
+    that the optimizer names; scratch; decay, 1.0 where weight decay acts, else 0.0.
     rate: the learning rate, one number or one for each parameter. t: the step's number, from 1.
     """
 
@@ -180,16 +180,16 @@ class Parameters:
 
 
 class Optimizer(Penalised, Protocol):
-    """One update of the flat parameter vector, of each parameter by itself: parts of it may be updated side by side.
+    """Updates the flat parameter vector element by element, so that parts of it may be updated in parallel.
 
-    An optimizer inherits from this class.
+    Every such optimizer inherits from this class.
     """
 
     full_batch: ClassVar[bool] = False
 
     @property
     def learning_rate(self) -> float:
-        """What a schedule multiplies."""
+        """The base learning rate, which a schedule multiplies."""
         ...
 
     def vector_names(self) -> tuple[str, ...]:
@@ -204,39 +204,39 @@ class Optimizer(Penalised, Protocol):
 class Problem(Protocol):
     """What a full-batch optimizer minimises: the loss over the whole training set and the penalty on weights.
 
-    theta is any vector of parameters, (P,). Frozen parameters have zeros in every gradient. Returned arrays are the
-    problem's own, valid until its next call.
+    theta is any vector of parameters, (P,). Gradients are 0 for frozen parameters. Returned arrays are buffers of
+    the problem, valid until its next call.
     """
 
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
-        """(L, dL/dtheta). Costs nothing where theta is that of the last call."""
+        """(L, dL/dtheta). Costs nothing if theta is the same as in the last call."""
         ...
 
     def value(self, theta: Array) -> float:
-        """L, the same number as `value_and_grad` gives."""
+        """L, the same number that `value_and_grad` returns."""
         ...
 
     def normal_equations(self, theta: Array) -> tuple[float, Array, Array]:
-        """(L, J^T J, J^T r) in float64, for L = (1/2) r^T r with J = dr/dtheta: so J^T r is dL/dtheta.
+        """(L, J^T J, J^T r) in float64, for L = (1/2) r^T r with J = dr/dtheta: J^T r is then dL/dtheta.
 
         Raises:
-            ValueError: the loss is no sum of squares.
+            ValueError: the loss is not a sum of squares.
         """
         ...
 
 
 @runtime_checkable
 class FullBatchOptimizer(Penalised, Protocol):
-    """A method that works on the whole training set, and evaluates it as often as it needs for one step.
+    """A method that evaluates the whole training set, as often as it needs for one step.
 
-    Such a method inherits from this class.
+    Every such optimizer inherits from this class.
     """
 
     full_batch: ClassVar[bool] = True
 
     @property
     def learning_rate(self) -> float:
-        """What is reported as the learning rate until `memory["learning_rate"]` says which was really used."""
+        """The learning rate that is reported until `memory["learning_rate"]` holds the one actually used."""
         return 1.0
 
     def vector_names(self) -> tuple[str, ...]:
@@ -248,9 +248,10 @@ class FullBatchOptimizer(Penalised, Protocol):
     ) -> float:
         """One iteration: changes theta, the vectors and memory in place. Returns the problem's value before it.
 
-        memory: its own scalars, empty at the start, finite, and kept in checkpoints. t: the iteration's number, from 1.
-        A theta left as it was says that no better point was found: training stops. The problem may end the iteration by
-        an exception at any evaluation: theta is then as before, and the iteration done anew goes the same way.
+        memory: the optimizer's scalars: empty at the start, always finite, and saved in checkpoints. t: the iteration's
+        number, from 1. An unchanged theta means that no better point was found: training stops. Any evaluation may
+        raise an exception that ends the iteration: theta must then be unchanged, and a repeated iteration must take the
+        same course.
         """
         ...
 
@@ -269,22 +270,22 @@ class Progress:
 
 
 class Schedule(Protocol):
-    """How the learning rate moves.
+    """How the learning rate changes.
 
-    `memory` is the schedule's own, empty at the start and kept in checkpoints, for one that needs to remember.
+    `memory` belongs to the schedule, is empty at the start and saved in checkpoints.
     """
 
     def factor(self, progress: Progress, memory: dict[str, float]) -> float:
-        """What the optimizer's learning rate is multiplied by at that point of training."""
+        """The factor on the optimizer's learning rate at that point of training."""
         ...
 
 
 @runtime_checkable
 class WatchingSchedule(Schedule, Protocol):
-    """A schedule that is told after each epoch how training goes."""
+    """A schedule that depends on the monitored value of each epoch."""
 
     def after_epoch(self, value: float, memory: dict[str, float]) -> None:
-        """Notes the monitored value, which is better the smaller it is."""
+        """Receives the monitored value of the epoch; smaller is better."""
         ...
 
 
@@ -295,5 +296,5 @@ class Metric(Protocol):
     higher_is_better: ClassVar[bool]
 
     def value(self, target: Array, prediction: Array) -> float:
-        """Classification: class indices (N,) against probabilities (N, K). Regression: (N, M) against (N, M)."""
+        """Classification: class indices (N,), probabilities (N, K). Regression: both (N, M)."""
         ...

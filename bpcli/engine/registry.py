@@ -1,12 +1,12 @@
-"""Names for parts: `part_of` makes a class a part and enters it under a name, and a config finds it by that name.
+"""Names of parts: `part_of` makes a class a part and registers it under a name that configs use.
 
     @part_of(optimizers, "momentum")
     class Momentum(Optimizer):
         momentum: Annotated[float, Between(0, 1)] = 0.9
 
-A registry finds the modules of its folder by itself, so a new part is one new class and nothing else. A name is first
-looked for in the file of that name and then in the others, one by one, so that a config pays only for the parts that it
-uses; all files are imported where all names are asked for.
+A registry finds the modules of its folder, so a new part is one new class and nothing else. A name is first looked up
+in the file of that name and then in the others, one by one, so that a config imports only the parts it uses. All files
+are imported only when all names are requested.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         self._complete = False
 
     def enter(self, cls: type[T], name: str, *aliases: str, elsewhere: str = "") -> None:
-        """Enters the class under `name`, and under each alias; for `elsewhere` see `part_of`."""
+        """Registers the class under `name` and each alias; for `elsewhere` see `part_of`."""
         for key in (name, *aliases):
             if key in self._classes or key in self._aliases:
                 raise ValueError(f"two parts register as {self.kind} {key!r}")
@@ -51,24 +51,24 @@ class Registry(Generic[T]):
         return tuple(sorted(self._classes))
 
     def aliases(self) -> dict[str, str]:
-        """Other names, each with the name it stands for."""
+        """The aliases, each with the name it stands for."""
         self._discover()
         return dict(sorted(self._aliases.items()))
 
     def nearest(self, name: str, also: Sequence[str] = ()) -> str | None:
-        """The name or alias that a word stands for that is none itself; also: further words that may be meant."""
+        """The name or alias that an unknown word probably means. also: further words to choose from."""
         known = (*self.names(), *self.aliases(), *also)
         return nearest(name, known, self._elsewhere)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a part goes by that name or alias."""
+        """Whether a part has that name or alias."""
         return self._find(name) is not None
 
     def get(self, name: str) -> type[T]:
         """The class of that name or alias.
 
         Raises:
-            ValueError: there is none; says which there are and which is nearest.
+            ValueError: there is none; the message lists the names and suggests the nearest.
         """
         if (cls := self._find(name)) is not None:
             return cls
@@ -100,7 +100,7 @@ class Registry(Generic[T]):
         return known()
 
     def _files(self) -> list[str]:
-        """The modules of the folder; none where all parts stand in one file."""
+        """The modules of the folder; none if all parts are in one file."""
         module = importlib.import_module(self._package)
         return [found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))]
 
@@ -113,12 +113,12 @@ class Registry(Generic[T]):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def part_of(parts: Registry[Any], name: str, *aliases: str, elsewhere: str = "") -> Callable[[C], C]:
-    """Decorator that makes a class a part, found under `name` and each alias.
+    """Decorator that makes a class a part, registered under `name` and each alias.
 
-    elsewhere: what other tools call it or what comes nearest to it, words that a message answers with the name.
+    elsewhere: names that other tools use for it or for something close to it; error messages suggest `name` for them.
 
     The class becomes a frozen dataclass with keyword-only fields. A new object's fields are checked against the ranges
-    in their annotations, see `bpcli.engine.fields`; then its own `__post_init__`, if it has one, checks what is left.
+    in their annotations, see `bpcli.engine.fields`; then its `__post_init__`, if it has one, makes further checks.
     """
 
     def make(cls: C) -> C:
@@ -129,7 +129,7 @@ def part_of(parts: Registry[Any], name: str, *aliases: str, elsewhere: str = "")
             if own_checks is not None:
                 own_checks(self)
 
-        # one function each for all parts: those that dataclass would compile for every part anew take half of its time
+        # shared by all parts: compiling them for every part would take half of dataclass's time
         for method, function in {
             "__post_init__": check,
             "__eq__": _equal,

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what the optimizer's learning rate is multiplied by, as training goes on."""
+"""Learning-rate schedules: the factor on the optimizer's learning rate over the course of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Unit: TypeAlias = Literal["epoch", "iteration"]
 class Time(NamedTuple):
     """A point in training in one unit, counted from the end of the warm-up.
 
-    rise: what warm-up multiplies the schedule's factor by, 1 after it. now: whole units since warm-up, 0 during it.
+    rise: warm-up's factor on the schedule's factor; 1 after warm-up. now: whole units since warm-up, 0 during it.
     length: units from the end of warm-up to the end of training, at least 1.
     """
 
@@ -29,8 +29,8 @@ class Time(NamedTuple):
 def time_of(progress: Progress, *, by: Unit, warmup: int = 0) -> Time:
     """The point in training that has been reached, in epochs or iterations.
 
-    Warm-up takes equal steps up, 1/(warmup + 1), 2/(warmup + 1), ..., and reaches 1 where the schedule proper begins
-    (Goyal et al. 2017, section 2.2). So no unit is lost at a rate of 0, as where others count from 0.
+    Warm-up rises in equal steps, 1/(warmup + 1), 2/(warmup + 1), ..., and reaches 1 where the schedule proper begins
+    (Goyal et al. 2017, section 2.2). So no unit is spent at a rate of 0, as in implementations that count from 0.
     """
     now, length = progress.epoch, progress.epochs
     if by == "iteration":
@@ -41,9 +41,9 @@ def time_of(progress: Progress, *, by: Unit, warmup: int = 0) -> Time:
 
 @part_of(schedules, "step", elsewhere="step_decay step_lr")
 class StepDecay:
-    """gamma^floor(t / every), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^floor(t / every), t in whole epochs or iterations (see `by`) since the warm-up.
 
-    PyTorch's StepLR. warmup: so many of the same units of linear rise come before.
+    The same as PyTorch's StepLR. warmup: length of a linear rise before that, in the same units.
     """
 
     every: Annotated[int, AtLeast(1)]
@@ -58,10 +58,10 @@ class StepDecay:
 
 @part_of(schedules, "multi_step", elsewhere="milestones multi_step_lr piecewise_constant piecewise_constant_decay")
 class MultiStep:
-    """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^(how many numbers of `at` are <= t), t in whole epochs or iterations (see `by`) since the warm-up.
 
-    PyTorch's MultiStepLR: `at: [30, 60]` has the first lower rate in the 31st epoch. warmup: so many of the same units
-    of linear rise come before.
+    The same as PyTorch's MultiStepLR: with `at: [30, 60]` the rate first falls in the 31st epoch. warmup: length of a
+    linear rise before that, in the same units.
     """
 
     at: tuple[int, ...] = (30, 60, 90)
@@ -71,7 +71,7 @@ class MultiStep:
 
     def __post_init__(self) -> None:
         if not self.at or min(self.at) < 1 or any(low >= high for low, high in pairwise(self.at)):
-            raise ValueError(f"at: must be rising numbers from 1 up, for example [30, 60], got {list(self.at)}")
+            raise ValueError(f"at: must be increasing numbers of at least 1, for example [30, 60], got {list(self.at)}")
 
     def factor(self, progress: Progress, memory: dict[str, float]) -> float:
         time = time_of(progress, by=self.by, warmup=self.warmup)
@@ -80,9 +80,9 @@ class MultiStep:
 
 @part_of(schedules, "exponential", elsewhere="exponential_decay exponential_lr")
 class Exponential:
-    """gamma^t, t in whole epochs or iterations, as `by` says, since the warm-up.
+    """gamma^t, t in whole epochs or iterations (see `by`) since the warm-up.
 
-    PyTorch's ExponentialLR. warmup: so many of the same units of linear rise come before.
+    The same as PyTorch's ExponentialLR. warmup: length of a linear rise before that, in the same units.
     """
 
     gamma: Annotated[float, Between(0, 1)]
@@ -96,10 +96,10 @@ class Exponential:
 
 @part_of(schedules, "inverse_time", elsewhere="inverse_time_decay invscaling time_decay")
 class InverseTime:
-    """1 / (1 + decay * t), t in whole epochs or iterations, as `by` says, since the warm-up.
+    """1 / (1 + decay * t), t in whole epochs or iterations (see `by`) since the warm-up.
 
-    The rates of Robbins & Monro 1951, for which stochastic descent comes to rest. By iteration it is the lr_decay of
-    PyTorch's Adagrad and the decay of old Keras. warmup: so many of the same units of linear rise come before.
+    The rates of Robbins & Monro 1951, with which stochastic descent converges. By iteration it is the lr_decay of
+    PyTorch's Adagrad and the decay of old Keras. warmup: length of a linear rise before that, in the same units.
     """
 
     decay: Annotated[float, AtLeast(0)]
@@ -113,11 +113,11 @@ class InverseTime:
 
 @part_of(schedules, "polynomial", elsewhere="linear linear_lr poly polynomial_decay polynomial_lr")
 class Polynomial:
-    """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations, as `by` says, since the warm-up; then `end`.
+    """end + (1 - end) (1 - t / T)^power, t in whole epochs or iterations (see `by`) since the warm-up; then `end`.
 
-    T: `duration` of the same units, or what training has after the warm-up. power 1 is a straight line. PyTorch's
-    PolynomialLR, which has no end but 0. An end above 1 makes the rate rise, as in a test of which rates will do.
-    warmup: so many of the same units of linear rise come before.
+    T: `duration` in the same units, by default the rest of training after the warm-up. power 1 is a straight line.
+    PyTorch's PolynomialLR has end 0 only. An end above 1 makes the rate rise, as in a learning-rate range test. warmup:
+    length of a linear rise before that, in the same units.
     """
 
     power: Annotated[float, MoreThan(0)] = 1.0
@@ -134,13 +134,13 @@ class Polynomial:
 
 @part_of(schedules, "cosine", elsewhere="cosine_annealing cosine_annealing_lr cosine_decay")
 class Cosine:
-    """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations, as `by` says, since the warm-up.
+    """end + (1 - end) (1 + cos(pi t / T)) / 2, t in whole epochs or iterations (see `by`) since the warm-up.
 
-    T is what training has after the warm-up; `end` is where the rate would be in the epoch after the last. With
-    `period` the rate restarts at 1 after so many units, and each next period is `multiplier` times as long (SGDR,
-    Loshchilov & Hutter 2017, eq. 5); without, nothing restarts. PyTorch's CosineAnnealingLR and
-    CosineAnnealingWarmRestarts, whose eta_min is a rate where `end` is a share of it, as Keras's alpha is. warmup: so
-    many of the same units of linear rise come before, and not again at a restart.
+    T is the rest of training after the warm-up; the factor would reach `end` in the epoch after the last. With `period`
+    the factor restarts at 1 after so many units, and each period is `multiplier` times as long as the one before (SGDR,
+    Loshchilov & Hutter 2017, eq. 5); without `period` there are no restarts. The same as PyTorch's CosineAnnealingLR
+    and CosineAnnealingWarmRestarts, except that their eta_min is a rate, while `end` is a factor like Keras's alpha.
+    warmup: length of a linear rise before that, in the same units, not repeated at a restart.
     """
 
     end: Annotated[float, AtLeast(0)] = 0.0
@@ -170,10 +170,10 @@ def _since_restart(now: int, period: int, multiplier: int) -> tuple[int, int]:
 class OneCycle:
     """Half a cosine wave up from 1 / div_factor to 1, then one down to 1 / (div_factor * final_div_factor).
 
-    warmup_share: the rise's part of the whole training. The peak is the optimizer's learning rate, so set it higher
-    than without this schedule (Smith & Topin 2018, "Super-convergence"). This is PyTorch's OneCycleLR in its default
-    form, two cosine phases, but for the momentum, which is left as it is; fastai's rise takes a quarter. Counted by
-    iteration unless told otherwise, as there.
+    warmup_share: the fraction of training spent on the rise. The peak is the optimizer's learning rate, so set it
+    higher than without this schedule (Smith & Topin 2018, "Super-convergence"). This is PyTorch's OneCycleLR in its
+    default form, two cosine phases, except that the momentum stays constant. fastai's rise takes a quarter. Counted by
+    iteration by default, as in PyTorch.
     """
 
     warmup_share: Annotated[float, Between(0, 1)] = 0.3
@@ -199,13 +199,13 @@ def _between(first: float, last: float, share: float) -> float:
 class ReduceOnPlateau:
     """The factor, 1 at first, is multiplied by gamma, not below `floor`, after `patience` epochs without improvement.
 
-    An epoch brings something if the monitored value is better than the best so far by more than min_delta, in the
-    value's own units; which value that is, training.early_stopping.monitor says, or else val_loss, or without a
-    validation split train_loss. After a fall, `cooldown` epochs do not count. warmup: epochs of linear rise that come
-    before, and do not count.
+    An epoch is an improvement if the monitored value is better than the best so far by more than min_delta, in the
+    value's own units. The monitored value is training.early_stopping.monitor, by default val_loss, or train_loss
+    without a validation split. After a reduction, `cooldown` epochs do not count. warmup: epochs of linear rise before
+    that, which do not count either.
 
-    Keras's ReduceLROnPlateau. patience is meant as in early stopping here and in Keras: PyTorch's bears one epoch more,
-    and its threshold is relative unless told otherwise.
+    The same as Keras's ReduceLROnPlateau. patience counts as in early stopping and in Keras; PyTorch waits one epoch
+    more, and its threshold is relative by default.
     """
 
     patience: Annotated[int, AtLeast(1)] = 10
@@ -219,7 +219,7 @@ class ReduceOnPlateau:
         return time_of(progress, by="epoch", warmup=self.warmup).rise * memory.get("factor", 1.0)
 
     def acts_within(self, epochs: int) -> bool:
-        """Whether the factor changes within so many epochs if none is better than the first."""
+        """Whether the factor changes within this many epochs if none improves on the first."""
         return (self.warmup > 0 and epochs > 1) or (self.floor < 1.0 and epochs > self.warmup + 1 + self.patience)
 
     def after_epoch(self, value: float, memory: dict[str, float]) -> None:

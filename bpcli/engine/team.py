@@ -1,8 +1,8 @@
-"""Threads that share out a step's work.
+"""Threads that share the work of a step.
 
-NumPy lets go of Python's lock in its products and long loops, so two threads can work side by side. What they have to
-do comes in pieces of 100 us and less, where a queue and futures, as of concurrent.futures, cost more than they gain:
-here a thread waits at one lock for its work, and the caller at another for the end of it.
+NumPy releases the GIL in matrix products and long loops, so two threads can run in parallel. Their tasks take 100 us or
+less, for which a queue and futures, as in concurrent.futures, cost more than they gain. Here a thread waits on one lock
+for its work, and the caller waits on another for the result.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from bpcli.engine.arrays import Array
 Task: TypeAlias = Callable[[], Any]
 Dot: TypeAlias = Callable[[Array, Array, Array], Array]
 
-WORTH_TWO_THREADS = 4_000_000  # multiply-adds: some 100 us, where to wake a thread takes 15
+WORTH_TWO_THREADS = 4_000_000  # multiply-adds: about 100 us, while waking a thread takes 15 us
 
 
 class Team:
-    """The caller's thread and at most `threads - 1` others. NumPy's warnings are off in the others.
+    """The caller's thread and at most `threads - 1` helpers. NumPy's warnings are off in the helpers.
 
-    is_helped: whether the others take part. Results are the same: the tasks are, and so is their order.
+    is_helped: whether the helpers take part. Results are the same either way, since the tasks and their order are.
     """
 
     def __init__(self, threads: int) -> None:
         self.helpers: list[_Helper] = []
-        with suppress(RuntimeError):  # the system has no more threads to give: those that there are do all the work
+        with suppress(RuntimeError):  # the system cannot start more threads: those that exist do all the work
             for _ in range(threads - 1):
                 self.helpers.append(_Helper())
         self.is_helped = True
@@ -42,9 +42,9 @@ class Team:
         return 1 + len(self.helpers)
 
     def run(self, tasks: Sequence[Task]) -> list[Any]:
-        """Does all tasks, the first in the caller's thread, and gives their results in the order of the tasks.
+        """Runs all tasks, the first in the caller's thread, and returns their results in the order of the tasks.
 
-        Raises what a task raises, when all threads are at rest again.
+        Raises a task's exception once all threads have finished.
         """
         if not self.is_helped:
             return [task() for task in tasks]
@@ -67,7 +67,7 @@ class Team:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends the other threads."""
+        """Ends the helpers."""
         for helper in self.helpers:
             helper.start(None)
             helper.thread.join()
@@ -77,24 +77,24 @@ ALONE = Team(1)
 
 
 class ThreadTuner:
-    """Finds out whether a team is faster with its helpers, and sends them to rest where it is not.
+    """Measures whether a team is faster with its helpers, and switches them off if it is not.
 
     Other programs on the machine can make a thread wait many times as long as its work takes. So now and then some
-    steps are timed with the helpers and some without, and training stays with the faster way for a while.
+    steps are timed with the helpers and some without, and training uses the faster way for a while.
     """
 
-    TRIAL = 0.02, 4  # at least so many seconds, and steps
+    TRIAL = 0.02, 4  # at least this many seconds and steps
     SETTLED = 1.0, 60
 
     def __init__(self, team: Team) -> None:
         self.team = team
-        self.paces: dict[bool, float] = {}  # seconds a step, with and without the helpers
+        self.paces: dict[bool, float] = {}  # seconds per step, with and without the helpers
         self.is_settled = False
         self.last = self.seconds = 0.0
         self.steps = 0
 
     def begin(self, now: float) -> None:
-        """Steps begin, or go on after something else."""
+        """Starts timing, or restarts it after other work."""
         self.last = now
 
     def step(self, now: float) -> None:
@@ -115,7 +115,7 @@ class ThreadTuner:
 
 
 class _Helper:
-    """A thread that takes a share of tasks at a time. A daemon: it holds up nobody who quits at once."""
+    """A thread that runs one share of tasks at a time. A daemon, so that it does not delay an exit."""
 
     def __init__(self) -> None:
         self.begin, self.end = threading.Lock(), threading.Lock()
@@ -127,12 +127,12 @@ class _Helper:
         self.thread.start()
 
     def start(self, share: Sequence[Task] | None) -> None:
-        """Sets the thread to work, or with None to its end."""
+        """Starts the thread on a share; None ends the thread."""
         self.share = share
         self.begin.release()
 
     def finish(self) -> list[Any] | BaseException:
-        """Waits for the results, or for what a task has raised."""
+        """Waits for the results, or for the exception that a task raised."""
         self.end.acquire()
         return self.outcome
 
@@ -161,9 +161,9 @@ class Products:
 
     def dot_for(self, work: int) -> Dot:
         """dot(a (N, K), b (K, M), out (N, M)) for products of that many multiply-adds, N K M."""
-        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot takes a detour to it
+        return np.ndarray.dot if work < WORTH_TWO_THREADS else self._dot_by_halves  # np.dot adds overhead
 
     def _dot_by_halves(self, a: Array, b: Array, out: Array) -> Array:
-        half = len(a) // 2  # matmul takes half of a transposed array as it is, where dot makes a copy
+        half = len(a) // 2  # matmul accepts half of a transposed array, of which dot makes a copy
         self.team.run([partial(np.matmul, a[rows], b, out[rows]) for rows in (slice(half), slice(half, None))])
         return out

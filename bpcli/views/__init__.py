@@ -1,1 +1,1 @@
-"""What a person looks at: tables and progress."""
+"""Output for people: tables and progress."""

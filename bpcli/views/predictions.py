@@ -12,27 +12,27 @@ import numpy as np
 from bpcli.text import shown
 from bpcli.workflows.trained import Prediction
 
-SEPARATORS = {"": ",", ".csv": ",", ".txt": ",", ".tsv": "\t"}  # by a file's ending; each of them may have .gz after it
+SEPARATORS = {"": ",", ".csv": ",", ".txt": ",", ".tsv": "\t"}  # by a file's suffix; each may be followed by .gz
 ENDINGS = ".csv, .tsv or .txt (each also .gz)"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def separator_of(name: str) -> str | None:
-    """What stands between the cells of a file of that name; None for an ending that says another kind of file."""
+    """The separator for a file of that name; None if the suffix means another kind of file."""
     return SEPARATORS.get(PurePath(name.lower().removesuffix(".gz")).suffix)
 
 
 def packed_for(name: str, text: str) -> bytes:
-    """The bytes of a file of that name, for .gz those of gzip: the same ones each time."""
+    """The bytes of a file of that name; for .gz compressed with gzip, without a timestamp."""
     content = text.encode()
     return gzip.compress(content, mtime=0) if name.lower().endswith(".gz") else content
 
 
 def predictions_csv(prediction: Prediction, *, separator: str = ",", spreadsheet_safe: bool = False) -> str:
-    """A header and a row for each sample: the label and the classes' probabilities, or the values.
+    """A header, then a row for each sample: the label and the classes' probabilities, or the values.
 
     Numbers are written in full, so that they read back as the same float64. A sample without a prediction has a row of
-    empty cells; one whose values are not finite has them as inf and nan, and no label.
+    empty cells. A sample with values that are not finite has these as inf and nan, and no label.
 
     spreadsheet_safe: puts ' before names and labels that a spreadsheet would take for a formula.
     """
@@ -67,7 +67,7 @@ def _header(prediction: Prediction) -> list[str]:
 
 
 def is_formula(text: object) -> bool:
-    """Whether a spreadsheet that opens the file would take the cell for a formula: not so a number, such as -1."""
+    """Whether a spreadsheet would read the cell as a formula; numbers such as -1 are not formulas."""
     if not isinstance(text, str) or not text.startswith(FORMULA_STARTS):
         return False
     try:
@@ -77,7 +77,7 @@ def is_formula(text: object) -> bool:
 
 
 def formula_note(prediction: Prediction) -> str | None:
-    """What to say where names or labels look like formulas."""
+    """A warning if names or labels look like formulas."""
     labels = prediction.labels
     texts = {*_header(prediction), *(labels.tolist() if labels is not None and labels.dtype.kind == "U" else ())}
     found = sorted(filter(is_formula, texts))

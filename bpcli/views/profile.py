@@ -17,13 +17,13 @@ from bpcli.views.tables import duration, plural, table
 from bpcli.workflows.profile import Display, Profile
 
 WIDTH, NAME_WIDTH = 100, 24
-CALL_SECONDS = 10e-6  # a part that takes less is mostly the call of NumPy's functions
+CALL_SECONDS = 10e-6  # a part that takes less spends most of it calling NumPy's functions
 LITTLE, MUCH, MOST = 0.05, 0.25, 0.5
-ALIKE = (0.5, 1.3)  # a step under stopwatches beside one as trained, on a machine that does nothing else
+ALIKE = (0.5, 1.3)  # time of a step with stopwatches relative to one without, on an idle machine
 
 
 class _UnseenTerminal(io.StringIO):
-    """A terminal that nobody looks at."""
+    """A stream that claims to be a terminal but is not shown."""
 
     def isatty(self) -> bool:
         return True
@@ -31,19 +31,19 @@ class _UnseenTerminal(io.StringIO):
 
 @contextlib.contextmanager
 def unseen_display() -> Iterator[Display]:
-    """The progress bar of `bpcli train`, drawn where nobody sees it, so that it can be timed."""
+    """The progress bar of `bpcli train`, drawn to memory, so that it can be timed."""
     with contextlib.redirect_stderr(_UnseenTerminal()), progress(quiet=False) as on_report:
         yield Display(on_report, BAR_SECONDS)
 
 
 def profile_text(profile: Profile) -> str:
-    """The tables: a step part by part, what comes around the steps, memory; and what follows from them."""
+    """The tables of a step's parts, the work around the steps and memory; then one sentence of advice."""
     blocks = [_heading(profile), _step_table(profile), _notes(profile), _around_table(profile), _memory_table(profile)]
     return "\n\n".join([*blocks, _lines(advice(profile))])
 
 
 def _lines(*sentences: str) -> str:
-    """Each from a line of its own on, broken to fit the screen."""
+    """Starts each sentence on a new line and wraps it to fit the screen."""
     return "\n".join(textwrap.fill(sentence, WIDTH) for sentence in sentences)
 
 
@@ -58,11 +58,11 @@ def _heading(profile: Profile) -> str:
         f"{plural(training.batches.count, 'step')} an epoch"
     ]
     if step.shards > 1:
-        way = f"{step.threads} side by side" if step.threads > 1 else "one after another"
+        way = f"{step.threads} in parallel" if step.threads > 1 else "one after another"
         lines.append(
-            f"A batch is split into {step.shards} shards, worked on {way}, by {plural(step.threads, 'thread')}."
+            f"A batch is split into {step.shards} shards, computed {way}, by {plural(step.threads, 'thread')}."
         )
-        lines.append("Times of data, layers and loss are what of them passes on the clock.")
+        lines.append("Times of data, layers and loss are scaled to wall-clock time.")
     return _lines(*lines)
 
 
@@ -98,7 +98,7 @@ def _step_table(profile: Profile) -> str:
 
 
 def _arithmetic(work: float, seconds: float, step: StepProfile) -> list[str]:
-    """Multiply-adds, GFLOP/s and their share of what the machine can do; empty where there is no product."""
+    """Multiply-adds, GFLOP/s and the percentage of the machine's best; empty without a matrix product."""
     if not work or seconds <= 0.0:
         return ["", "", ""]
     speed = 2.0 * work / seconds
@@ -110,19 +110,19 @@ def _notes(profile: Profile) -> str:
     step, training = profile.step, profile.training
     threads = f", {step.all_threads / 1e9:.0f} on {step.threads}" if step.threads > 1 else ""
     lines = [
-        f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples a second, "
+        f"{1 / step.step:,.0f} steps and {step.samples / step.step:,.0f} samples per second, "
         f"{_time(profile.epoch)} an epoch.",
         f"Best: {SIZE} x {SIZE} matrices multiplied here, {step.one_thread / 1e9:.0f} GFLOP/s on one thread{threads}. "
         "A mult-add is 2 FLOP.",
     ]
     if training.optimizer.full_batch:
-        lines.append(f"A step takes {step.evaluations:.3g} gradients; the times of data, layers and loss are theirs.")
+        lines.append(f"A step computes {step.evaluations:.3g} gradients; data, layers and loss are their sums.")
     between = "the loop, shuffling, an epoch's end" + (", adding up the shards" if step.shards > 1 else "")
     between += ", waiting" if step.threads > 1 else ""
     lines += [
         f"Between them: {between}; below 0, noise.",
-        f"Means of {plural(step.steps, 'step')}. Under stopwatches a step took {_us(step.watched)} us, "
-        f"{_us(step.watches)} of it their own, taken off above.",
+        f"Means of {plural(step.steps, 'step')}. With stopwatches a step took {_us(step.watched)} us, "
+        f"of which their own {_us(step.watches)} us are subtracted above.",
     ]
     return _lines(*lines)
 
@@ -172,7 +172,7 @@ def _bytes(size: float) -> str:
 
 
 def profile_json(profile: Profile) -> str:
-    """Every figure, none rounded: seconds, bytes, multiply-adds, operations a second."""
+    """All figures, unrounded: seconds, bytes, multiply-adds, operations per second."""
     step, training = profile.step, profile.training
     values: dict[str, Any] = {
         "name": profile.session.model.config.name,
@@ -220,7 +220,7 @@ def _layer_json(layer: LayerCost) -> dict[str, Any]:
 
 
 def advice(profile: Profile) -> str:
-    """What limits the speed, and what would help; the first that holds of a list, from the plainest case on."""
+    """What limits the speed, and what would help. The first case that applies is reported."""
     step = profile.step
     around = max(profile.around, key=profile.share)
     calls = 2 * len(step.layers) + 3
@@ -235,20 +235,20 @@ def advice(profile: Profile) -> str:
         return _calls(profile)
     if step.normal_equations > MOST * step.step:
         return _percent(step.normal_equations, step) + (
-            "the normal equations, whose work grows with the square of the weights: a smaller network, or lbfgs."
+            "the normal equations, whose work grows with the square of the weights: try a smaller network, or lbfgs."
         )
     if step.update > MUCH * step.step:
         return _percent(step.update, step) + (
-            "the update, which is the same for any batch: a larger training.batch_size takes fewer of them an epoch."
+            "the update, which costs the same for any batch: a larger training.batch_size means fewer updates."
             if profile.training.batches.size < len(profile.training.samples)
             else "the optimizer's own work, which grows with the number of weights."
         )
     if step.data > MUCH * step.step:
-        return _percent(step.data, step) + "fetching the batch: the network is small beside its inputs."
+        return _percent(step.data, step) + "fetching the batch: the network is small compared with its inputs."
     if _at_full_speed(step) > MOST:
         return (
             f"Arithmetic is the limit: the step runs at {100 * _at_full_speed(step):.0f} % of the machine's speed. "
-            "Fewer multiply-adds, or more processors, are what helps."
+            "Fewer multiply-adds or more processors would help."
         )
     slowest = max(step.layers, key=lambda layer: layer.seconds)
     at = f", at {200 * slowest.work / slowest.seconds / step.all_threads:.0f} % of the machine's speed"
@@ -259,7 +259,7 @@ def advice(profile: Profile) -> str:
 
 
 def _at_full_speed(step: StepProfile) -> float:
-    """The part of a step that its multiply-adds would take at the speed of a matrix product."""
+    """The fraction of a step that its multiply-adds would take at the speed of a matrix product."""
     return 2.0 * step.work / step.all_threads / step.step
 
 
@@ -270,14 +270,14 @@ def _percent(seconds: float, step: StepProfile) -> str:
 def _calls(profile: Profile) -> str:
     step = profile.step
     text = (
-        f"A step is made of calls, not of arithmetic: its multiply-adds alone would take "
+        f"A step spends its time in function calls, not in arithmetic: its multiply-adds alone would take "
         f"{1e6 * _at_full_speed(step) * step.step:.2g} us. "
     )
     if profile.training.batches.size < len(profile.training.samples):
-        return text + "A larger training.batch_size costs little more a step, and an epoch takes fewer of them."
+        return text + "A larger training.batch_size costs little more per step, and an epoch needs fewer steps."
     if profile.training.optimizer.full_batch:
         return text + "With so few weights and samples there is little to gain."
-    return text + "The batch is all the data already, so fewer steps are what helps: lbfgs or levenberg_marquardt."
+    return text + "The batch is already all the data, so only fewer steps would help: lbfgs or levenberg_marquardt."
 
 
 def _around(name: str, share: float) -> str:

@@ -1,4 +1,4 @@
-"""Training on the terminal: a bar, or plain lines elsewhere, both on stderr; at its end the table of results."""
+"""Training on the terminal: on stderr a bar, or plain lines elsewhere, and at the end the table of results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = 10
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
-    """Gives the function that shows a report."""
+    """Yields the function that shows a report."""
     if quiet:
         yield lambda report: None
     elif sys.stderr.isatty():
@@ -38,7 +38,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
 
 
 def _while_read(on_report: Callable[[Report], None]) -> Callable[[Report], None]:
-    """Shows reports until nobody reads them any more, as behind `| head`: training goes on without."""
+    """Shows reports until writing fails, as behind `| head`; training then continues without progress."""
     readers = [on_report]
 
     def shown(report: Report) -> None:
@@ -61,7 +61,7 @@ def losses(report: Report) -> str:
 
 
 class _Bar:
-    """epoch, losses, epochs a second, time left. Shown by the clock: an epoch can be shorter than a print."""
+    """Epoch, losses, epochs per second, time left. Updated by the clock: an epoch can be shorter than a print."""
 
     def __init__(self) -> None:
         from tqdm import tqdm
@@ -103,7 +103,7 @@ class _Bar:
 
 
 class _Lines:
-    """The first epoch, about ten more, the last one; and one at least every ten seconds."""
+    """Lines for the first epoch, about ten more and the last; at least one every ten seconds."""
 
     def __init__(self) -> None:
         self.shown = time.monotonic()
@@ -127,15 +127,15 @@ class _Lines:
 REASONS = {
     "epochs": "all epochs done",
     "goal": "the training loss reached training.goal",
-    "early_stopping": "no better for training.early_stopping.patience epochs",
+    "early_stopping": "no improvement for training.early_stopping.patience epochs",
     "min_change": "no weight changed by training.min_change or more",
-    "no_descent": "the optimizer found no lower loss from here",
-    "max_seconds": "training.max_seconds were over",
+    "no_descent": "the optimizer found no lower loss",
+    "max_seconds": "training.max_seconds had passed",
 }
 
 
 def run_table(run: Run) -> str:
-    """The text that `bpcli train` ends with."""
+    """The text that `bpcli train` prints at the end."""
     names = list(next(iter(run.last.values())))
     rows = [["weights", "split", *names]]
     for which, scores in (("last", run.last), (f"best (epoch {run.best_epoch})", run.best)):

@@ -1,4 +1,4 @@
-"""The reference of all parts that a config can name, read off the registries: names, keys, defaults, docstrings."""
+"""The reference of all parts that a config can name, from the registries: names, keys, defaults, docstrings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ KINDS: dict[str, Registry[Any]] = {
 
 
 def parts_called(word: str) -> list[tuple[str, str]]:
-    """(kind, name) of each part that is called so, or else of each that the word may stand for."""
+    """(kind, name) of each part with that name, or else of each part that the word may mean."""
     called = [(kind, word) for kind, parts in KINDS.items() if word in parts]
     return called or [(kind, name) for kind, parts in KINDS.items() if (name := parts.nearest(word))]
 
 
 def reference(kinds: list[str] | None = None) -> str:
-    """Markdown: a table for each kind of part: name and aliases, keys with their defaults, what it does."""
+    """Markdown with a table for each kind of part: name and aliases, keys with their defaults, what it does."""
     return "\n\n".join(_table(kind, KINDS[kind]) for kind in kinds or KINDS)
 
 

@@ -1,4 +1,4 @@
-"""What `bpcli eval` shows."""
+"""The output of `bpcli eval`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bpcli.text import json_text, printable, told_apart
 from bpcli.views.tables import number, plural, table
 from bpcli.workflows.trained import ClassResult, EvaluationResult, TrainedModel
 
-MOST_CLASSES = 20  # whose confusion matrix fits on a terminal
-MOST_ROWS = 1000  # of the table of classes
+MOST_CLASSES = 20  # the most classes whose confusion matrix fits on a terminal
+MOST_ROWS = 1000  # in the table of classes
 MOST_IN_A_MATRIX = 1000  # classes; JSON has a million numbers then
 
 
 def evaluation_text(model: TrainedModel, result: EvaluationResult) -> str:
-    """Loss and metrics; for classes the scores of each, their averages, and the confusion matrix."""
+    """Loss and metrics; for a classification the scores of each class, their averages and the confusion matrix."""
     where = f"{result.split} split" if result.split in ("train", "val", "test") else printable(result.split)
     lines = [f"{printable(str(model.checkpoint.path))} on {where}, {plural(result.samples, 'sample')}", ""]
     lines.append(table([["loss", number(result.loss)], *([name, number(v)] for name, v in result.metrics.items())]))
@@ -63,7 +63,7 @@ def _confusion_table(confusion: Array, classes: Sequence[str]) -> str:
 
 
 def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
-    """The same as JSON, with nothing rounded, and every metric for the task; null for what is not finite."""
+    """The same as JSON, unrounded, with every metric for the task; values that are not finite are null."""
     values: dict[str, Any] = {
         "checkpoint": str(model.checkpoint.path),
         "epoch": model.checkpoint.state["epoch"],
@@ -93,7 +93,7 @@ def evaluation_json(model: TrainedModel, result: EvaluationResult) -> str:
 
 
 def _confusion_values(classes: ClassResult) -> dict[str, Any]:
-    """The confusion matrix; of very many classes null, and beside it what is not 0 in it: [true, predicted, count]."""
+    """The confusion matrix; for very many classes null, with the counts above 0 as [true, predicted, count]."""
     if classes.k <= MOST_IN_A_MATRIX:
         return {"confusion_matrix": classes.confusion().tolist()}
     counted = Counter(zip(classes.target.tolist(), classes.predicted.tolist(), strict=True))

@@ -20,7 +20,7 @@ def first_step(session: Session) -> StepTrace:
     """The first step of a run, on the first batch_size samples in their own order.
 
     Raises:
-        ConfigError: the optimizer's step takes more than one gradient.
+        ConfigError: a step of the optimizer needs more than one gradient.
     """
     model, config = session.model, session.model.config
     if config.optimizer.full_batch:
@@ -66,7 +66,7 @@ def _row(name: str, value: Array) -> str:
 
 
 def step_json(trace: StepTrace) -> str:
-    """Every number of the step, none rounded; null for what is not finite."""
+    """Every number of the step, unrounded; values that are not finite are null."""
     layers: list[dict[str, Any]] = [
         {
             "name": layer.name,

@@ -1,4 +1,4 @@
-"""What `bpcli summary` and `bpcli validate` show."""
+"""The output of `bpcli summary` and `bpcli validate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bpcli.views.tables import plural, table
 
 
 def summary_text(network: Network, config: Config) -> str:
-    """The table of layers: output shape, activation, parameters; then the totals and the memory that training takes."""
+    """The table of layers: output shape, activation, parameters; then the totals and the memory for training."""
     rows = [["layer", "type", "activation", "output", "parameters"], ["input", "", "", _shape(network.in_shape), "0"]]
     shapes = {placed.name: placed.out_shape for placed in network.placed}
     specs = by_layer(network.layout.specs)
@@ -30,21 +30,21 @@ def summary_text(network: Network, config: Config) -> str:
     lines = [table(rows, left=4), "", f"{plural(size, 'parameter')}{f', {frozen:,} of them frozen' if frozen else ''}"]
     lines.append(
         f"{config.dtype}: weights {in_bytes(size * item)}; in training {in_bytes(parameter_bytes(network, config))} "
-        f"with the gradient and the optimizer's work"
+        f"with the gradient, work space and the optimizer's vectors"
     )
     return "\n".join(lines)
 
 
 def _functions(entry: LayerEntry) -> str:
-    """The activation function of a layer: an activation layer's own, and the one that a layer of any kind may have."""
+    """The activation functions of a layer: that of an activation layer, and the `activation` key of any layer."""
     own = entry.spec.function if isinstance(entry.spec, ActivationSpec) else None
-    if isinstance(own, Identity) and entry.activation:  # as an activation layer at the end is, before its output
+    if isinstance(own, Identity) and entry.activation:  # such as a final activation layer before the output activation
         own = None
     return ", ".join(registry.activations.name_of(function) for function in (own, entry.activation) if function)
 
 
 def data_text(session: Session) -> str:
-    """What the data is and what it is used for."""
+    """Samples, task and network sizes."""
     preparation, network = session.model.preparation, session.model.network
     counts = ", ".join(f"{len(part):,} {name}" for name, part in session.datasets.parts.items())
     lines = [f"data     {counts} samples of {_shape(preparation.in_shape)}"]
@@ -60,7 +60,7 @@ def data_text(session: Session) -> str:
 
 
 def _sized(network: Network) -> list[PlacedLayer]:
-    """The layers with units of their own, and those that change how many values there are: not flatten, nor dropout."""
+    """The layers with units, and those that change the number of values; not flatten or dropout."""
     return [
         placed
         for placed in network.placed
@@ -69,7 +69,7 @@ def _sized(network: Network) -> list[PlacedLayer]:
 
 
 def _has_units(placed: PlacedLayer) -> bool:
-    """Whether it weighs several inputs in each output; a normalisation scales each by itself."""
+    """Whether each output is a weighted sum of several inputs; a normalisation scales each input separately."""
     specs = placed.spec.param_specs(placed.in_shape)
     return "W" in specs and len(specs["W"].shape) > len(placed.in_shape)
 

@@ -8,9 +8,9 @@ from bpcli.text import printable
 
 
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Columns at equal width, two blanks apart; the first `left` to the left, the others to the right.
+    """Columns of equal width, two spaces apart; the first `left` are left-aligned, the others right-aligned.
 
-    Cells may be names from a file or a config: they are shown printable.
+    Cells may be names from a file or a config, so unprintable characters are escaped.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]

@@ -83,7 +83,7 @@ def test_a_full_batch_method_shows_its_gradients_and_its_own_work(ok, configs):
 def test_says_how_figures_of_shards_are_to_be_read(ok, configs):
     arguments = ("profile", configs / "iris.yaml", *QUICK, "--set", "training.shards=2")
     side_by_side, in_turn = (ok(*arguments, "--threads", threads).out for threads in (2, 1))
-    assert "split into 2 shards, worked on 2 side by side, by 2 threads." in side_by_side
+    assert "split into 2 shards, computed 2 in parallel, by 2 threads." in side_by_side
     assert "split into 2 shards, worked on one after another, by 1 thread." in in_turn
     assert "adding up the shards, waiting; below 0, noise." in side_by_side
     assert "waiting" not in in_turn
@@ -149,7 +149,7 @@ def changed(profile: Profile, around: tuple[Expense, ...] = (), **figures: Any) 
 
 CASES = {
     "the layer": ({}, "20 % of a step goes to dense_1, at 0 % of the machine's speed: the layer to look at first."),
-    "calls": ({"step": 1e-5, "watched": 1e-5}, "A step is made of calls, not of arithmetic: "),
+    "calls": ({"step": 1e-5, "watched": 1e-5}, "A step spends its time in function calls, not in arithmetic: "),
     "update": ({"update": 4e-4}, "40 % of a step goes to the update, which is the same for any batch"),
     "normal equations": ({"normal_equations": 6e-4}, "60 % of a step goes to the normal equations"),
     "data": ({"data": 3e-4}, "30 % of a step goes to fetching the batch"),
@@ -175,7 +175,7 @@ def test_small_steps_get_the_advice_of_a_larger_batch_where_there_is_one(ok, con
     small = {"step": 1e-5, "watched": 1e-5}
     assert "larger training.batch_size" in advice(changed(iris, **small))
     samples = dataclasses.replace(iris.training, options=dataclasses.replace(iris.training.options, batch_size=None))
-    assert "fewer steps are what helps" in advice(changed(dataclasses.replace(iris, training=samples), **small))
+    assert "only fewer steps would help" in advice(changed(dataclasses.replace(iris, training=samples), **small))
     whole = dataclasses.replace(samples, optimizer=LBFGS())
     assert "little to gain" in advice(changed(dataclasses.replace(iris, training=whole), **small))
 

@@ -66,7 +66,7 @@ def test_without_a_name_the_config_file_names_the_folder(ok, configs, datasets):
 def test_a_name_that_leads_out_of_runs_is_refused(cli, configs, name):
     result = cli("train", configs / "xor.yaml", "--set", f"name={json.dumps(name)}")
     assert result.code == 2
-    assert "names a folder" in result.err
+    assert "must be a folder name" in result.err
     assert list(Path().iterdir()) == []
 
 

@@ -917,7 +917,7 @@ def test_fractions_that_leave_nothing_to_train_on_are_an_error_of_the_config():
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", " a", "a ", "-a", "x" * 101, "a\nb", "a\n"])
 def test_a_name_that_is_no_folder_name_is_refused(name):
     (problem,) = problems_of(tree_of({**MINIMAL, "name": name}))
-    assert problem.startswith("c.yaml:7 name: names a folder: ")
+    assert problem.startswith("c.yaml:7 name: must be a folder name: ")
 
 
 def test_a_value_is_shown_as_it_was_written():

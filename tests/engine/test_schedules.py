@@ -144,7 +144,7 @@ def test_a_list_in_a_config_becomes_a_tuple() -> None:
 
 @pytest.mark.parametrize("at", [(), (0, 3), (3, 3), (5, 2), (-1,)])
 def test_multi_step_refuses_times_that_do_not_rise(at: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="at: must be rising numbers from 1 up"):
+    with pytest.raises(ValueError, match="at: must be increasing numbers of at least 1"):
         made("multi_step", at=at)
 
 

@@ -176,7 +176,7 @@ GUARDS = [
     Guard(
         "a full-batch iteration without end heeds time and signals",
         "engine/training/full_batch.py",
-        "        if self.give_up():  # also where the point is the last one, as for a step that rounds to nothing\n"
+        "        if self.give_up():  # even if the point is unchanged, as after a step that rounds to 0\n"
         "            raise UnfinishedIterationError\n",
         "",
         "tests/engine/test_full_batch.py::test_a_problem_asks_before_each_evaluation_whether_to_give_up",

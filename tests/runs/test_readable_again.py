@@ -101,7 +101,7 @@ def test_a_layers_name_that_is_no_name_is_refused_at_its_line(cli, named, name, 
     result = cli(command, named(name))
     assert result.code == 2
     assert result.err.startswith("error: config.yaml:")
-    assert "network.layers[0].name: names a layer: printable characters, with / between parts" in result.err
+    assert "network.layers[0].name: must be a layer name: printable characters, with / between parts" in result.err
     assert not Path("runs").exists()
 
 
@@ -109,7 +109,7 @@ def test_a_layers_name_that_is_no_name_is_refused_at_its_line(cli, named, name, 
 def test_a_layers_name_that_is_too_long_is_refused_at_its_line(cli, named, length):
     result = cli("train", named("x" * length))
     assert result.code == 2
-    assert f"network.layers[0].name: names a layer: at most 200 characters, got {length}" in result.err
+    assert f"network.layers[0].name: must be a layer name of at most 200 characters, got {length}" in result.err
 
 
 def test_an_empty_name_is_none(ok, named):

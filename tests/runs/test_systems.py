@@ -100,7 +100,7 @@ def test_elsewhere_a_refusal_is_told_at_once(monkeypatch):
 def test_on_windows_a_run_has_no_name_that_windows_keeps(configs, monkeypatch, name):
     assert bpcli.load_config(configs / "xor.yaml", [f"name={name}"]).config.name == name
     monkeypatch.setattr(schema, "ON_WINDOWS", True)
-    with pytest.raises(ConfigError, match="name: names a folder, which Windows cannot call"):
+    with pytest.raises(ConfigError, match="name: must be a folder name, but Windows does not allow"):
         bpcli.load_config(configs / "xor.yaml", [f"name={name}"])
 
 

@@ -1,8 +1,8 @@
 """Windows over images: the geometry that convolution and pooling share.
 
-A window of kh x kw places moves over an image. For one place k of the window, each output sees one input there:
-output o sees input o * stride + k * dilation - padding. A `Tap` holds these outputs and inputs as slices, without
-those that would lie in the padding, so that a layer works on whole slices of the images, never on single windows.
+A window of kh x kw positions moves over an image. At position k of the window, output o sees input o * stride + k *
+dilation - padding. A `Tap` holds these outputs and inputs as slices, leaving out the padding, so that a layer works on
+whole slices of the images instead of single windows.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Pair: TypeAlias = tuple[int, int]  # vertical, horizontal
 
 
 def pair(value: int | Pair) -> Pair:
-    """One number for both directions, or one for each."""
+    """(vertical, horizontal) from one number for both directions, or one for each."""
     return value if isinstance(value, tuple) else (value, value)
 
 
 @dataclass(frozen=True)
 class Tap:
-    """One place in the window: the outputs (rows, columns) that see an input there, and the inputs they see."""
+    """One position in the window: the outputs (rows, columns) that see an input there, and the inputs they see."""
 
     outputs: tuple[slice, slice]
     inputs: tuple[slice, slice]
@@ -33,13 +33,13 @@ class Tap:
 
 @dataclass(frozen=True)
 class Windows:
-    """out: how many windows fit, (Ho, Wo). taps: the places in a window, row by row."""
+    """out: how many windows fit, (Ho, Wo). taps: the positions in a window, row by row."""
 
     out: Pair
     taps: tuple[Tap, ...]
 
     def tile(self, in_shape: Shape) -> bool:
-        """Whether every input of images (C, H, W) is seen just once: what is put together from taps needs no sums."""
+        """Whether every input of images (C, H, W) is in exactly one window, so that no taps overlap."""
         seen = np.zeros(in_shape[1:], np.int64)
         for tap in self.taps:
             seen[tap.inputs] += 1
@@ -56,8 +56,8 @@ def windows_over(
 ) -> Windows:
     """The windows over an image (H, W).
 
-    padding: on each side; "valid" is none; "same" as much as makes ceil(H / stride) outputs, the odd one below and on
-    the right (so do TensorFlow, and PyTorch for stride 1; PyTorch refuses other strides).
+    padding: on each side. "valid": none. "same": enough for ceil(H / stride) outputs, with an odd row below and an odd
+    column on the right (as in TensorFlow, and in PyTorch for stride 1, the only one it accepts).
 
     Raises:
         ValueError: a window is larger than the padded image.
@@ -104,10 +104,11 @@ def _times(sizes: tuple[int, ...]) -> str:
 def pooling_windows(
     layer: str, in_shape: Shape, size: int | Pair, stride: int | Pair | None, padding: int | Pair | Literal["same"]
 ) -> Windows:
-    """The windows of a pooling layer over an input (C, H, W); without a stride they lie side by side.
+    """The windows of a pooling layer over an input (C, H, W); without a stride they are adjacent.
 
     Raises:
-        ValueError: the input is no image, a window is larger than it, or a window could lie in the padding alone.
+        ValueError: the input is not an image, a window is larger than it, or a window could lie entirely in the
+        padding.
     """
     size = pair(size)
     image = image_of(layer, in_shape)
@@ -120,7 +121,7 @@ def image_of(layer: str, in_shape: Shape) -> Pair:
     """(H, W) of an input (C, H, W).
 
     Raises:
-        ValueError: the input is no image.
+        ValueError: the input is not an image.
     """
     if len(in_shape) != 3:
         side = round(in_shape[0] ** 0.5)

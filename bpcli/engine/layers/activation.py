@@ -1,4 +1,4 @@
-"""a = f(z): an activation function as a layer of its own, put behind a layer that names an `activation`."""
+"""a = f(z): an activation function as a separate layer; it follows a layer that names an `activation`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ActivationSpec:
 
 
 class ActivationLayer:
-    """An activation on its memory. z -> a, written over z where that is allowed and f's derivative needs only a."""
+    """An activation bound to memory. z -> a, which overwrites z if that is allowed and f's derivative needs only a."""
 
     def __init__(self, bindings: Bindings, function: Activation) -> None:
         self.function = function

@@ -18,9 +18,9 @@ from bpcli.engine.registry import layers, part_of
 class AvgPool2d:
     """y[c, o, q] = 1 / (kh kw) sum over i, j of x[c, o s + i - p, q s + j - p].
 
-    size (kh, kw), stride s (None: the size, so that windows lie side by side), padding p: one number or (vertical,
-    horizontal); padding "same" gives ceil(H / s) outputs. Padding counts as zeros that belong to the mean, as by
-    default in PyTorch (count_include_pad=True); TensorFlow leaves it out of the mean.
+    size (kh, kw), stride s (None: the size, so that windows are adjacent), padding p: one number or (vertical,
+    horizontal); padding "same" gives ceil(H / s) outputs. The mean includes the zeros of the padding, as by default in
+    PyTorch (count_include_pad=True); TensorFlow leaves them out.
     """
 
     size: Annotated[int | tuple[int, int], AtLeast(1)]
@@ -43,7 +43,7 @@ class AvgPool2d:
 
 
 class AvgPool2dLayer:
-    """Average pooling on its memory. x (N, C, H, W) -> y (N, C, Ho, Wo); dy -> dx, spread evenly."""
+    """Average pooling bound to memory. x (N, C, H, W) -> y (N, C, Ho, Wo); dy -> dx, spread evenly."""
 
     def __init__(self, bindings: Bindings, windows: Windows) -> None:
         self.taps = windows.taps
@@ -61,7 +61,7 @@ class AvgPool2dLayer:
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        """Overwrites dy with its share for each place of a window."""
+        """Overwrites dy with dy / (kh kw)."""
         if self.dx is None:
             return dy
         images, shares = batch_last(self.dx), batch_last(dy)

@@ -19,9 +19,10 @@ from bpcli.engine.registry import layers, part_of
 class BatchNorm:
     """Normalises each unit, or each channel of an image, to mean b and standard deviation W over the batch.
 
-    y = W (x - mean) / sqrt(var + eps) + b (Ioffe & Szegedy 2015, algorithm 1), var without Bessel's correction. For
-    evaluation running averages stand in: r <- (1 - momentum) r + momentum * batch's, the variance with the correction,
-    as in PyTorch (Keras' momentum is 1 minus this one). They are no parameters: no optimizer sees them.
+    y = W (x - mean) / sqrt(var + eps) + b (Ioffe & Szegedy 2015, algorithm 1), var without Bessel's correction.
+    Evaluation uses running averages instead: r <- (1 - momentum) r + momentum * batch's, the variance with the
+    correction, as in PyTorch (Keras's momentum is 1 minus this one). They are not parameters: no optimizer changes
+    them.
     """
 
     momentum: Annotated[float, Between(0, 1)] = 0.1

@@ -22,12 +22,12 @@ class Conv2d:
     """z[f, o, q] = sum over c, i, j of W[f, c, i, j] x[c, o s + i d - p, q s + j d - p] + b[f].
 
     W (filters, C, kh, kw), b (filters,); s stride, d dilation, p padding with zeros, each one number or (vertical,
-    horizontal). This is cross-correlation, as everywhere in deep learning; `flip_kernel` turns W by 180 degrees,
-    which makes it the mathematician's convolution, sum of X[m, n] K[i - m, j - n].
+    horizontal). This is cross-correlation, as usual in deep learning; `flip_kernel` rotates W by 180 degrees, which
+    gives the convolution of mathematics, sum of X[m, n] K[i - m, j - n].
 
     padding: "valid" is none. "same" gives ceil(H / s) outputs; an odd row or column of zeros goes below or to the right
-    (TensorFlow's rule for every stride; PyTorch has it for stride 1 and refuses others).
-    init: of W; None takes the one that suits the activation. b starts at 0.
+    (as in TensorFlow for every stride; PyTorch accepts only stride 1).
+    init: initializer of W; None: the one that suits the activation. b starts at 0.
     """
 
     filters: Annotated[int, AtLeast(1)]
@@ -62,18 +62,18 @@ class Conv2d:
 
     def build(self, bindings: Bindings) -> Conv2dLayer:
         windows = self._windows(bindings.in_shape)
-        # a turned kernel at a place is the kernel at the opposite place: the same W, over the taps from last to first
+        # a rotated kernel is the same W with the taps in reverse order
         taps = windows.taps[::-1] if self.flip_kernel else windows.taps
         return Conv2dLayer(bindings, Windows(windows.out, taps), self.filters)
 
 
 class Conv2dLayer:
-    """A convolution on its memory. x (N, C, H, W) -> z (N, F, Ho, Wo); dz -> dx.
+    """A convolution bound to memory. x (N, C, H, W) -> z (N, F, Ho, Wo); dz -> dx.
 
-    As a product of matrices, with the batch innermost in memory: z (F, Ho Wo N) = W (F, C kh kw) @ columns, where
-    columns (C kh kw, Ho Wo N) holds for each output what its window sees, 0 where that is padding. Products with such
-    long rows are taken in parts that stay in cache, which halves their time; and going back the small matrices are
-    turned round, not the long ones.
+    Computed as a matrix product, with the batch innermost in memory: z (F, Ho Wo N) = W (F, C kh kw) @ columns, where
+    columns (C kh kw, Ho Wo N) holds for each output the inputs in its window, 0 for padding. Products with such long
+    rows are split into parts that stay in cache, which halves their time. The backward pass transposes the small
+    matrices, not the long ones.
     """
 
     def __init__(self, bindings: Bindings, windows: Windows, filters: int) -> None:
@@ -105,7 +105,7 @@ class Conv2dLayer:
         return self.z
 
     def backward(self, dz: Array) -> Array:
-        rows = batch_last(dz).reshape(len(self.W), -1)  # a copy only if dz has another order in memory
+        rows = batch_last(dz).reshape(len(self.W), -1)  # copies only if dz has another memory order
         self.turned.fill(0)
         for part in self.parts:  # dW = dz @ columns.T
             np.matmul(self.columns[:, part], rows[:, part].T, out=self.summand)

@@ -18,8 +18,8 @@ from bpcli.engine.registry import layers, part_of
 class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
 
-    init: of W; None takes the one that suits the activation (he_uniform for relu, glorot_uniform for most others).
-    b starts at 0.
+    init: initializer of W; None: the one that suits the activation (he_uniform for relu, glorot_uniform for most
+    others). b starts at 0.
     """
 
     units: Annotated[int, AtLeast(1)]
@@ -31,7 +31,7 @@ class Dense:
     def out_shape(self, in_shape: Shape) -> Shape:
         if len(in_shape) != 1:
             raise ValueError(
-                f"a dense layer takes a row of numbers, not the shape {in_shape}: put a flatten layer before it"
+                f"a dense layer takes vectors, not inputs of shape {in_shape}: put a flatten layer before it"
             )
         return (self.units,)
 
@@ -46,7 +46,7 @@ class Dense:
 
 
 class DenseLayer:
-    """A dense layer on its memory. x (N, D) -> z (N, M); dz (N, M) -> dx (N, D)."""
+    """A dense layer bound to memory. x (N, D) -> z (N, M); dz (N, M) -> dx (N, D)."""
 
     def __init__(self, bindings: Bindings, units: int) -> None:
         self.W, self.dW = bindings.params["W"], bindings.grads["W"]

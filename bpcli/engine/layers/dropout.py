@@ -17,7 +17,7 @@ from bpcli.engine.registry import layers, part_of
 class Dropout:
     """Sets each number to 0 with probability `rate`, and divides the others by 1 - rate (Srivastava et al. 2014).
 
-    The division ("inverted" dropout) keeps the expected value, so that nothing is to be done when evaluating.
+    The division ("inverted" dropout) keeps the expected value, so that evaluation needs no correction.
     """
 
     rate: Annotated[float, Between(0, 1, end=False)] = 0.5

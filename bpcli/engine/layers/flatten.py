@@ -32,8 +32,8 @@ class Flatten:
 class FlattenLayer:
     """x (N, *shape) -> y (N, prod(shape)), and back.
 
-    y is a view of images with the batch innermost: its columns are contiguous, which a product of matrices takes as
-    well as rows. dx is a buffer in that memory order, for the layers before to work on.
+    y is a view of images with the batch innermost: its columns are contiguous, which suits a matrix product as well as
+    contiguous rows. dx is a buffer in the same memory order, for the layers before.
     """
 
     def __init__(self, bindings: Bindings) -> None:

@@ -34,7 +34,7 @@ class GlobalAvgPool2d:
 
 
 class GlobalAvgPool2dLayer:
-    """Global average pooling on its memory. x (N, C, H, W) -> y (N, C); dy -> dx, spread evenly."""
+    """Global average pooling bound to memory. x (N, C, H, W) -> y (N, C); dy -> dx, spread evenly."""
 
     def __init__(self, bindings: Bindings) -> None:
         channels, height, width = bindings.in_shape

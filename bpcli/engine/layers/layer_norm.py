@@ -20,8 +20,7 @@ class LayerNorm:
     """Normalises each sample to mean 0 and standard deviation 1, then multiplies by W and adds b, element by element.
 
     y = W (x - mean) / sqrt(var + eps) + b (Ba, Kiros & Hinton 2016), var without Bessel's correction; for an image over
-    channels and places together, as PyTorch does for normalized_shape (C, H, W). No difference between training and
-    evaluation.
+    channels and pixels together, as in PyTorch with normalized_shape (C, H, W). Training and evaluation do not differ.
     """
 
     eps: Annotated[float, MoreThan(0)] = 1e-5

@@ -18,8 +18,8 @@ from bpcli.engine.registry import layers, part_of
 class MaxPool2d:
     """y[c, o, q] = max over i, j of x[c, o s + i - p, q s + j - p].
 
-    size, stride s (None: the size, so that windows lie side by side), padding p: one number or (vertical, horizontal);
-    padding "same" gives ceil(H / s) outputs. What is padding never wins: it counts as minus infinity.
+    size, stride s (None: the size, so that windows are adjacent), padding p: one number or (vertical, horizontal);
+    padding "same" gives ceil(H / s) outputs. Padding counts as minus infinity, so it is never the maximum.
     """
 
     size: Annotated[int | tuple[int, int], AtLeast(1)]
@@ -42,9 +42,9 @@ class MaxPool2d:
 
 
 class MaxPool2dLayer:
-    """Max pooling on its memory. x (N, C, H, W) -> y (N, C, Ho, Wo); dy -> dx.
+    """Max pooling bound to memory. x (N, C, H, W) -> y (N, C, Ho, Wo); dy -> dx.
 
-    Each dy goes to the input that won; of equals, to the first one, row by row.
+    Each dy goes to the input with the maximum; in a tie to the first one, row by row.
     """
 
     def __init__(self, bindings: Bindings, windows: Windows) -> None:
@@ -78,7 +78,7 @@ class MaxPool2dLayer:
             np.equal(x[:, *tap.inputs], y[here], out=won)
             np.copyto(given, won)
             np.multiply(given, left[here], out=given)
-            np.subtract(left[here], given, out=left[here])  # what is given is not given again
+            np.subtract(left[here], given, out=left[here])  # each dy is passed on once
             if self.tiled:
                 np.copyto(dx_here, given)
             else:

@@ -16,10 +16,10 @@ from bpcli.engine.registry import layers, part_of
 
 @part_of(layers, "prelu")
 class PReLU:
-    """y = max(x, 0) + slope min(x, 0). He et al. 2015, eq. 1, and its start of 0.25 for every slope.
+    """y = max(x, 0) + slope min(x, 0). He et al. 2015, eq. 1; every slope starts at 0.25, as there.
 
-    One slope for each unit of a row, for each channel of an image. PyTorch's PReLU has a single one unless told; Keras
-    has one for each pixel and starts at 0. Weight decay leaves it alone: it would pull the layer towards relu.
+    One slope for each unit of a vector or each channel of an image. PyTorch's PReLU has a single slope by default;
+    Keras has one for each pixel and starts at 0. Weight decay does not apply: it would pull the layer towards relu.
     """
 
     start: Annotated[float, Finite()] = 0.25
@@ -37,14 +37,14 @@ class PReLU:
 
 
 class PReLULayer:
-    """A prelu layer on its memory. x (N, C, ...) -> y (N, C, ...), and back."""
+    """A prelu layer bound to memory. x (N, C, ...) -> y (N, C, ...); dy -> dx."""
 
     def __init__(self, bindings: Bindings) -> None:
         self.slope = bindings.params["slope"].reshape(-1, *[1] * (len(bindings.in_shape) - 1))
         self.dslope = bindings.grads["slope"]
         self.y = bindings.empty(bindings.in_shape)
         self.work = bindings.empty(bindings.in_shape)
-        self.others = (0, *range(2, 1 + len(bindings.in_shape)))  # every axis but the channels'
+        self.others = (0, *range(2, 1 + len(bindings.in_shape)))  # every axis except the channels'
         self.needs_dx = bindings.needs_dx
 
     def forward(self, x: Array, training: bool) -> Array:

@@ -1,4 +1,4 @@
-"""Focal loss L = -(1 - p)^gamma ln p for one sample, p the probability given to what is true, from the logits z."""
+"""Focal loss L = -(1 - p)^gamma ln p for one sample, p the probability of the true class, from the logits z."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Focal(Loss):
     """L = -(1 - p)^gamma ln p, in nats: log-likelihood with less weight on easy samples. Lin et al. 2017.
 
     softmax: p is the right class's probability, targets one-hot. sigmoid: a sum over the outputs, p = a_j where y_j = 1
-    and 1 - a_j where y_j = 0; targets 0 and 1, nothing between. gamma = 0 is log_likelihood. The paper's weight alpha,
-    0.25 by default in torchvision, is left out: weights on samples do the same.
+    and 1 - a_j where y_j = 0; targets are 0 or 1, nothing between. gamma = 0 is log_likelihood. The paper's weight
+    alpha, 0.25 by default in torchvision, is left out: sample weights have the same effect.
     """
 
     gamma: Annotated[float, AtLeast(0)] = 2.0
@@ -88,12 +88,12 @@ class CategoricalFocal(Loss):
         np.multiply(z, y, out=work)
         np.add.reduce(work, axis=-1, keepdims=True, out=nll)
         np.subtract(z, nll, out=work)
-        np.maximum.reduce(work, axis=-1, keepdims=True, out=nll)  # m = max z - z_right, 0 where that is the largest
+        np.maximum.reduce(work, axis=-1, keepdims=True, out=nll)  # m = max z - z_right, 0 if z_right is the largest
         np.subtract(work, nll, out=work)
         np.exp(work, out=dz)
         np.subtract(dz, y, out=dz)
         q, factor = work[..., :1], work[..., -1:]  # (N, 1), in memory no longer needed
-        np.add.reduce(dz, axis=-1, keepdims=True, out=q)  # s - 1, s the sum: exact where m = 0 and l may be small
+        np.add.reduce(dz, axis=-1, keepdims=True, out=q)  # s - 1, s the sum: exact if m = 0, when l may be small
         np.log1p(q, out=factor)
         np.add(nll, factor, out=nll)  # l = m + ln s
         np.add(q, 1.0, out=q)
@@ -106,7 +106,7 @@ class CategoricalFocal(Loss):
         np.multiply(factor, scale, out=factor)
         value = float(np.add.reduce(factor, axis=None))
         _p_times(nll, self.gamma, out=factor)
-        np.maximum(q, np.finfo(q.dtype).tiny, out=q)  # where q = 0 so is l, and a - y
+        np.maximum(q, np.finfo(q.dtype).tiny, out=q)  # where q = 0, l and a - y are 0 too
         np.divide(factor, q, out=factor)
         np.add(factor, 1.0, out=factor)
         np.power(q, self.gamma, out=q)

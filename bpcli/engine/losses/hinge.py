@@ -1,4 +1,4 @@
-"""L = max(0, 1 - margin) for one sample: nothing is lost where the right class wins by 1 or more."""
+"""L = max(0, 1 - margin) for one sample: 0 if the right class leads by 1 or more."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bpcli.engine.registry import activations, losses, part_of
 class Hinge(Loss):
     """L = max(0, 1 - margin) for one sample, as scikit-learn's `hinge_loss`.
 
-    One output, targets 0 and 1: margin = (2 y - 1) a, so yes is a > 0. Several outputs, targets one-hot: margin =
-    a_right - max of the others (Crammer & Singer 2001); where several others are highest, the gradient is shared out.
-    Keras's `categorical_hinge` also puts a 0 among the others; PyTorch's `multi_margin_loss` sums over all others.
+    One output, targets 0 and 1: margin = (2 y - 1) a, so class 1 is a > 0. Several outputs, targets one-hot: margin =
+    a_right - max of the others (Crammer & Singer 2001); if several others tie for the maximum, they share the gradient.
+    Keras's `categorical_hinge` also counts a 0 among the others; PyTorch's `multi_margin_loss` sums over all others.
     At margin = 1 the derivative is taken as 0.
     """
 
@@ -59,9 +59,9 @@ def _binary(a: Array, y: Array, da: Array, excess: Array) -> None:
 
 def _categorical(a: Array, y: Array, da: Array, excess: Array, work: Array) -> None:
     """1 - margin, (N, 1), and its derivative, (N, M). Overwrites work (N, M)."""
-    np.multiply(y, 0.5 * np.finfo(a.dtype).min, out=work)  # so far down is the right class no rival of its own
+    np.multiply(y, 0.5 * np.finfo(a.dtype).min, out=work)  # keeps the right class out of the maximum
     np.add(work, a, out=work)
-    np.maximum.reduce(work, axis=-1, keepdims=True, out=excess)  # the highest of the others
+    np.maximum.reduce(work, axis=-1, keepdims=True, out=excess)  # max of the others
     np.equal(work, excess, out=da)
     np.subtract(excess, a, out=work)
     np.multiply(work, y, out=work)

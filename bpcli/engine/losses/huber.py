@@ -16,9 +16,9 @@ from bpcli.engine.registry import losses, part_of
 class Huber(Loss):
     """Huber's loss, the mean over samples and the M outputs of h(e): quadratic near 0, linear beyond delta.
 
-    h(e) = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), so that dh/de is e cut off at -delta and delta.
-    Huber 1964. As PyTorch's `huber_loss` and Keras; PyTorch's `smooth_l1_loss` is h / delta. The mean over the outputs
-    is part of it whatever the reduction over the batch.
+    h(e) = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), so that dh/de is e clipped to -delta..delta.
+    Huber 1964. As in PyTorch's `huber_loss` and Keras; PyTorch's `smooth_l1_loss` is h / delta. The mean over the
+    outputs is taken with either reduction over the batch.
     """
 
     delta: Annotated[float, MoreThan(0)] = 1.0

@@ -10,17 +10,15 @@ from bpcli.engine.arrays import Array, Scale, Scratch
 from bpcli.engine.protocols import Loss
 from bpcli.engine.registry import losses, part_of
 
-FAR = (
-    20.0  # from here on ln cosh e = |e| - ln 2 to the last digit of a float64, and sinh(e / 2)^2 is still far from inf
-)
+FAR = 20.0  # above this ln cosh e = |e| - ln 2 to the last digit of a float64, and sinh(e / 2)^2 is still far from inf
 
 
 @part_of(losses, "log_cosh", "logcosh")
 class LogCosh(Loss):
     """Mean over samples and the M outputs of ln cosh(e), e = a - y: e^2 / 2 near 0, |e| - ln 2 far out.
 
-    As ln(1 + 2 sinh(e/2)^2), which keeps all digits of a small loss where |e| + ln(1 + exp(-2|e|)) - ln 2 (as in Keras)
-    cancels. The mean over the outputs is part of it whatever the reduction over the batch.
+    Computed as ln(1 + 2 sinh(e/2)^2), which keeps all digits of a small loss, while |e| + ln(1 + exp(-2|e|)) - ln 2 (as
+    in Keras) cancels. The mean over the outputs is taken with either reduction over the batch.
     """
 
     reduction: Literal["mean", "sum"] = "mean"

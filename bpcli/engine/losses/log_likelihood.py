@@ -27,10 +27,10 @@ from bpcli.engine.registry import activations, losses, part_of
     "log_loss negative_log_likelihood nll nll_loss softmax_cross_entropy",
 )
 class LogLikelihood(Loss):
-    """Negative log-likelihood, in nats, for one sample summed over the outputs. Goes with sigmoid or softmax.
+    """Negative log-likelihood, in nats, for one sample summed over the outputs. Used with sigmoid or softmax.
 
-    label_smoothing: s moves the targets towards all being alike: (1 - s) y + s/M for the M outputs of a softmax, as in
-    PyTorch and Keras, (1 - s) y + s/2 for sigmoid, as in Keras. Szegedy et al. 2016, section 7.
+    label_smoothing: s moves the targets towards uniform ones: (1 - s) y + s/M for the M outputs of a softmax, as in
+    PyTorch and Keras; (1 - s) y + s/2 for sigmoid, as in Keras. Szegedy et al. 2016, section 7.
     """
 
     label_smoothing: Annotated[float, Between(0, 1, end=False)] = 0.0
@@ -56,8 +56,8 @@ class LogLikelihood(Loss):
 class CategoricalLogLikelihood(Loss):
     """L = ln S - sum_j y_j x_j for one sample, x = z - max z, S = sum_k exp x_k. output: the logits z (N, M).
 
-    Since the y_j sum to 1, S - 1 = sum_k (exp x_k - y_k), and dL/dz = (exp x - y - y (S - 1)) / S. So a loss keeps its
-    digits however small it is, where ln S is 0 once S is rounded to 1; and neither of its two terms is below 0.
+    Since the y_j sum to 1, S - 1 = sum_k (exp x_k - y_k), and dL/dz = (exp x - y - y (S - 1)) / S. So even a very small
+    loss keeps its digits, although ln S is 0 once S is rounded to 1. Neither term of L is negative.
     """
 
     label_smoothing: float = 0.0

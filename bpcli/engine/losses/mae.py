@@ -15,7 +15,7 @@ from bpcli.engine.registry import losses, part_of
 class MAE(Loss):
     """Mean absolute error, over samples and the M outputs: L = (1/M) sum_j |a_j - y_j| for one sample.
 
-    The mean over the outputs is part of it whatever the reduction over the batch. At a = y the derivative is 0.
+    The mean over the outputs is taken with either reduction over the batch. At a = y the derivative is 0.
     """
 
     reduction: Literal["mean", "sum"] = "mean"

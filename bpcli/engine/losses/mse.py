@@ -20,7 +20,7 @@ from bpcli.engine.registry import losses, part_of
 class MSE(Loss):
     """Mean squared error, over samples and the M outputs: L = (1/M) sum_j (a_j - y_j)^2 for one sample.
 
-    The mean over the outputs is part of it whatever the reduction over the batch.
+    The mean over the outputs is taken with either reduction over the batch.
     """
 
     reduction: Literal["mean", "sum"] = "mean"

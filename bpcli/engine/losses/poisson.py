@@ -1,4 +1,4 @@
-"""L = sum_j (r_j - y_j ln r_j) for one sample: counts y, the rates r predicted, or their logarithms."""
+"""L = sum_j (r_j - y_j ln r_j) for one sample: counts y, predicted rates r or their logarithms."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bpcli.engine.registry import activations, losses, part_of
 
 @part_of(losses, "poisson", elsewhere="poisson_loss poisson_nll poisson_nll_loss")
 class Poisson(Loss):
-    """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs; without ln y!.
+    """Negative log-likelihood of counts y >= 0, in nats, for one sample summed over the outputs, without ln y!.
 
     log_input: the output is z = ln r: L = sum_j (exp(z_j) - y_j z_j), dL/dz = exp(z) - y. Beyond z = 88 in float32, or
     709 in float64, the rate itself is infinite. Otherwise the output is r, from an activation without negative values:
-    L = sum_j (r_j - y_j ln(r_j + eps)). As PyTorch's PoissonNLLLoss, but that takes the mean over the outputs too, and
-    so does Keras's, whose output is r.
+    L = sum_j (r_j - y_j ln(r_j + eps)). As PyTorch's PoissonNLLLoss, except that it also takes the mean over the
+    outputs. Keras's does so too; its output is r.
     """
 
     log_input: bool = True
@@ -60,7 +60,7 @@ class Poisson(Loss):
 
 
 def _goes_below_zero(activation: Activation) -> bool:
-    """Found by trying, so that an activation written later is known too."""
+    """Whether the activation has negative values. Found by evaluating it, so that it holds for new activations too."""
     z = np.linspace(-10.0, 10.0, 201).reshape(-1, 1)
     a = np.empty_like(z)
     activation.forward(z, a, Scratch.beside(z.shape, "float64"))

@@ -1,1 +1,1 @@
-"""Measurements of the step that trains: what it costs, what numbers it computes, and whether its gradient is right."""
+"""Measurements of the training step: its cost, every number it computes, and whether its gradient is right."""

@@ -1,4 +1,4 @@
-"""Numerical gradients by central differences, against the analytic ones."""
+"""Numerical gradients by central differences, compared with the analytic ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bpcli.engine.protocols import Loss
 class GradientCheck:
     """worst: the largest relative error |a - n| / max(|a|, |n|, floor), and the parameter where it is.
 
-    halved: the numeric gradients by half the step. Where they are not `numeric`, a kink is near.
+    halved: the numeric gradients with half the step. If they differ from `numeric`, a kink is near.
     """
 
     worst: float
@@ -31,9 +31,9 @@ def check_gradients(
 ) -> GradientCheck:
     """Compares dL/dtheta by back-propagation with a central difference for each parameter.
 
-    The difference is the one of fourth order, [8 (L(h) - L(-h)) - (L(2h) - L(-2h))] / 12h: its error is about h^4 from
-    the curvature and 1e-16 / h from rounding, where the simple one has h^2. A kink within 2h of a point (relu at 0)
-    makes it wrong: keep the inputs away from kinks.
+    The difference is of fourth order, [8 (L(h) - L(-h)) - (L(2h) - L(-2h))] / 12h: its truncation error is about h^4,
+    while that of the simple difference is h^2; rounding adds 1e-16 / h. A kink within 2h (relu at 0) makes it wrong:
+    keep the inputs away from kinks.
 
     Args:
         theta: (P,) float64. x: (N, *in_shape). y: (N, M).
@@ -56,7 +56,7 @@ def check_gradients(
         return value
 
     def evaluate() -> tuple[float, Array]:
-        noise.bit_generator.state = start  # the same noise every time, or the loss would be no function of theta
+        noise.bit_generator.state = start  # the same noise every time, so that the loss is a function of theta
         return objective.value_and_delta(stack.forward(x, training=True), y, scale)
 
     _, delta = evaluate()

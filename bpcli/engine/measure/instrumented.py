@@ -1,4 +1,4 @@
-"""Training seen from outside: by its reports, and with a stopwatch on each part of its step."""
+"""Training measured from outside: by its reports, and with a stopwatch on each part of its step."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.step import BatchStep, FullBatchStep
 from bpcli.engine.training.trainer import Report, train
 
-WINDOW_SECONDS = 0.002  # short, so that other programs leave some windows alone
+WINDOW_SECONDS = 0.002  # short, so that other programs disturb only some windows
 FEWEST_EPOCHS = 100
-OTHER_PARTS = 6  # beside the layers, in what `StepWatches.take` gives
+OTHER_PARTS = 6  # entries before the layers in the list of `StepWatches.take`
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What `train` is given, with a new state as often as asked for, and what follows from its sizes."""
+    """The arguments of `train`, and a new state for each run."""
 
     network: Network
     loss: Loss
@@ -46,13 +46,13 @@ class Training:
 
     @property
     def unhurried(self) -> TrainOptions:
-        """The options without a reason to stop but the last epoch, and with epochs enough to measure something."""
+        """The options with the last epoch as the only reason to stop, and with enough epochs to measure."""
         epochs = max(self.options.epochs, FEWEST_EPOCHS)
         return dataclasses.replace(self.options, epochs=epochs, goal=None, early_stopping=None, max_seconds=None)
 
 
 class Window(NamedTuple):
-    """Some iterations: how many, their seconds on the clock, and what the stopwatches took; see `StepWatches.take`."""
+    """Some iterations: their number, their wall-clock seconds, and the stopwatches' times; see `StepWatches.take`."""
 
     steps: int
     seconds: float
@@ -60,7 +60,7 @@ class Window(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """A moment between two iterations: how many are done, when one window ended and the next began, all laps so far."""
+    """A moment between two iterations: their number so far, the end of a window, the start of the next, all laps."""
 
     step: int
     end: float
@@ -69,12 +69,12 @@ class _Mark(NamedTuple):
 
 
 class TimedRun:
-    """Training by `train` itself, without validation or a goal to stop at; with stopwatches on its step if asked for.
+    """Training by `train` itself, without validation or a goal; optionally with stopwatches on its step.
 
-    It is timed by its reports and by a look at the clock when it asks whether to stop.
+    It is timed at each report and whenever `train` calls `should_stop`.
 
     Args:
-        cost: what a stopwatch costs; None trains without any.
+        cost: the cost of a stopwatch; None trains without stopwatches.
     """
 
     def __init__(self, training: Training, cost: WatchCost | None = None) -> None:
@@ -99,9 +99,9 @@ class TimedRun:
         )
 
     def advance(self, seconds: float, to_step: int = 0) -> list[Window]:
-        """Trains on for about that long, and at least to that iteration; in windows where that was long.
+        """Trains for about that many seconds and at least up to that iteration. Returns windows.
 
-        The first iteration of a run, which makes the buffers, is left out.
+        The first iteration of a run, which allocates the buffers, is left out.
         """
         start = perf_counter()
         self.marks = [] if self.report is None else [self._mark(start)]
@@ -111,7 +111,7 @@ class TimedRun:
                 break
         end = self._mark(perf_counter())
         begin = self.marks[0] if self.marks else self.made
-        if begin.step == end.step:  # a run of a single iteration: then it counts, with all that was made for it
+        if begin.step == end.step:  # a run of a single iteration: it counts, including its allocations
             begin = self.made
         several = end.end - begin.begin > 10 * WINDOW_SECONDS
         marks = [begin, *(self.marks[1:-1] if several else []), end]
@@ -123,7 +123,7 @@ class TimedRun:
 
     def _look(self) -> bool:
         now, last = perf_counter(), self.marks[-1] if self.marks else None
-        # a long iteration is asked within, too
+        # called within a long iteration, too
         if self.state.step and (last is None or (last.step < self.state.step and now - last.begin >= WINDOW_SECONDS)):
             self.marks.append(self._mark(now))
         return False
@@ -136,7 +136,7 @@ class TimedRun:
 
 
 class StepWatches:
-    """Stopwatches on every part of a step."""
+    """The stopwatches on every part of a step."""
 
     def __init__(self, step: BatchStep | FullBatchStep, threads: int, cost: WatchCost) -> None:
         self.cost = cost
@@ -147,10 +147,10 @@ class StepWatches:
             self.normal_equations = attach(step.problem, "normal_equations")
 
     def take(self) -> Array:
-        """Since last asked: evaluations of the gradient, and the seconds that went to the rest of this list.
+        """Since the last `take`: the number of gradient evaluations, then the seconds spent on each of the following.
 
-        The stopwatches themselves, data, loss, update or the full-batch method's own work, normal equations, each
-        layer forward, each layer backward.
+        These are: the stopwatches themselves, data, loss, update or the full-batch method's own work, normal equations,
+        each layer forward, each layer backward.
         """
         cost = self.cost
         evaluations, spent, data, loss, *layers = np.sum([each.take(cost) for each in self.gradients], axis=0)
@@ -162,11 +162,11 @@ class StepWatches:
 
 
 class _GradientWatches:
-    """Stopwatches on every part of the gradient of a batch."""
+    """The stopwatches on every part of the gradient of a batch."""
 
     def __init__(self, gradient: BatchGradient, threads: int) -> None:
         shards, layers = gradient.shards, gradient.layers
-        # With shards worked on side by side, this much of their added times passes on the clock.
+        # With shards in parallel, this fraction of their added times passes on the clock.
         self.passing = -(-len(shards) // min(threads, len(shards))) / len(shards)
         self.parts: list[list[Stopwatch]] = [
             [attach(shard, "fetch") for shard in shards],
@@ -176,7 +176,7 @@ class _GradientWatches:
         ]
 
     def take(self, cost: WatchCost) -> Array:
-        """Since last asked: calls, what the stopwatches cost, data, loss, each layer forward, each layer backward."""
+        """Since the last `take`: calls, cost of the stopwatches, data, loss, layers forward, layers backward."""
         taken = [[watch.take() for watch in part] for part in self.parts]
         seconds = [sum(time - laps * cost.seen for time, laps in part) for part in taken]
         spent = sum(laps for part in taken for _, laps in part) * cost.whole

@@ -1,4 +1,4 @@
-"""What a training step spends on each of its parts, beside what it takes as a whole, undisturbed."""
+"""The time of each part of a training step, beside the time of the whole step without stopwatches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bpcli.engine.team import Team
 from bpcli.engine.training.divergence import NotFiniteError
 from bpcli.engine.training.step import make_step
 
-PRODUCT_SECONDS = 0.05  # between two looks at the machine's speed
+PRODUCT_SECONDS = 0.05  # between two measurements of the machine's speed
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,15 @@ class LayerCost:
 class StepProfile:
     """The cost of one step in seconds: a mean over the steps that were measured.
 
-    step: as `train` takes it, with no stopwatch anywhere. Of it go to: `layers`; `data`, fetching the batch; `loss`,
-    with the output activation; `update`, the optimizer, or what a full-batch method does between its evaluations of
-    the gradient; `normal_equations` of such a method; and `rest`. Where shards are worked on side by side, their times
-    count as far as they pass on the clock.
-    watched: a step under stopwatches. watches: what they cost of it. steps: how many of these count.
+    step: as `train` takes it, without stopwatches. It consists of: `layers`; `data`, fetching the batch; `loss`, with
+    the output activation; `update`, the optimizer, or the work of a full-batch method between its evaluations of the
+    gradient; `normal_equations` of such a method; and `rest`. The times of shards that run in parallel are scaled to
+    wall-clock time.
+    watched: a step with stopwatches. watches: the part of it that they cost. steps: how many of these were averaged.
     evaluations: of the gradient, in a step. samples: in a step, a mean over an epoch. shards: in a whole batch.
-    threads: that the shards are worked on by. one_thread, all_threads: FLOP/s of a matrix product on one thread, and
-    on `threads` together. buffers: bytes that the step's parts hold. made_anew: bytes that a step makes and lets go.
+    threads: the number of threads for the shards. one_thread, all_threads: FLOP/s of a matrix product on one thread,
+    and on `threads` together. buffers: bytes that the step's parts hold. made_anew: bytes that a step allocates and
+    frees.
     """
 
     step: float
@@ -77,12 +78,12 @@ class StepProfile:
 
     @property
     def parts(self) -> float:
-        """Seconds of all that a stopwatch was on."""
+        """The seconds of all parts with a stopwatch."""
         return sum(layer.seconds for layer in self.layers) + self.data + self.loss + self.update + self.normal_equations
 
     @property
     def rest(self) -> float:
-        """Seconds between the parts: the loop, shuffling, an epoch's end. Below 0 it says how far noise goes."""
+        """Seconds between the parts: the loop, shuffling, an epoch's end. If negative, it is noise."""
         return self.step - self.parts
 
     @property
@@ -92,14 +93,14 @@ class StepProfile:
 
 
 def profile_step(training: Training, plain: TimedRun, *, seconds: float) -> StepProfile:
-    """Measures for about that long.
+    """Profiles training for about that many seconds.
 
-    Training as it is and training under stopwatches take turns. Of the windows of each kind the quickest third counts,
-    which other programs disturb least; with a full-batch optimizer, whose steps differ, all do, and both run through
-    the same steps.
+    Training alternates between windows with and without stopwatches. Of each kind the quickest third counts, which
+    other programs disturb least. The steps of a full-batch optimizer differ, so there all windows count, and both kinds
+    run through the same steps.
 
     Args:
-        plain: a run of this training, which is trained on.
+        plain: a run of this training, which is continued.
 
     Raises:
         DivergenceError: as in training.
@@ -150,12 +151,12 @@ def profile_step(training: Training, plain: TimedRun, *, seconds: float) -> Step
 
 
 def _quickest(windows: Sequence[Window]) -> list[Window]:
-    """The third of the windows that was disturbed least."""
+    """The quickest third of the windows, which was disturbed least."""
     return sorted(windows, key=lambda window: window.seconds / window.steps)[: -(-len(windows) // 3)]
 
 
 def _of_one_step(training: Training, team: Team) -> tuple[int, int, int]:
-    """Shards of a whole batch; bytes that a step's parts hold beside the state; bytes that a step makes anew."""
+    """Shards of a whole batch; bytes that a step's parts hold beside the state; bytes that a step allocates."""
     state, n = training.start(), training.batches.size
     rows: list[slice | Array] = [slice(0, n)] * 2  # one object: the full batch is fetched once
     if n < len(training.samples):
@@ -173,7 +174,7 @@ def _of_one_step(training: Training, team: Team) -> tuple[int, int, int]:
             schedule=training.schedule,
             team=team,
         )
-        with np.errstate(all="ignore"), suppress(NotFiniteError):  # training says more of what is not finite
+        with np.errstate(all="ignore"), suppress(NotFiniteError):  # training itself reports what is not finite
             step(rows[0], n)
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
@@ -196,11 +197,11 @@ def _layers(network: Network, forward: Array, backward: Array, samples: float) -
 
 
 def multiply_adds(placed: PlacedLayer) -> int:
-    """Of the layer's matrix product for one sample, forward; 0 for a layer without one.
+    """Multiply-adds of the layer's matrix product for one sample, forward; 0 for a layer without one.
 
     Backward takes as many for dL/dW, and as many again for dL/dx, which the first layer leaves out.
     """
     spec = placed.spec.param_specs(placed.in_shape).get("W")
-    if spec is None or len(spec.shape) < 2 or spec.shape == placed.out_shape:  # a factor for each number is no product
+    if spec is None or len(spec.shape) < 2 or spec.shape == placed.out_shape:  # not a matrix product
         return 0
     return math.prod(spec.shape) * math.prod(placed.out_shape[1:])

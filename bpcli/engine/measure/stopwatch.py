@@ -1,4 +1,4 @@
-"""Stopwatches that are put on parts of the engine from outside, and how fast this machine multiplies matrices."""
+"""Stopwatches, attached to parts of the engine from outside, and the speed of this machine's matrix products."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 @dataclass(eq=False)
 class Stopwatch:
-    """The seconds of each call of what it was put on. Several threads may be in such calls at once."""
+    """The seconds of each call of a function. Several threads may make such calls at the same time."""
 
     laps: list[float] = field(default_factory=list)
 
@@ -35,28 +35,28 @@ class Stopwatch:
         return timed
 
     def take(self) -> tuple[float, int]:
-        """(seconds, calls) since it was last asked."""
+        """(seconds, calls) since the last `take`."""
         taken = sum(self.laps), len(self.laps)
         self.laps.clear()
         return taken
 
 
 def attach(owner: object, method: str) -> Stopwatch:
-    """A stopwatch on one method of this one object: its class, and any other object of it, stay as they are."""
+    """Attaches a stopwatch to a method of this object only; its class and other objects do not change."""
     watch = Stopwatch()
     vars(owner)[method] = watch.around(getattr(owner, method))
     return watch
 
 
 class WatchCost(NamedTuple):
-    """What a stopwatch costs by itself, in seconds a call. seen: the part that lands in its own laps. whole: all."""
+    """The overhead of a stopwatch, in seconds per call. seen: the part that its own laps include. whole: all of it."""
 
     seen: float
     whole: float
 
 
 def watch_cost(*, calls: int = 500, rounds: int = 20) -> WatchCost:
-    """Measured on a layer that does nothing, with a stopwatch and without; the quickest of some rounds."""
+    """Measures the overhead on a layer that does nothing, with and without a stopwatch; the quickest of the rounds."""
     bare, watched = _Idle(), _Idle()
     watch = attach(watched, "forward")
     bare_seconds = min(_seconds_of_calls(bare, calls) for _ in range(rounds)) / calls
@@ -85,9 +85,9 @@ FLOP = 2.0 * SIZE**3
 
 
 class ProductSpeed:
-    """The best speed seen so far of the product of two square matrices on each of `threads` threads, in FLOP/s.
+    """The best speed measured so far, in FLOP/s, of products of two square matrices on each of `threads` threads.
 
-    A multiply-add counts as two. The matrix library itself should be held to one thread, as it is in training.
+    A multiply-add counts as two. The matrix library itself should be limited to one thread, as in training.
     """
 
     def __init__(self, dtype: np.dtype[Any], threads: int) -> None:
@@ -97,7 +97,7 @@ class ProductSpeed:
         self.one_thread = self.all_threads = 0.0
 
     def sample(self, team: Team) -> None:
-        """Measures once more: products on this thread one by one, then some on each of the team's."""
+        """Measures once more: products on this thread, then products on all of the team's threads together."""
         for _ in range(PRODUCTS):
             start = perf_counter()
             self._multiply(0, 1)

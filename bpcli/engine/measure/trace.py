@@ -1,4 +1,4 @@
-"""One training step laid open: every z, a, delta and gradient, and the weights after."""
+"""One training step in full: every z, a, delta and gradient, and the weights after it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class LayerTrace:
 class StepTrace:
     """One step of training on one batch. Losses before and after the update; x (N, ...), y (N, M).
 
-    weights: (N,), what multiplies each sample's loss; None where all are 1.
-    finite: whether the loss, the gradient and the new weights are; training stops at a step where they are not.
+    weights: (N,), the factor on each sample's loss; None if all are 1.
+    finite: whether the loss, the gradient and the new weights are finite; if not, training stops at this step.
     """
 
     x: Array
@@ -49,12 +49,12 @@ class StepTrace:
 
 
 class _Recorder:
-    """Copies what a layer puts out on the way forward, and what it is given on the way back: y, and dy = dL/dy."""
+    """Copies a layer's output y in the forward pass and dy = dL/dy in the backward pass."""
 
     def __init__(self, layer: Layer) -> None:
         self.forward, self.backward = layer.forward, layer.backward
         self.y = self.dy = np.empty(0)
-        vars(layer).update(forward=self._forward, backward=self._backward)  # of this one object alone
+        vars(layer).update(forward=self._forward, backward=self._backward)  # of this object only
 
     def _forward(self, x: Array, training: bool) -> Array:
         y = self.forward(x, training)
@@ -67,15 +67,15 @@ class _Recorder:
 
 
 def trace_step(step: BatchStep) -> StepTrace:
-    """Takes the step on the first whole batch, in the samples' own order, and keeps a copy of every number.
+    """Takes the step on the first whole batch, in the samples' own order, and copies every number.
 
-    Each layer is overheard while the step does its work, part by part: gradient, update, and the gradient once more for
-    the loss after it.
+    Recorders on the layers copy the numbers while the step computes the gradient, the update, and the gradient again
+    for the loss after it.
     """
     network, samples, theta = step.network, step.samples, step.state.theta
     gradient, rows, before = step.gradients[step.size], slice(0, step.size), theta.copy()
     recorders = [[_Recorder(layer) for layer in shards] for shards in step.layers]
-    with np.errstate(all="ignore"):  # as in training; what is not finite is shown as it is
+    with np.errstate(all="ignore"):  # as in training; values that are not finite are shown
         loss = gradient(samples, rows)
         grads = step.grad.copy()
         outputs = [np.concatenate([layer.y for layer in same]) for same in recorders]

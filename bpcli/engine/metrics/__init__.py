@@ -1,1 +1,1 @@
-"""Metrics: of classifications, of regressions, and the counts and ranks that several of them read."""
+"""Metrics of classification and regression, and the counts and ranks that several of them use."""

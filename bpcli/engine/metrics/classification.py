@@ -1,4 +1,4 @@
-"""Figures of merit of a classification: class indices (N,) against the classes' probabilities (N, K)."""
+"""Metrics of classification, from class indices (N,) and the classes' probabilities (N, K)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Accuracy:
 class BalancedAccuracy:
     """Mean of recall, 0..1, over the classes that have samples.
 
-    Macro recall differs where a class is predicted of which there is no sample: there it counts as 0.
+    It differs from macro recall if a class without samples is predicted: macro recall counts that class as 0.
     """
 
     task: ClassVar[str] = "classification"
@@ -50,7 +50,7 @@ class BalancedAccuracy:
 class TopK:
     """Share of samples, 0..1, whose class is among the k most probable; 1 if there are at most k classes.
 
-    Of equal probabilities the first come first, so that k = 1 is accuracy (scikit-learn takes the last).
+    In a tie the first class ranks first, so that k = 1 is accuracy (scikit-learn ranks the last first).
     """
 
     task: ClassVar[str] = "classification"
@@ -61,7 +61,7 @@ class TopK:
     def value(self, target: Array, prediction: Array) -> float:
         own = prediction[np.arange(len(target)), target, np.newaxis]
         earlier = np.arange(prediction.shape[1]) < target[:, np.newaxis]
-        before = np.where(earlier, ~(prediction < own), ~(prediction <= own))  # a NaN is no hit
+        before = np.where(earlier, ~(prediction < own), ~(prediction <= own))  # NaN never counts as a hit
         return float((before.sum(axis=1) < self.k).mean())
 
 
@@ -135,8 +135,8 @@ class Mcc:
 class CohenKappa:
     """(p_o - p_e) / (1 - p_e): p_o the accuracy, p_e the agreement expected by chance from the class frequencies.
 
-    Where truth and prediction are one and the same class throughout, chance explains it all, and it is 0
-    (scikit-learn: NaN). Source: Cohen, 1960.
+    If every target and prediction is the same class, p_e = 1 and kappa is taken as 0 (scikit-learn: NaN). Source:
+    Cohen, 1960.
     """
 
     task: ClassVar[str] = "classification"
@@ -153,7 +153,7 @@ class CohenKappa:
 class LogLoss:
     """Mean over samples of -ln p of the right class, in nats; p is clipped to eps .. 1 - eps of its dtype.
 
-    As scikit-learn's log_loss; the loss log_likelihood, computed from the logits, needs no clipping.
+    The same as scikit-learn's log_loss. The loss log_likelihood is computed from the logits and needs no clipping.
     """
 
     task: ClassVar[str] = "classification"
@@ -167,9 +167,9 @@ class LogLoss:
 
 @part_of(metrics, "brier", "brier_score", "brier_score_loss")
 class Brier:
-    """Mean over samples of sum_k (p_k - y_k)^2, y_k being 1 for the right class and else 0; half of it for two classes.
+    """Mean over samples of sum_k (p_k - y_k)^2, y_k = 1 for the right class, else 0; half of that for two classes.
 
-    With two classes that is (p - y)^2 of class 1 (Brier, 1950, has the full sum for any number of classes).
+    With two classes this is (p - y)^2 of class 1 (Brier, 1950, uses the full sum for any number of classes).
     """
 
     task: ClassVar[str] = "classification"
@@ -185,9 +185,9 @@ class Brier:
 class RocAuc:
     """Area under the ROC curve: the share of pairs in which the sample of the class scores higher; ties count half.
 
-    Of two classes that of class 1; of several the mean over the classes that occur, each against the rest (one-vs-rest,
-    macro). Where all samples are of one class there is nothing to compare, and it is 0.5, as for guessing
-    (scikit-learn: NaN). Exact: sums of ranks are whole numbers (Mann and Whitney, 1947).
+    For two classes, the area for class 1; for several, the mean over the classes that occur, each against the rest
+    (one-vs-rest, macro). If all samples are of one class, it is 0.5, as for guessing (scikit-learn: NaN). Computed
+    exactly from sums of ranks, which are whole or half numbers (Mann and Whitney, 1947).
     """
 
     task: ClassVar[str] = "classification"
@@ -203,8 +203,8 @@ class RocAuc:
 class AveragePrecision:
     """sum over the thresholds of (R_n - R_n-1) P_n, with precision P and recall R, and no interpolation in between.
 
-    Of two classes that of class 1, 0 if there is no sample of it; of several the mean over the classes that occur, each
-    against the rest. Equal scores are one threshold. As scikit-learn's average_precision_score.
+    For two classes, the value for class 1, or 0 if it has no samples; for several, the mean over the classes that
+    occur, each against the rest. Equal scores are one threshold. The same as scikit-learn's average_precision_score.
     """
 
     task: ClassVar[str] = "classification"

@@ -1,4 +1,4 @@
-"""Counts of true class against predicted class, and what is read off them."""
+"""Counts of true class against predicted class, and the scores computed from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def confusion_matrix(target: Array, predicted: Array, classes: int) -> Array:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """For each class (K,), int64: samples of it, predictions of it, and hits, which are both.
+    """For each class (K,), int64: its samples, its predictions, and its hits, which are both.
 
-    The diagonal and the sums of the confusion matrix, in K numbers where that one has K^2.
+    The diagonal and the row and column sums of the confusion matrix: 3 K numbers instead of K^2.
     """
 
     support: Array
@@ -40,7 +40,7 @@ class ClassCounts:
 
 
 def counts_of(target: Array, prediction: Array) -> ClassCounts:
-    """The counts of the true class (N,) and the most probable one, the first of equals, of (N, K)."""
+    """The counts for the true classes (N,) and the most probable ones of (N, K), the first in a tie."""
     return ClassCounts.of(target, prediction.argmax(axis=1), prediction.shape[1])
 
 
@@ -82,7 +82,7 @@ def average_scores(counts: ClassCounts, average: Average) -> AverageScores:
     prediction, all three are then the accuracy.
 
     Raises:
-        ValueError: another word for the average.
+        ValueError: average is not one of the three.
     """
     scores = class_scores(counts)
     if average == "micro":

@@ -1,4 +1,4 @@
-"""Scores of the samples of a class against those of all others."""
+"""Scores of the samples of a class compared with those of all others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bpcli.engine.arrays import Array
 
 
 def one_against_rest(target: Array, prediction: Array) -> Iterator[tuple[Array, Array]]:
-    """(whether each sample is of the class (N,), its score for the class (N,)), class after class.
+    """Yields for each class (whether each sample is of the class (N,), its score for the class (N,)).
 
-    Of two classes only class 1: class 0 would say the same again.
+    For two classes only class 1, since class 0 gives the same result.
     """
     classes = prediction.shape[1]
     for k in range(1 if classes == 2 else 0, classes):
@@ -20,7 +20,7 @@ def one_against_rest(target: Array, prediction: Array) -> Iterator[tuple[Array, 
 
 
 def roc_area(belongs: Array, score: Array) -> float:
-    """How often a sample that belongs scores higher than one that does not, ties counting half. Both (N,)."""
+    """The share of pairs in which the sample of the class scores higher; ties count half. Arguments are (N,)."""
     _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
     twice_rank = 2 * np.cumsum(counts) - counts + 1  # equal scores share the mean of their ranks, from 1
     n = int(belongs.sum())

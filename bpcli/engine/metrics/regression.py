@@ -1,4 +1,4 @@
-"""Figures of merit of a regression: targets y (N, M) against predictions a (N, M), in the data's own units."""
+"""Metrics of regression, from targets y (N, M) and predictions a (N, M) in the data's own units."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MedianAbsoluteError:
 class MeanAbsolutePercentageError:
     """Mean over samples and outputs of |a - y| / |y|: despite its name a fraction, 0.1 for 10 %.
 
-    |y| counts as at least 2.2e-16, float64's eps, so a target of 0 gives a huge number: no metric for such data.
+    |y| counts as at least 2.2e-16, float64's eps, so a target of 0 gives a huge number: do not use it for such data.
     """
 
     task: ClassVar[str] = "regression"
@@ -76,8 +76,8 @@ class MeanAbsolutePercentageError:
 class R2:
     """Coefficient of determination, 1 - sum (a - y)^2 / sum (y - mean y)^2, the mean over the outputs.
 
-    1 is perfect, 0 as good as always saying the mean. An output that never varies
-    counts as 1 if it is met exactly, else 0.
+    1 is perfect, 0 as good as always predicting the mean. A constant target counts as 1 if it is predicted exactly,
+    else 0.
     """
 
     task: ClassVar[str] = "regression"
@@ -91,7 +91,7 @@ class R2:
 class ExplainedVariance:
     """1 - var(a - y) / var(y), the mean over the outputs: R^2 with the mean error removed from the predictions.
 
-    An output that never varies counts as 1 if its error never varies either, else 0.
+    A constant target counts as 1 if the error is constant too, else 0.
     """
 
     task: ClassVar[str] = "regression"
@@ -104,7 +104,7 @@ class ExplainedVariance:
 def explained_share(unexplained: Array, target: Array) -> float:
     """1 - unexplained / sum (y - mean y)^2, the mean over the outputs. unexplained: (M,); target: (N, M).
 
-    An output that never varies counts as 1 if nothing is unexplained, else 0.
+    A constant target counts as 1 if nothing is unexplained, else 0.
     """
     total = squares_about_mean(target)
     ratio = np.divide(unexplained, total, out=(unexplained != 0).astype(np.float64), where=total > 0)
@@ -112,6 +112,6 @@ def explained_share(unexplained: Array, target: Array) -> float:
 
 
 def squares_about_mean(values: Array) -> Array:
-    """sum over samples of (v - mean v)^2, for each column (N, M) -> (M,); exactly 0 for one that never varies."""
+    """sum over samples of (v - mean v)^2, for each column (N, M) -> (M,); exactly 0 for a constant column."""
     squares: Array = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     return np.where(np.ptp(values, axis=0) > 0, squares, 0.0)  # the mean of equal numbers is not always that number

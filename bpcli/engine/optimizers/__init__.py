@@ -1,4 +1,4 @@
 """Optimizers, one file each; the registry finds them.
 
-Each works on flat vectors and leaves the schedule, clipping and frozen parameters to the trainer.
+Each works on flat vectors. The trainer handles the schedule, clipping and frozen parameters.
 """

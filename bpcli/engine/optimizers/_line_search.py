@@ -28,17 +28,18 @@ def strong_wolfe(
 
     Args:
         start: phi at 0, with a negative slope. first: the first alpha to try; it is doubled until a minimum is passed.
-        max_evaluations: of phi; when they are used up, the best step with enough decrease is taken.
+        max_evaluations: the limit on evaluations of phi; when it is reached, the best step with enough decrease is
+        taken.
 
     Returns:
-        The step; None if no evaluated one lowers phi enough, as at a minimum, where what is left drowns in rounding.
+        The step; None if no evaluated step lowers phi, as at a minimum, where rounding hides any decrease.
     """
     found = _Search(phi, start, c1, c2, max_evaluations).step(first)
     return found if found.value < start.value else None
 
 
 class _Search:
-    """The conditions, and how many evaluations are left."""
+    """The state of one search: the conditions and the number of evaluations left."""
 
     def __init__(self, phi: Callable[[float], Trial], start: Trial, c1: float, c2: float, left: int) -> None:
         self.phi, self.start, self.c1, self.c2, self.left = phi, start, c1, c2, left
@@ -55,7 +56,7 @@ class _Search:
         return abs(trial.slope) <= self.c2 * abs(self.start.slope)
 
     def step(self, alpha: float) -> Trial:
-        """Algorithm 3.5; at worst a step, or the start itself, that lowers phi by nothing that rounding leaves."""
+        """Algorithm 3.5. At worst it returns the start, or a step whose decrease of phi is lost in rounding."""
         before = self.start
         while self.left:
             trial = self.at(alpha)
@@ -65,11 +66,11 @@ class _Search:
                 return trial
             if trial.slope >= 0:
                 return self.zoom(trial, before)
-            before, alpha = trial, 2.0 * alpha  # also where phi is the same and leads down: the step was too short
+            before, alpha = trial, 2.0 * alpha  # also if phi is equal and still falling: the step was too short
         return before
 
     def zoom(self, low: Trial, high: Trial) -> Trial:
-        """Algorithm 3.6: `low` is the best step so far, and a good one lies between it and `high`."""
+        """Algorithm 3.6: `low` is the best step so far, and an acceptable one lies between it and `high`."""
         while self.left and abs(high.alpha - low.alpha) > 1e-14 * max(high.alpha, low.alpha):
             trial = self.at(_between(low, high))
             if self.too_high(trial) or trial.value >= low.value:
@@ -84,9 +85,9 @@ class _Search:
 
 
 def _between(low: Trial, high: Trial) -> float:
-    """The minimum of the cubic through both (equation 3.59), kept a tenth of the way off the ends."""
+    """The minimum of the cubic through both (equation 3.59), at least a tenth of the interval from either end."""
     width = high.alpha - low.alpha
-    part = 0.1  # where high is not finite, well back
+    part = 0.1  # stay close to low if high is not finite
     if math.isfinite(high.value) and math.isfinite(high.slope):
         part = 0.5
         d1 = low.slope + high.slope - 3 * (low.value - high.value) / (low.alpha - high.alpha)

@@ -1,4 +1,4 @@
-"""Running averages of the gradient and of its square: what Adam and its relatives have in common."""
+"""Running averages of the gradient and of its square, shared by Adam and its variants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def update_moments(m: Array, v: Array, grad: Array, scratch: Array, *, beta1: fl
 
 
 def root_of_second_moment(v: Array, out: Array, *, beta2: float, eps: float, t: int) -> float:
-    """out = c (sqrt(v / (1 - b2^t)) + eps), and gives c = sqrt(1 - b2^t): a pass less than without it."""
+    """Writes out = c (sqrt(v / (1 - b2^t)) + eps) and returns c = sqrt(1 - b2^t), which saves a pass."""
     c = math.sqrt(1.0 - beta2**t)
     np.sqrt(v, out=out)
     np.add(out, c * eps, out=out)
@@ -39,9 +39,9 @@ def times_rate(step: Array, rate: float | Array, factor: float) -> None:
 
 
 def adam_step(p: Parameters, *, beta1: float, beta2: float, eps: float, amsgrad: bool) -> None:
-    """theta <- theta - rate * m' / (sqrt(v') + eps), as in bpcli.engine.optimizers.adam, with g taken as it is.
+    """theta <- theta - rate * m' / (sqrt(v') + eps), as in bpcli.engine.optimizers.adam, with g = p.grad unchanged.
 
-    amsgrad: the largest v so far, p.state["v_max"], stands in for v. Overwrites p.scratch.
+    amsgrad: the largest v so far, p.state["v_max"], replaces v. Overwrites p.scratch.
     """
     m, v, scratch = p.state["m"], p.state["v"], p.scratch
     update_moments(m, v, p.grad, scratch, beta1=beta1, beta2=beta2)

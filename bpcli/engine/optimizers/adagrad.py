@@ -1,4 +1,4 @@
-"""AdaGrad: a rate for each parameter that falls with all the gradients it has had."""
+"""AdaGrad: a rate for each parameter that falls with the sum of its squared gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AdaGrad(Optimizer):
 
     Duchi, Hazan & Singer 2011, figure 1 (diagonal). initial_accumulator and eps are PyTorch's; Keras and optax start at
     0.1 and have eps = 1e-7 inside the root. PyTorch's lr_decay is the schedule inverse_time, by iteration. weight_decay
-    and l1 add their derivative to g, for weights and not for biases.
+    and l1 add their derivative to g, for weights but not for biases.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.01

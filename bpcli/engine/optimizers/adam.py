@@ -14,12 +14,13 @@ from bpcli.engine.registry import optimizers, part_of
 class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, theta <- theta - rate * m' / (sqrt(v') + eps).
 
-    m' = m / (1 - b1^t) and v' = v / (1 - b2^t) take off the bias of the zero start (Kingma & Ba 2015, algorithm 1;
-    eps is added to the root of the corrected v, as there and in PyTorch). weight_decay and l1 add their derivative
-    to g, for weights and not for biases; for a decay apart from g see adamw.
+    m' = m / (1 - b1^t) and v' = v / (1 - b2^t) correct the bias from starting at 0 (Kingma & Ba 2015, algorithm 1; eps
+    is added to the root of the corrected v, as there and in PyTorch). weight_decay and l1 add their derivative to g,
+    for weights but not for biases; for decoupled weight decay see adamw.
 
     amsgrad: v' comes from the largest v so far, so that no parameter's steps grow again (Reddi et al. 2018, algorithm
-    2, which leaves the bias in). As in PyTorch the largest v is taken first and then corrected; optax corrects first.
+    2, which leaves the bias in). As in PyTorch, the maximum of v is taken first and then corrected; optax corrects
+    first.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.001

@@ -1,4 +1,4 @@
-"""AdamW: Adam with a weight decay that is no part of the gradient."""
+"""AdamW: Adam with decoupled weight decay."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from bpcli.engine.registry import optimizers, part_of
 class AdamW(Optimizer):
     """theta <- theta - rate * weight_decay * theta, for weights and not for biases; then Adam's step.
 
-    Apart from g, the decay is not divided by sqrt(v), so weights with large gradients decay like the others (Loshchilov
-    & Hutter 2019, algorithm 2). There the decay is multiplied by the schedule's factor alone; here, as in PyTorch and
-    Keras, by the rate, so the same weight_decay at another learning rate is another decay. amsgrad as in adam.
+    The decay is not part of g and so not divided by sqrt(v): weights with large gradients decay like the others
+    (Loshchilov & Hutter 2019, algorithm 2). In the paper the decay is multiplied by the schedule's factor only. Here,
+    as in PyTorch and Keras, it is multiplied by the rate, so its strength changes with the learning rate. amsgrad as in
+    adam.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.001

@@ -1,4 +1,4 @@
-"""Gradient descent with momentum, whose learning rate grows while the loss falls and shrinks when it jumps."""
+"""Gradient descent with momentum; the learning rate grows while the loss falls and shrinks when it jumps."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bpcli.engine.fields import AtLeast, Between, MoreThan
 from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
-ATTEMPTS = 200  # at a lower learning rate
+ATTEMPTS = 200  # at ever lower learning rates, in one iteration
 
 
 @part_of(optimizers, "gradient_descent_adaptive", "traingdx", elsewhere="traingda")
 class GradientDescentAdaptive(FullBatchOptimizer):
     """v <- momentum v - (1 - momentum) rate g, theta <- theta + v; then rate <- lr_inc rate if the loss fell.
 
-    MATLAB's traingdx; with momentum 0 its traingda. A step after which the loss is more than max_perf_inc times as high
-    is not taken: rate <- lr_dec rate, and the step is tried anew without momentum. MATLAB counts a try as an epoch,
-    here it is part of the iteration. As in MATLAB v starts as -rate g, so that the first step is a whole one, and after
-    that 1 - momentum makes v a mean of steps: momentum does not lengthen them, as it does in sgd. The reported learning
-    rate is the one of the step taken. Where no rate helps, theta stays and training stops.
+    MATLAB's traingdx; with momentum 0 its traingda. If a step would raise the loss to more than max_perf_inc times its
+    value, rate <- lr_dec rate and the step is tried again without momentum. MATLAB counts each attempt as an epoch;
+    here it is part of the iteration. As in MATLAB, v starts at -rate g, so that the first step is a full one. After
+    that the factor 1 - momentum makes v a mean of steps: momentum does not lengthen them, unlike in sgd. The reported
+    learning rate is that of the step taken. If no rate helps, theta does not change and training stops.
 
-    weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases.
+    weight_decay adds (weight_decay / 2) |w|^2 to the loss, without biases.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.01
@@ -44,7 +44,7 @@ class GradientDescentAdaptive(FullBatchOptimizer):
         loss, grad = problem.value_and_grad(theta)
         g, rate, momentum = grad.copy(), memory.get("rate", self.learning_rate), self.momentum
         velocity = vectors["velocity"] if "rate" in memory else -rate * g
-        highest = loss + (self.max_perf_inc - 1.0) * abs(loss)  # max_perf_inc times the loss, where that is positive
+        highest = loss + (self.max_perf_inc - 1.0) * abs(loss)  # max_perf_inc times the loss, if that is positive
         for _ in range(ATTEMPTS):
             step = momentum * velocity - (1.0 - momentum) * rate * g
             trial = theta + step

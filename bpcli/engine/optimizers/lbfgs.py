@@ -20,10 +20,11 @@ class LBFGS(FullBatchOptimizer):
 
     Nocedal & Wright 2006: the two-loop recursion (algorithm 7.4) in algorithm 7.5, with H0 = (s^T y / y^T y) I and a
     line search for the strong Wolfe conditions with c1, c2 (algorithms 3.5 and 3.6), of at most max_evaluations.
-    The reported learning rate is alpha. Where no step along -H g lowers the loss, the history is dropped and -g tried;
-    where that does not help either, theta stays and training stops. float64 gets closer to the minimum than float32.
+    The reported learning rate is alpha. If no step along -H g lowers the loss, the history is cleared and -g is tried.
+    If that does not help either, theta does not change and training stops. float64 gets closer to the minimum than
+    float32.
 
-    weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases; scikit-learn's alpha / N is the same.
+    weight_decay adds (weight_decay / 2) |w|^2 to the loss, without biases; it equals scikit-learn's alpha / N.
     """
 
     history: Annotated[int, Between(1, 100)] = 10
@@ -34,7 +35,7 @@ class LBFGS(FullBatchOptimizer):
 
     @property
     def learning_rate(self) -> float:
-        return 1.0  # the first alpha that is tried
+        return 1.0  # the first alpha to try
 
     def vector_names(self) -> tuple[str, ...]:
         return tuple(f"{kind}_{k}" for kind in "sy" for k in range(self.history))
@@ -68,7 +69,7 @@ class LBFGS(FullBatchOptimizer):
         newest_first = [int(newest - k) % self.history for k in range(count)]
         pairs = [(s, y) for k in newest_first if (s := vectors[f"s_{k}"]) @ (y := vectors[f"y_{k}"]) > 0]
         q = -g
-        if not pairs:  # as no run has stored them
+        if not pairs:  # not possible in a checkpoint that a run saved
             return q
         parts = []
         for s, y in pairs:
@@ -82,7 +83,7 @@ class LBFGS(FullBatchOptimizer):
         return q
 
     def _search(self, problem: Problem, theta: Array, d: Array, loss: float, g: Array, *, first: float) -> Trial | None:
-        """The step along d; None where there is none, or d does not lead down."""
+        """The step along d; None if there is none, or if d is not a descent direction."""
         start = Trial(0.0, loss, float(g @ d))
         if not start.slope < 0:
             return None

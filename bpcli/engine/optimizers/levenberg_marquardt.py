@@ -19,14 +19,14 @@ SMALLEST_MU = 1e-20
 class LevenbergMarquardt(FullBatchOptimizer):
     """theta <- theta - (J^T J + mu I)^-1 J^T r, for L = (1/2) r^T r with J = dr/dtheta.
 
-    Hagan & Menhaj 1994, with the defaults of MATLAB's trainlm: after a step that lowers L mu shrinks by mu_dec;
-    otherwise mu grows by mu_inc and the step is tried anew, within the same iteration. Beyond mu_max theta stays and
-    training stops. J^T J is that of the loss as it stands, so a mean over N samples has N times smaller numbers than
-    Hagan & Menhaj's sum, against the same mu. The step is taken whole: the reported learning rate is 1.
+    Hagan & Menhaj 1994, with the defaults of MATLAB's trainlm: after a step that lowers L, mu shrinks by mu_dec;
+    otherwise mu grows by mu_inc and the step is tried again within the same iteration. If mu exceeds mu_max, theta does
+    not change and training stops. J^T J is that of the loss itself, so for a mean over N samples it is N times smaller
+    than for Hagan & Menhaj's sum, with the same mu. The full step is taken, so the reported learning rate is 1.
 
-    For mse and half_squared_error. J^T J takes P^2 * 8 bytes, and solving for the step as much again: for networks of
-    up to some thousand parameters. It is computed in float64 whatever the network's dtype; dtype: float64 lets L be
-    told apart closer to the minimum. weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases.
+    For mse and half_squared_error, and for networks of up to a few thousand parameters: J^T J takes P^2 * 8 bytes, and
+    solving for the step as much again. J^T J is always computed in float64; with dtype: float64, L can be resolved
+    closer to the minimum. weight_decay adds (weight_decay / 2) |w|^2 to the loss, without biases.
     """
 
     mu: Annotated[float, MoreThan(0)] = 0.001
@@ -59,5 +59,5 @@ def _minus_solution(theta: Array, matrix: Array, gradient: Array) -> Array:
         step: Array = np.linalg.solve(matrix, gradient)
     except np.linalg.LinAlgError:
         return np.full_like(theta, np.nan)
-    with np.errstate(all="ignore"):  # a step out of all bounds is one that does not lower the loss
+    with np.errstate(all="ignore"):  # an overflowing step is rejected because it does not lower the loss
         return (theta - step).astype(theta.dtype)

@@ -1,4 +1,4 @@
-"""NAdam: Adam that looks ahead, as Nesterov's momentum does."""
+"""NAdam: Adam with Nesterov's momentum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NAdam(Optimizer):
     """theta <- theta - rate * (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v') + eps).
 
     m, v, v' as in adam. u(t) = b1 (1 - 0.5 * 0.96^(t * momentum_decay)) is the momentum of step t, rising from b1 / 2
-    to b1, and U(t) = u(1) u(2) ... u(t) (Dozat 2016, algorithm 2, with PyTorch's constants). Keras has momentum_decay
+    to b1, and U(t) = u(1) u(2) ... u(t) (Dozat 2016, algorithm 2, with PyTorch's constants). Keras's momentum_decay is
     fixed; optax's nadam has a constant momentum. weight_decay and l1 add their derivative to g, for weights only.
     """
 
@@ -56,14 +56,14 @@ def _momentum(beta1: float, momentum_decay: float, t: int) -> float:
 
 
 def _momentum_product(beta1: float, momentum_decay: float, t: int) -> float:
-    """U(t), from t alone: a checkpoint need not hold it."""
+    """U(t), computed from t alone, so that checkpoints need not store it."""
     first = _first_products(beta1, momentum_decay)
     return first[t] if t < len(first) else first[-1] * math.pow(beta1, t - len(first) + 1)
 
 
 @cache
 def _first_products(beta1: float, momentum_decay: float) -> tuple[float, ...]:
-    """U(0), U(1), ... until U no longer matters or each further factor is beta1: at most some thousand numbers."""
+    """U(0), U(1), ... until U is negligible or every further factor is beta1: at most a few thousand numbers."""
     products = [1.0]
     while products[-1] >= NEGLIGIBLE and math.pow(0.96, len(products) * momentum_decay) >= NEGLIGIBLE:
         products.append(products[-1] * _momentum(beta1, momentum_decay, len(products)))

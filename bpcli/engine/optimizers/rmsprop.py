@@ -15,10 +15,10 @@ from bpcli.engine.registry import optimizers, part_of
 class RMSProp(Optimizer):
     """v <- alpha v + (1 - alpha) g^2, u <- momentum * u + g / (sqrt(v) + eps), theta <- theta - rate * u.
 
-    Tieleman & Hinton 2012, lecture 6e, there with alpha 0.9. centered: v less the square of g's own running average,
-    so the gradient's variance (Graves 2013, eq. 38-45). As in PyTorch eps stands outside the root and the rate outside
-    u; Keras and Graves have eps inside, TensorFlow 1 the rate too. Where rounding takes the variance below 0, which
-    makes PyTorch's steps NaN, it is 0 here; even so steps are huge where g hardly varies: raise eps then. weight_decay
+    Tieleman & Hinton 2012, lecture 6e, there with alpha 0.9. centered: subtracts the squared running average of g from
+    v, which gives the gradient's variance (Graves 2013, eq. 38-45). As in PyTorch, eps is outside the root and the rate
+    outside u; Keras and Graves have eps inside, TensorFlow 1 the rate too. A variance that rounding makes negative is
+    set to 0, while PyTorch's steps become NaN. Steps are still huge if g hardly varies: raise eps then. weight_decay
     and l1 add their derivative to g, for weights only.
     """
 

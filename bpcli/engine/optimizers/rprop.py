@@ -1,4 +1,4 @@
-"""Rprop: steps whose size follows how often each gradient keeps its sign, whatever the gradient's size."""
+"""Rprop: step sizes that depend on the sign of each gradient and not on its size."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class RProp(Optimizer):
     """Step sizes grow by eta_plus while g keeps its sign; where it flips, they shrink by eta_minus and skip one step.
 
     theta <- theta - (rate / learning_rate) * step * sign(g). This is iRprop- (Igel & Huesken 2000, algorithm 4), as is
-    PyTorch's Rprop in spite of its name: Rprop- also takes the shrunk step where g turned, Rprop+ (Riedmiller & Braun
-    1993) takes the last step back. Steps start at learning_rate and stay within min_step and max_step. In PyTorch that
-    is all the rate does; here a schedule and a layer's learning_rate_scale multiply the steps, all along.
+    PyTorch's Rprop despite its name: where g flips its sign, Rprop- takes the shrunk step, and Rprop+ (Riedmiller &
+    Braun 1993) reverts the last step. Steps start at learning_rate and stay within min_step and max_step. PyTorch uses
+    the rate only for that start; here a schedule and a layer's learning_rate_scale multiply every step.
 
-    For full batches: from batch to batch, signs turn by chance, and every step shrinks to nothing.
+    For full batches: with mini-batches, signs flip at random, and all steps shrink to min_step.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.01
@@ -44,9 +44,7 @@ class RProp(Optimizer):
             step.fill(self.learning_rate)
         # signs, not gradients: the product of two small gradients could be 0
         np.sign(grad, out=grad)
-        np.multiply(
-            sign, grad, out=sign
-        )  # 1 where g kept its sign, -1 where it turned, 0 where there is nothing to say
+        np.multiply(sign, grad, out=sign)  # 1 where g kept its sign, -1 where it flipped, 0 where either is 0
         np.maximum(sign, 0.0, out=scratch)
         np.multiply(scratch, self.eta_plus - 1.0, out=scratch)
         np.add(scratch, 1.0, out=scratch)
@@ -57,7 +55,7 @@ class RProp(Optimizer):
         np.multiply(step, scratch, out=step)
         np.clip(step, self.min_step, self.max_step, out=step)
         np.add(sign, 1.0, out=sign)
-        np.multiply(sign, grad, out=sign)  # g's sign, 0 where it turned
+        np.multiply(sign, grad, out=sign)  # g's sign, 0 where it flipped
         np.multiply(step, sign, out=scratch)
         np.multiply(scratch, p.rate, out=scratch)
         np.divide(scratch, self.learning_rate, out=scratch)

@@ -13,8 +13,8 @@ from bpcli.engine.fields import AtLeast, MoreThan
 from bpcli.engine.protocols import FullBatchOptimizer, Problem
 from bpcli.engine.registry import optimizers, part_of
 
-ATTEMPTS = 100  # at raising lambda along one direction
-SMALLEST = math.ulp(0.0)  # for a sum that underflows
+ATTEMPTS = 100  # to raise lambda along one direction
+SMALLEST = math.ulp(0.0)  # against a sum that underflows
 
 
 @part_of(
@@ -27,13 +27,13 @@ SMALLEST = math.ulp(0.0)  # for a sum that underflows
 class ScaledConjugateGradient(FullBatchOptimizer):
     """theta <- theta + alpha p, alpha = p^T r / (p^T s + lambda |p|^2), r = -dL/dtheta.
 
-    Moller 1993, with the defaults of MATLAB's trainscg: s is the change of the gradient over a way of length sigma
-    along p; lambda falls where the quadratic model of L fits and rises where it does not. The new direction is
-    r + beta p, and r itself after every P steps for P parameters. An iteration is a step that does not raise L: his
-    unsuccessful ones, which only raise lambda, happen within it. The reported learning rate is alpha. Where no lambda
-    helps, r is tried in place of p; where that does not help either, theta stays and training stops.
+    Moller 1993, with the defaults of MATLAB's trainscg: s is the change of the gradient over a distance of sigma along
+    p; lambda falls if the quadratic model of L fits and rises if it does not. The new direction is r + beta p, and r
+    itself after every P steps for P parameters. An iteration is a step that does not raise L; Moller's unsuccessful
+    steps, which only raise lambda, are part of it. The reported learning rate is alpha. If no lambda helps, r is tried
+    instead of p. If that does not help either, theta does not change and training stops.
 
-    weight_decay adds (weight_decay / 2) |w|^2 to the loss, not over biases.
+    weight_decay adds (weight_decay / 2) |w|^2 to the loss, without biases.
     """
 
     sigma: Annotated[float, MoreThan(0)] = 5e-5
@@ -56,9 +56,9 @@ class ScaledConjugateGradient(FullBatchOptimizer):
         return loss
 
     def _step(self, problem: Problem, theta: Array, p: Array, r: Array, loss: float, memory: dict[str, float]) -> bool:
-        """A step along p, and p for the next one. False, and nothing changed, where L does not fall along p."""
+        """Takes a step along p and computes the next p. Returns False, changing nothing, if L does not fall."""
         size, along = float(p @ p), float(p @ r)
-        if not (along > 0 and 0 < along * along < math.inf and 0 < size < math.inf):  # else nothing can be divided by
+        if not (along > 0 and 0 < along * along < math.inf and 0 < size < math.inf):  # it is a divisor below
             return False
         sigma = self.sigma / math.sqrt(size)
         curvature = float(p @ (problem.value_and_grad(theta + sigma * p)[1] + r)) / sigma

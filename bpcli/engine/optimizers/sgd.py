@@ -21,8 +21,8 @@ class SGD(Optimizer):
     """Gradient descent on a batch: v <- momentum * v + g, theta <- theta - rate * v.
 
     nesterov: theta <- theta - rate * (g + momentum * v) with the new v (Sutskever et al. 2013, as rearranged by Bengio
-    et al. 2012; PyTorch's form). The rate multiplies v, it is not kept inside it, so a changing rate acts at once.
-    weight_decay and l1 add their derivative to g, for weights and not for biases.
+    et al. 2012; PyTorch's form). The rate multiplies v but is not part of it, so a new rate takes full effect at once.
+    weight_decay and l1 add their derivative to g, for weights but not for biases.
     """
 
     learning_rate: Annotated[float, MoreThan(0)] = 0.1

@@ -1,1 +1,1 @@
-"""Training: a step, the loop around it, the state that it changes, and what becomes of divergence."""
+"""Training: a step, the loop around it, the state that it changes, and recovery from divergence."""

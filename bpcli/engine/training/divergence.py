@@ -12,13 +12,13 @@ from bpcli.engine.parameters import ParamLayout
 from bpcli.engine.training.gradient import BatchGradient
 from bpcli.engine.training.state import TrainState
 
-HUGE_STEP = 1e20  # the square of a step's length from which on the weights are looked at: they might overflow
+HUGE_STEP = 1e20  # squared length of a step above which the weights are checked for overflow
 
 PLURALS = {"W": "weights", "b": "biases"}
 
 
 class NotFiniteError(ArithmeticError):
-    """A step met a number that is not finite: in which iteration, and what was not finite first."""
+    """A step produced a number that is not finite. Holds the iteration, and what was not finite first."""
 
     def __init__(self, iteration: int, what: str) -> None:
         super().__init__(what)
@@ -26,14 +26,14 @@ class NotFiniteError(ArithmeticError):
 
 
 def is_finite(vector: Array) -> bool:
-    """Whether the sum of a vector's squares is finite, and with it every value. Makes no array."""
-    return math.isfinite(np.vdot(vector, vector))  # np.dot would warn of the overflow it is asked to find
+    """Whether the sum of a vector's squares is finite, which implies that every value is. Allocates no array."""
+    return math.isfinite(np.vdot(vector, vector))  # np.dot would warn of the overflow that this looks for
 
 
 def first_not_finite(network: Network, state: TrainState, gradient: BatchGradient, *, loss: float) -> tuple[int, str]:
-    """The iteration, and what was not finite first: weights, a layer's output on the way forward, loss, gradient back.
+    """The iteration, and what was not finite first: weights, layer outputs, the loss or a layer's gradient.
 
-    gradient: with the batch still in its buffers. loss: the batch's. Running statistics and noise go on.
+    gradient: its buffers must still hold the batch. loss: of the batch. Updates running statistics and draws noise.
     """
     if found := not_finite_state(network, state):
         return state.step, found
@@ -60,7 +60,7 @@ def _first_on_the_way(network: Network, gradient: BatchGradient, loss: float) ->
 
 
 def not_finite_state(network: Network, state: TrainState) -> str | None:
-    """Says which weights or running statistics are not finite, or overflow when squared; None where all are well."""
+    """Which weights or running statistics are not finite or overflow when squared; None if there are none."""
     if not is_finite(state.theta):
         return _first_of(network.layout, state.theta)
     if state.stats.size and not is_finite(state.stats):

@@ -18,7 +18,7 @@ from bpcli.engine.training.samples import Inputs, Samples, fetch_inputs
 
 Bounds: TypeAlias = tuple[int, int]
 
-CHUNK_NUMBERS = 1 << 18  # of the widest layer: 1 MB in float32
+CHUNK_NUMBERS = 1 << 18  # numbers in the widest layer for one chunk: 1 MB in float32
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def predict(network: Network, theta: Array, x: Inputs, *, stats: Array | None = 
 
 
 class Evaluator:
-    """Loss and outputs of a network on one split, as often as asked: buffers are made once.
+    """Loss and outputs of a network on one split. Buffers are allocated once and reused by every call.
 
-    theta and stats are read anew at every call. team: shares the chunks, each thread on memory of its own; the
-    chunks' losses are added in their order, so that the sum is the same.
+    theta and stats are read at every call. team: shares the chunks, each thread with its own memory; the chunks' losses
+    are added in order, so the sum does not depend on the number of threads.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Evaluator:
         ]
 
     def __call__(self) -> Evaluation:
-        """Evaluates the samples; `output` is a buffer, valid until the next call."""
+        """Evaluates all samples. The `output` of the result is a buffer, valid until the next call."""
         losses = self.team.run(self.shares)
         total = sum(losses[k % len(losses)][k // len(losses)] for k in range(len(self.bounds)))
         return Evaluation(total, self.output)
@@ -96,7 +96,7 @@ class _Share:
         }
 
     def __call__(self) -> list[float]:
-        """The loss of each chunk; writes their outputs."""
+        """Returns the loss of each chunk and writes the chunks' outputs."""
         losses = []
         for low, high in self.bounds:
             n = high - low
@@ -109,12 +109,12 @@ class _Share:
 
 
 class _Forward:
-    """Buffers for the forward pass over chunks: one size of chunk, and one for what is left over."""
+    """Buffers for the forward pass over chunks: one set for full chunks, one for a shorter last chunk."""
 
     def __init__(self, network: Network, theta: Array, stats: Array | None, bounds: Sequence[Bounds]) -> None:
         self.network = network
         sizes = {high - low for low, high in bounds}
-        grad = np.empty_like(theta)  # never written: the stacks are bound to it, and only go forward
+        grad = np.empty_like(theta)  # never written: the stacks need a gradient vector, but only run forward
         self.stacks = {n: network.bind(theta, grad, n, stats=stats) for n in sizes}
         self.inputs = {n: batch_array(n, network.in_shape, theta.dtype.name) for n in sizes}  # type: ignore[arg-type]
         self.scratch = {n: Scratch.beside((n, *network.out_shape), theta.dtype.name) for n in sizes}  # type: ignore[arg-type]

@@ -20,33 +20,33 @@ from bpcli.engine.training.gradient import BatchGradient
 from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import TrainState
 
-CHUNK_NUMBERS = 1 << 21  # of the Jacobian's rows that are held at once: 16 MB
-LARGEST_NORMAL_MATRIX = 2 * 1024**3  # bytes of J^T J, beside which solving for the step needs as much again
+CHUNK_NUMBERS = 1 << 21  # numbers in the rows of the Jacobian held at once: 16 MB
+LARGEST_NORMAL_MATRIX = 2 * 1024**3  # bytes of J^T J; solving for the step needs as much again
 
 
 def residual_scale(loss: Loss, outputs: int) -> float | None:
-    """c where one sample's loss is (c / 2) sum_j (a_j - y_j)^2; None for a loss that is no sum of squares."""
+    """c where one sample's loss is (c / 2) sum_j (a_j - y_j)^2; None for a loss that is not a sum of squares."""
     if isinstance(loss, MSE):
         return 2.0 / outputs
     return 1.0 if isinstance(loss, HalfSquaredError) else None
 
 
 class UnfinishedIterationError(Exception):
-    """A full-batch iteration was given up between two evaluations. Theta is as before it, and it can be done anew."""
+    """A full-batch iteration was abandoned between two evaluations. Theta is unchanged, so it can be repeated."""
 
 
 class NormalEquations:
     """J^T J and J^T r of a loss L = (1/2) r^T r, summed over chunks of samples, in float64.
 
-    A row of J is the gradient of one output of one sample. In a stack of dense layers and activations a chunk of
-    samples goes backward together, since a dense layer's gradient for one sample is dz x^T; any other layer adds up
-    what it learns over the batch, so that its samples go through the stack one by one.
+    A row of J is the gradient of one output of one sample. In a stack of dense layers and activations a whole chunk is
+    propagated backward at once, since a dense layer's gradient for one sample is dz x^T. Any other layer sums its
+    gradient over the batch, so samples pass through such a stack one by one.
     """
 
     def __init__(self, network: Network, loss: Loss, samples: Samples) -> None:
         scale = residual_scale(loss, math.prod(network.out_shape))
         if scale is None:
-            raise ValueError("the loss is no sum of squares: take mse or half_squared_error")
+            raise ValueError("the loss is not a sum of squares: take mse or half_squared_error")
         codes = None if samples.codes is None else samples.codes.astype(np.float64)
         self.network, self.samples = network, dataclasses.replace(samples, codes=codes)
         self.scale = scale * batch_scale(loss, len(samples))
@@ -78,9 +78,9 @@ class NormalEquations:
 
 
 class _Chunk:
-    """n samples on their way through the stack, and the gradients of their outputs, (n, P).
+    """A chunk of n samples and the gradients of their outputs, (n, P).
 
-    together: whether they go backward side by side, or one by one through a stack for a single sample.
+    together: whether the chunk is propagated backward at once, or sample by sample through a stack for a single sample.
     """
 
     def __init__(self, network: Network, theta: Array, grad: Array, n: int, together: bool) -> None:
@@ -97,12 +97,12 @@ class _Chunk:
         self.backward = self._side_by_side if together else self._one_by_one
 
     def jacobians(self) -> Iterator[tuple[int, Array]]:
-        """(j, da_j / dtheta of each sample (n, P)) for each output j: a buffer, valid until the next one."""
+        """(j, da_j / dtheta of each sample (n, P)) for each output j, in a buffer valid until the next one."""
         activation = self.network.output_activation
         for output in range(self.y.shape[1]):
             for low in range(0, len(self.x), self.step):
                 part = slice(low, low + self.step)
-                # forward for each output anew: a layer may use up in backward what it kept
+                # run forward again for each output: backward may overwrite what a layer kept
                 z = self.stack.forward(self.x[part], training=True)
                 activation.forward(z, self.a[part], self.scratch)
                 self.da.fill(0.0)
@@ -116,7 +116,7 @@ class _Chunk:
         np.copyto(rows[0], self.grad)
 
     def _side_by_side(self, delta: Array, rows: Array) -> None:
-        """Like `Stack.backward`, with the gradients of the samples beside each other instead of summed."""
+        """Like `Stack.backward`, but keeps one gradient for each sample instead of their sum."""
         for placed, layer in zip(reversed(self.network.placed), reversed(self.stack.layers), strict=True):
             if isinstance(layer, DenseLayer):
                 weights = rows[:, self.slices[f"{placed.name}.W"]].reshape(len(rows), *layer.W.shape)
@@ -129,10 +129,10 @@ class _Chunk:
 class TrainingProblem:
     """The loss over a whole training set and the optimizer's penalty, as a function of theta; see `Problem`.
 
-    gradient: for all N samples, on a stack bound to `point`, a vector of its own.
+    gradient: of all N samples, on a stack bound to the vector `point`.
 
     Raises:
-        UnfinishedIterationError: by any evaluation, once `give_up` says so.
+        UnfinishedIterationError: raised by any evaluation once `give_up` returns True.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class TrainingProblem:
         mask = network.trainable_mask
         self.mask = None if bool(mask.all()) else mask.astype(point.dtype)
         self.scratch = np.empty_like(point)
-        self.rows = slice(0, len(samples))  # one object, so that the samples are fetched but once
-        self.give_up: Callable[[], bool] = lambda: False  # asked before each evaluation
+        self.rows = slice(0, len(samples))  # one object, so that the samples are fetched only once
+        self.give_up: Callable[[], bool] = lambda: False  # called before each evaluation
         self.known: float | None = None
         self.normal: NormalEquations | None = None
 
@@ -156,7 +156,7 @@ class TrainingProblem:
 
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
         grad = self.gradient.grad
-        if self.give_up():  # also where the point is the last one, as for a step that rounds to nothing
+        if self.give_up():  # even if the point is unchanged, as after a step that rounds to 0
             raise UnfinishedIterationError
         if self.known is not None and np.array_equal(theta, self.point):
             return self.known, grad
@@ -192,7 +192,7 @@ class FullBatchUpdate:
 
     @property
     def learning_rate(self) -> float:
-        """Of the last iteration, also one before a resume."""
+        """The learning rate of the last iteration, including one before a resume."""
         return self.state.scalars.get("learning_rate", self.optimizer.learning_rate)
 
     def apply(self) -> float:
@@ -216,9 +216,9 @@ def objections(
     scheduled: bool,
     clipped: tuple[str, ...],
 ) -> Iterator[tuple[str, int, str]]:
-    """What keeps a full-batch optimizer of this name from being used: (key, index of the layer or -1, message).
+    """The reasons why the full-batch optimizer of this name cannot be used: (key, index of the layer or -1, message).
 
-    full_batch: whether batches are the whole training set. clipped: which of clip_norm and clip_value are given.
+    full_batch: whether a batch is the whole training set. clipped: which of clip_norm and clip_value are set.
     """
     whole = f"{name} works on the whole training set"
     if not full_batch:
@@ -229,18 +229,18 @@ def objections(
         yield key, -1, f"{name} finds the size of its steps by itself: leave {key} out"
     by_squares = name == "levenberg_marquardt"
     if by_squares and residual_scale(loss, 1) is None:
-        yield "loss", -1, f"{name} is for sums of squares: take mse or half_squared_error, or the optimizer lbfgs"
+        yield "loss", -1, f"{name} needs a sum of squares: take mse or half_squared_error, or the optimizer lbfgs"
     if network is None:
         return
     for index, entry in enumerate(network.entries):
         if entry.learning_rate_scale != 1.0:
-            message = f"{name} has no learning rate of each layer: leave it out, or use trainable: false for 0"
+            message = f"{name} has no learning rate per layer: leave it out, or use trainable: false for 0"
             yield "learning_rate_scale", index, message
         if "noise" in entry.spec.traits:
-            yield "type", index, f"{name} needs a loss without chance in it: leave out {network.names[index]}"
+            yield "type", index, f"{name} needs a loss without randomness: leave out {network.names[index]}"
         if "whole_batch" in entry.spec.traits:
             message = f"{name} evaluates the loss several times a step: leave out {network.names[index]}, whose "
-            yield "type", index, message + "statistics would follow every evaluation"
+            yield "type", index, message + "statistics would change with every evaluation"
     size = network.layout.size
     if by_squares and size**2 * 8 > LARGEST_NORMAL_MATRIX:
         yield (

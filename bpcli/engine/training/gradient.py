@@ -1,7 +1,7 @@
-"""Loss and gradient of one batch, the batch split into shards that may be worked on side by side.
+"""Loss and gradient of one batch, which is split into shards that can be computed in parallel.
 
-Each shard has its own stack, buffers and gradient on the shared theta. The shards' gradients are added in the order of
-the shards, so the sum depends neither on the number of threads nor on who finished first.
+Each shard has its own stack, buffers and gradient; all shards share theta. The shards' gradients are added in the order
+of the shards, so the sum depends neither on the number of threads nor on who finished first.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from bpcli.engine.team import ALONE, Products, Team
 from bpcli.engine.training.samples import Samples
 from bpcli.engine.training.state import MOST_SHARDS, TrainState
 
-# A second shard pays from about this many numbers in a batch's layers: two threads then seldom wait for each other.
+# A second shard pays off from about this many numbers in a batch's layers: threads then seldom wait for each other.
 NUMBERS_OF_A_SHARD = 250_000
 
 
 def shards_for(network: Network, n: int) -> int:
-    """How many shards a batch of n samples is split into: decided by the network's shape, never by the machine.
+    """How many shards a batch of n samples is split into. Depends on the network's shape, never on the machine.
 
-    Shards pay where the work lies in many numbers passed from layer to layer, as in images or a very large batch, and
-    not where it lies in many weights: each shard has a gradient of its own, and all are added up. There the products of
-    matrices are shared out instead, see `Products`.
+    Shards pay off if many numbers pass from layer to layer, as with images or a very large batch. They do not if most
+    of the work comes from many weights, since each shard has its own gradient and all are added up. In that case
+    threads share the matrix products instead, see `Products`.
     """
     numbers = n * sum(math.prod(placed.out_shape) for placed in network.placed)
     if network.has_trait("whole_batch") or numbers < max(NUMBERS_OF_A_SHARD, network.layout.size):
@@ -37,7 +37,7 @@ def shards_for(network: Network, n: int) -> int:
 
 
 class Shard:
-    """A part of the batch: n of its rows, on memory of its own."""
+    """A part of the batch: n of its rows, in memory of its own."""
 
     def __init__(
         self, network: Network, loss: Loss, state: TrainState, grad: Array, n: int, k: int, products: Products
@@ -54,8 +54,8 @@ class Shard:
         self.scale: Scale = 1.0
 
     def run(self, samples: Samples, rows: slice | Array, scale: float) -> float:
-        """The shard's part of the loss; its gradient is then in `grad`."""
-        if rows is not self.rows:  # the full batch is the very same rows each time: it is fetched once
+        """Returns the shard's part of the loss and leaves its gradient in `grad`."""
+        if rows is not self.rows:  # the full batch has the same rows every time and is fetched once
             self.fetch(samples, rows, scale)
         logits = self.stack.forward(self.x, training=True)
         value, delta = self.objective.value_and_delta(logits, self.y, self.scale)
@@ -73,9 +73,9 @@ class BatchGradient:
     """Loss and gradient for batches of exactly n samples.
 
     Args:
-        grad: where the batch's gradient is left, (P,).
+        grad: receives the batch's gradient, (P,).
         shards: how many parts the batch is split into.
-        team: shares the shards, or the products of a single one.
+        team: its threads share the shards, or the matrix products of a single shard.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class BatchGradient:
 
     @property
     def layers(self) -> list[list[Layer]]:
-        """The bound layers: for each of the network, one for every shard."""
+        """The bound layers: for each layer of the network, one for every shard."""
         return [list(same) for same in zip(*(shard.stack.layers for shard in self.shards), strict=True)]
 
     def __call__(self, samples: Samples, rows: slice | Array) -> float:
-        """The loss of these n rows; the gradient is then in `grad`.
+        """Returns the loss of these n rows and leaves the gradient in `grad`.
 
-        Rows that are the same object as the call's before are not fetched again. Numbers that overflow are the caller's
-        matter: this may warn.
+        If `rows` is the same object as in the previous call, the samples are not fetched again. On overflow NumPy may
+        warn: the caller decides how to handle it.
         """
         if len(self.shards) == 1:
             return self.shards[0].run(samples, rows, self.scale)

@@ -1,4 +1,4 @@
-"""How long training goes on, in which batches, and when it stops early."""
+"""How long to train, in which batches, and when to stop early."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Stops when `monitor` has not got better by more than min_delta for `patience` epochs.
+    """Stops when `monitor` has not improved by more than min_delta for `patience` epochs.
 
-    restore_best: whether the weights of the best epoch are the run's result, or those of the last one. Training itself
-    leaves both in its state, so that it can be gone on with.
+    restore_best: whether the run's result is the weights of the best epoch or those of the last. Training keeps both in
+    its state, so that it can be resumed.
     """
 
     monitor: str = "val_loss"
@@ -27,7 +27,7 @@ class EarlyStopping:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How long and in which batches. batch_size None is the full batch; shards None decides by the work in a step."""
+    """How long and in which batches. batch_size None: the full batch. shards None: chosen from the work in a step."""
 
     epochs: Annotated[int, AtLeast(1)]
     batch_size: Annotated[int, AtLeast(1)] | None = 32
@@ -61,15 +61,15 @@ class Batches:
 
     @property
     def samples(self) -> int:
-        """How many samples are trained on in an epoch: all but those of a short last batch that is left out."""
+        """How many samples an epoch trains on: all, or with drop_last all but those of a short last batch."""
         return min(self.count * self.size, self.n)
 
     @property
     def sizes(self) -> set[int]:
-        """Every size of batch that comes up."""
+        """Every batch size that occurs."""
         return {self.size, self.samples % self.size} - {0}
 
 
 def iterations_per_epoch(n: int, batch_size: int, *, drop_last: bool = False) -> int:
-    """ceil(n / batch_size) iterations, or floor with drop_last, when a short last batch is left out."""
+    """ceil(n / batch_size); with drop_last, which leaves out a short last batch, floor(n / batch_size)."""
     return n // batch_size if drop_last else -(-n // batch_size)

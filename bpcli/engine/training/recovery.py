@@ -1,9 +1,9 @@
-"""After divergence: back to the best epoch so far, or to the start, and on from there with half the learning rate.
+"""Recovery from divergence: training returns to the best epoch so far, or the start, and halves the learning rate.
 
-The best epoch and not the last one, whose weights are finite but may be far gone already: a loss can take many epochs
-to overflow. The start where that is the first epoch, the best only for want of another. Both are given by the training
-alone, never by the clock, and lie in every checkpoint or come from the seed: equal runs stay equal, stopped or not. How
-often the rate was halved lies in the schedule's memory, which is in every checkpoint too.
+It does not return to the last epoch, whose weights are finite but may be useless already: a loss can take many epochs
+to overflow. If the best epoch is the first, it returns to the start. Neither depends on the clock, and each is in every
+checkpoint or follows from the seed, so equal runs stay equal even if one is stopped and resumed. The number of halvings
+is in the schedule's memory and so in every checkpoint too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def halvings(state: TrainState) -> int:
 
 
 def forget_halvings(state: TrainState) -> None:
-    """The learning rate is the schedule's again."""
+    """Resets the learning rate to the schedule's."""
     state.memory.pop(_KEY, None)
 
 
@@ -56,15 +56,15 @@ def train_with_halvings(
     start: Callable[[], TrainState],
     on_rollback: Callable[[str], None],
 ) -> Iterator[Report]:
-    """Reports of `training`, which is begun again from a better place, up to MOST_HALVINGS times, when it diverges.
+    """Yields the reports of `training`; after divergence, restarts it from an earlier state, up to MOST_HALVINGS times.
 
     Args:
         training: trains `state` on with a `HalvedRate`.
-        start: gives the state before the first iteration, a new one.
+        start: returns a new state, as before the first iteration.
         on_rollback: is given what happened, as text, once `state` has gone back.
 
     Raises:
-        DivergenceError: halving the rate once more is no use, or not allowed.
+        DivergenceError: halving the rate again would not help, or is not allowed.
     """
     while True:
         try:
@@ -87,16 +87,16 @@ def train_with_halvings(
 
 
 def go_back(state: TrainState, start: Callable[[], TrainState], times: int) -> None:
-    """Makes `state` what it was after its best epoch, or at the start; but for the halvings and the seconds."""
+    """Restores `state` to its best epoch, or to the start, but keeps the halvings and the seconds."""
     earlier = state.at_best() if _steps_kept(state) else start()
     best = earlier.best
     for field in dataclasses.fields(TrainState):
-        if field.name not in ("best", "seconds"):  # a copy: training goes on from there, and `best` stays
+        if field.name not in ("best", "seconds"):  # a copy: training changes it, and `best` must stay as it is
             setattr(state, field.name, copy.deepcopy(getattr(earlier, field.name)))
     state.best = best
     state.memory[_KEY] = times
 
 
 def _steps_kept(state: TrainState) -> int:
-    """How many iterations are not taken back."""
+    """How many iterations are kept."""
     return state.best.step if state.best is not None and state.best.epoch > 1 else 0

@@ -1,4 +1,4 @@
-"""Samples, handed to the engine batch by batch."""
+"""Samples, fetched batch by batch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ BYTE_SCALE = 1.0 / 255.0
 
 
 class EpochOrder(Protocol):
-    """The rows of an epoch in their order: `order[low:high]` are those that come at these places. Arrays are such."""
+    """The rows of an epoch in their order: `order[low:high]` are the rows at these positions. An array qualifies."""
 
     def __getitem__(self, places: slice, /) -> Array: ...
 
 
 class RowSource(Protocol):
-    """Inputs (N, *shape) that are not in memory, and choose themselves in which order they are best visited."""
+    """Inputs (N, *shape) that are not in memory; the source chooses the order of an epoch."""
 
     def __len__(self) -> int: ...
 
     def fetch(self, rows: slice | Array, out: Array) -> None:
-        """Writes the inputs of these rows into `out` (n, *shape); from several threads at a time."""
+        """Writes the inputs of these rows into `out` (n, *shape). Several threads may call it at the same time."""
         ...
 
     def order(self, generator: np.random.Generator) -> EpochOrder:
@@ -39,8 +39,8 @@ Inputs: TypeAlias = Array | RowSource
 class Samples:
     """N samples and their targets.
 
-    x: (N, *shape), floats as they go into the network, or bytes, which are scaled to 0..1 as they are fetched; or a
-        source of such rows.
+    x: (N, *shape), floats that go into the network unchanged, or bytes, scaled to 0..1 when fetched; or a source of
+    such rows.
     y: (N, M) floats; or class indices (N,), with `codes` (classes, M) whose row c is the target for class c.
     weights: (N, 1) floats that multiply each sample's loss; None where all are 1.
     """
@@ -70,7 +70,7 @@ class Samples:
             _copy_rows(self.y, rows, y)
 
     def fetch_scale(self, rows: slice | Array, scale: float, out: Array) -> Scale:
-        """scale, times each sample's weight where there are weights: then written to the buffer `out` (n, 1)."""
+        """scale; if there are weights, scale times each sample's weight, written to the buffer `out` (n, 1)."""
         if self.weights is None:
             return scale
         _copy_rows(self.weights, rows, out)
@@ -82,7 +82,7 @@ def fetch_inputs(x: Inputs, rows: slice | Array, out: Array) -> None:
     if not isinstance(x, np.ndarray):
         x.fetch(rows, out)
     elif x.dtype == np.uint8:
-        np.copyto(out, x[rows])  # into the order of `out` first: images are turned, and bytes are turned fastest
+        np.copyto(out, x[rows])  # into the order of `out` first: bytes are transposed faster than floats
         np.multiply(out, BYTE_SCALE, out=out)
     else:
         _copy_rows(x, rows, out)
@@ -92,4 +92,4 @@ def _copy_rows(source: Array, rows: slice | Array, out: Array) -> None:
     if isinstance(rows, slice) or source.dtype != out.dtype or not out.flags.c_contiguous:
         np.copyto(out, source[rows])
     else:
-        np.take(source, rows, axis=0, out=out, mode="clip")  # "raise" would make a whole temporary
+        np.take(source, rows, axis=0, out=out, mode="clip")  # mode="raise" would allocate a temporary of the same size

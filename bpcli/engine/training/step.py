@@ -1,7 +1,7 @@
-"""A step of training: the one way in which parameters advance, whoever asks for it.
+"""A training step: the only code that updates the parameters.
 
-The training loop, the profile and the printed step all take the object that `make_step` gives, so that what is measured
-and what is shown is what trains. `BatchStep` and `FullBatchStep` are its two forms.
+The training loop, the profile and the printed step all use the object that `make_step` returns, so the step that is
+measured or shown is the step that trains. It is a `BatchStep` or a `FullBatchStep`.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ from bpcli.engine.training.update import Update
 
 
 class Step(Protocol):
-    """Whatever advances the parameters of a state, bound to its memory."""
+    """Updates the parameters of a state; bound to its memory."""
 
     @property
     def learning_rate(self) -> float:
-        """Of the last step."""
+        """The learning rate of the last step."""
         ...
 
     @property
     def layers(self) -> Sequence[Sequence[Layer]]:
-        """The bound layers that a whole batch goes through: for each of the network, one for every shard."""
+        """The bound layers for a whole batch: for each layer of the network, one for every shard."""
         ...
 
     @property
     def advice(self) -> str:
-        """What to try where steps like this one diverge."""
+        """What to try if training with this step diverges."""
         ...
 
     @property
     def ends_at_rest(self) -> bool:
-        """Whether a step that moves no parameter says that there is no way down, so that training ends."""
+        """Whether training ends after a step that moves no parameter, because it found no lower loss."""
         ...
 
     def heed(self, give_up: Callable[[], bool]) -> None:
-        """Has a step that may take long ask now and then whether to be given up, unfinished."""
+        """Lets a step that may take long call `give_up` now and then, and stop unfinished if it returns True."""
         ...
 
     def __call__(self, rows: slice | Array, n: int) -> float:
-        """Takes a step on these n samples; gives their loss before it.
+        """Takes a step on these n samples and returns their loss before it.
 
         Raises:
             NotFiniteError: a loss, gradient or weight is not finite.
-            UnfinishedIterationError: it was given up, and the state is as before it.
+            UnfinishedIterationError: the step was abandoned; the state is as before it.
         """
         ...
 
 
 class BatchStep:
-    """The gradient of a batch, and the optimizer's update with it. gradients: by the number of samples in a batch."""
+    """The gradient of a batch and the optimizer's update with it. gradients: one for each size of batch."""
 
     ends_at_rest = False
 
@@ -125,7 +125,7 @@ class BatchStep:
 
 
 class FullBatchStep:
-    """An iteration of a full-batch method, which evaluates the whole training set as often as it needs."""
+    """An iteration of a full-batch method, which may evaluate the whole training set several times."""
 
     ends_at_rest = True
     advice = "data.scale: standard"
@@ -179,7 +179,7 @@ def make_step(
     schedule: Schedule | None = None,
     team: Team = ALONE,
 ) -> BatchStep | FullBatchStep:
-    """The step that this optimizer takes.
+    """The step for this optimizer.
 
     Raises:
         ValueError: the options do not fit a full-batch method.

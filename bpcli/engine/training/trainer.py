@@ -1,6 +1,6 @@
-"""Training: a generator that steps through batches and epochs, and yields a report at the end of each epoch.
+"""Training: a generator that runs over batches and epochs and yields a report at the end of each epoch.
 
-It prints nothing and saves nothing: whoever takes the reports does, between two of them, when the state is at rest.
+It prints nothing and saves nothing: the caller does so between two reports, while the state does not change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ StopReason: TypeAlias = Literal[
     "epochs", "goal", "early_stopping", "min_change", "no_descent", "max_seconds", "interrupted"
 ]
 
-REPORT_SECONDS = 0.25  # within a long epoch, a report at least this often
+REPORT_SECONDS = 0.25  # a long epoch yields a report at least this often
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Validation:
 
 
 class Report(NamedTuple):
-    """How training stands. `epoch` counts whole epochs; within one, `complete` is False and val_loss is None.
+    """The progress of training. `epoch` counts whole epochs; within one, `complete` is False and val_loss is None.
 
     epochs: how many are to be trained in all. train_loss: the mean over the epoch's batches, each before its update,
     weighted by samples (their sum for the reduction sum). learning_rate: of the last iteration.
@@ -78,10 +78,10 @@ def train(
 ) -> Iterator[Report]:
     """Trains until a reason to stop, changing `state` in place.
 
-    Yields a report after each epoch, and now and then within a long one. The last report has `stop` set.
-    `should_stop` is asked after each iteration, and now and then within a long one of a full-batch method. Such an
-    iteration is then taken back, as when max_seconds are over: going on does it anew. `on_step` is given the step
-    before it is first taken, to look at it.
+    Yields a report after each epoch, and now and then within a long one. The last report has `stop` set. `should_stop`
+    is called after each iteration, and now and then within a long iteration of a full-batch method. If that one has to
+    stop, there or when max_seconds have passed, it is undone, and a resume repeats it. `on_step` is called once with
+    the step object before the first iteration.
 
     Raises:
         DivergenceError: a loss, gradient or weight is not finite.
@@ -95,7 +95,7 @@ def train(
 
 
 class _Trainer:
-    """The loop of one training run around its step."""
+    """The training loop of one run."""
 
     def __init__(
         self,
@@ -126,8 +126,8 @@ class _Trainer:
         self.step = self._measured_step if measures else step
         self.small_change = self.no_descent = False
         self.should_stop = should_stop
-        self.look_at = 0.0  # when a long step under way is next asked whether to go on
-        self.given_up: StopReason | None = None  # why it is not
+        self.look_at = 0.0  # when a long step next checks whether to continue
+        self.given_up: StopReason | None = None  # why a long step was abandoned
         step.heed(self._gives_up)
         self.evaluator = None
         if validation is not None:
@@ -135,7 +135,7 @@ class _Trainer:
         self.monitor, self.sign = self._monitor()
 
     def _monitor(self) -> tuple[str, float]:
-        """What is watched for the best epoch, and the sign that makes smaller better."""
+        """What decides the best epoch, and the sign that makes smaller better."""
         names = ["train_loss"]
         higher: frozenset[str] = frozenset()
         if self.validation is not None:
@@ -148,13 +148,13 @@ class _Trainer:
         return name, -1.0 if name in higher else 1.0
 
     def reports(self) -> Iterator[Report]:
-        """Epoch after epoch, until there is a reason to stop."""
+        """Runs epochs until there is a reason to stop."""
         state = self.state
         self._check_state()
         if state.epoch >= self.options.epochs:
             yield self._report(complete=True, train_loss=math.nan, stop="epochs")
             return
-        quietly = quiet_context().run  # what is not finite is found after each step, and its layer named
+        quietly = quiet_context().run  # each step checks for values that are not finite and names their layer
         while True:
             order = self._order()
             self.small_change = self.no_descent = False
@@ -170,7 +170,7 @@ class _Trainer:
                 return
 
     def _iterate(self, order: EpochOrder | None) -> StopReason | Literal["report"] | None:
-        """Trains on to the end of the epoch (None), or until a report is due or a reason to stop comes up."""
+        """Trains to the end of the epoch (None), or until a report is due or there is a reason to stop."""
         state, count = self.state, self.batches.count
         begun = time.monotonic()
         due = begun + REPORT_SECONDS
@@ -199,7 +199,7 @@ class _Trainer:
         return None
 
     def _reason_to_stop(self, now: float) -> StopReason | None:
-        """What ends training now, wherever in an epoch it is; None if nothing does."""
+        """The reason to stop now, even within an epoch; None if there is none."""
         if self.should_stop():
             return "interrupted"
         limit = self.options.max_seconds
@@ -208,7 +208,7 @@ class _Trainer:
         return None
 
     def _gives_up(self) -> bool:
-        """Whether a full-batch iteration that goes on for long ends here, unfinished, and then why."""
+        """Whether a long full-batch iteration must end now, unfinished; if so, keeps the reason."""
         now = time.monotonic()
         if now < self.look_at:
             return False
@@ -217,7 +217,7 @@ class _Trainer:
         return self.given_up is not None
 
     def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:
-        """Which samples make up the next batch, and how many they are."""
+        """The rows of the next batch, and how many there are."""
         n, size = self.batches.n, self.batches.size
         if order is None and size == n:
             return self.all_rows, n
@@ -226,7 +226,7 @@ class _Trainer:
         return slice(low, high) if order is None else order[low:high], high - low
 
     def _order(self) -> EpochOrder | None:
-        """The epoch's order of samples, in the middle of an epoch drawn once more; None for their own order."""
+        """The epoch's order of samples, drawn again when resumed within an epoch; None for their own order."""
         if not self.shuffles:
             return None
         state = self.state
@@ -236,7 +236,7 @@ class _Trainer:
         return self.samples.order(state.shuffle)
 
     def _measured_step(self, rows: slice | Array, n: int) -> float:
-        """A step, and how far it moved the parameters: min_change and no_descent go by that."""
+        """Takes a step and measures how far the parameters moved, for min_change and no_descent."""
         theta, before = self.state.theta, self.before
         self.look_at = time.monotonic() + REPORT_SECONDS
         np.copyto(before, theta)
@@ -283,7 +283,7 @@ class _Trainer:
         if self.monitor == "train_loss":
             return train_loss
         if self.monitor == "val_loss":
-            assert val_loss is not None  # it is only monitored where there is a validation split
+            assert val_loss is not None  # it is monitored only if there is a validation split
             return val_loss
         return metrics[self.monitor]
 
@@ -330,7 +330,7 @@ class _Trainer:
         )
 
     def _check_state(self) -> None:
-        """Sees to it that what a report is given on, and a checkpoint may be made of, is finite."""
+        """Checks that the state is finite before it is reported and perhaps saved in a checkpoint."""
         if what := not_finite_state(self.network, self.state):
             self._raise_divergence(self.state.epoch + bool(self.state.position), self.state.step, what)
 
@@ -342,6 +342,6 @@ class _Trainer:
         self.state.seconds = self.seconds_before + time.monotonic() - self.started
         where = f"in epoch {epoch}, iteration {iteration}" if iteration else "before the first iteration"
         advice = (
-            self.take_step.advice if iteration else "smaller first values (init, weights, biases), or dtype: float64"
+            self.take_step.advice if iteration else "smaller initial values (init, weights, biases), or dtype: float64"
         )
         raise DivergenceError(f"training diverged {where}: {what}", advice) from None

@@ -15,16 +15,17 @@ from bpcli.engine.team import ALONE, Team
 from bpcli.engine.training.divergence import HUGE_STEP, is_finite
 from bpcli.engine.training.state import TrainState
 
-PART = 1 << 16  # parameters that are updated together: with the optimizer's vectors they stay in cache
+PART = 1 << 16  # parameters updated together: with the optimizer's vectors they fit in cache
 WORTH_TWO_THREADS = 250_000  # numbers in theta and the optimizer's vectors
 
 
 class Update:
-    """An optimizer's step on the parameters of a state, on memory made once.
+    """An optimizer's step on the parameters of a state. Memory is allocated once.
 
-    clip_value: each number of the gradient is first cut to -clip_value..clip_value. clip_norm: a longer gradient is
-    then shortened to this Euclidean norm, over all parameters that learn. The derivative of the optimizer's penalty is
-    added after that. grad: where the gradient is found, and overwritten. team: shares the parts of a large theta.
+    clip_value: each element of the gradient is first clipped to -clip_value..clip_value. clip_norm: a longer gradient
+    is then scaled down to this Euclidean norm, over all parameters that learn. The derivative of the optimizer's
+    penalty is added after that. grad: holds the gradient; overwritten. team: its threads share the parts of a large
+    theta.
     """
 
     def __init__(
@@ -68,19 +69,19 @@ class Update:
         self.tasks = [partial(self._move, part) for part in self.parts]
         numbers = theta.size * (1 + len(state.vectors))
         self.team = team if numbers >= WORTH_TWO_THREADS else ALONE
-        # where an epoch only has to be closed, the rate of its last iteration is reported
+        # if a resumed epoch has no iteration left, the rate of its last one is reported
         self.learning_rate = self.rate_at(state.step - 1) if state.position else optimizer.learning_rate
 
     def apply(self) -> bool:
-        """Does one step: changes theta, the optimizer's vectors and `step`; overwrites grad.
+        """Takes one step: updates theta, the optimizer's vectors and `step`; overwrites grad.
 
-        Gives False, and does nothing, if the gradient is not finite; gives False too after a huge step that leaves a
-        weight so.
+        Returns False and changes nothing if the gradient is not finite. Also returns False after a huge step that
+        leaves a weight not finite.
         """
         grad, state = self.grad, self.state
         if self.mask is not None:
             np.multiply(grad, self.mask, out=grad)
-        square = float(np.vdot(grad, grad))  # not finite exactly when something in grad is not, and needs no array
+        square = float(np.vdot(grad, grad))  # not finite exactly when a value in grad is not, and allocates no array
         if not math.isfinite(square):
             return False
         if self.clip_value is not None:
@@ -103,13 +104,13 @@ class Update:
         return rate * rate * (1.0 + square) < HUGE_STEP or is_finite(state.theta)
 
     def _move(self, part: Parameters) -> None:
-        """The optimizer's step for a part of all parameters: each of them goes its way by itself."""
+        """The optimizer's step for a part of the parameters, each of which is updated independently."""
         if self.is_penalised:
             self.penalty.add_gradient(part.theta, part.grad, part.scratch, part.decay)
         self.optimizer.step(part)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate at that iteration of the epoch under way."""
+        """The learning rate at that iteration of the current epoch."""
         rate = self.optimizer.learning_rate
         if self.schedule is None:
             return rate
