@@ -273,7 +273,7 @@ GUARDS = [
     ),
     Guard(
         "wrong usage is shown printable",
-        "cli/main.py",
+        "cli/usage.py",
         "printable(error.message) + hint",
         "error.message + hint",
         "tests/cli/test_foreign_text.py -k hostile_name",
