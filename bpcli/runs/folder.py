@@ -50,9 +50,10 @@ class RunFolder:
         return self.config.is_file() and (self.checkpoints.is_dir() or (self.path / lock.NAME).is_file())
 
     def files(self) -> list[Path]:
-        """Where bpcli keeps something of the run; the checkpoints are those that are there."""
+        """Where bpcli keeps something of the run; of checkpoints and what was put aside, those that are there."""
         checkpoints = self.checkpoints.glob("*.npz") if self.checkpoints.is_dir() else ()
-        return [self.config, self.loss_log, self.summary, self.path / lock.NAME, *checkpoints]
+        aside = self.path.glob("*-old-*")
+        return [self.config, self.loss_log, self.summary, self.path / lock.NAME, *checkpoints, *aside]
 
     @contextmanager
     def locked(self, notify: Notify = lambda text: None) -> Iterator[HeldFolder]:

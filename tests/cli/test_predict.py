@@ -359,6 +359,8 @@ REFUSED = {
     "log": "runs/fruit/loss.csv",
     "summary": "runs/fruit/summary.json",
     "lock": "runs/fruit/.lock",
+    "log put aside": "runs/fruit/loss-old-1.csv",
+    "config put aside": "runs/fruit/config-old-1.yaml",
     "training data": "fruit.csv",
     "another run": "runs/fruit-2/checkpoints/best.npz",
 }
@@ -371,6 +373,8 @@ def test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps(run, cli
         ok("train", fruit)
     write_csv("new.csv", [["weight", "width"], ["150", "7"]])
     target, output = Path(REFUSED[what]), Path(REFUSED[what])
+    if what.endswith("put aside"):
+        target.write_text("kept\n")
     if how != "by name":
         output = Path("out.csv")
         if how == "by a link":
