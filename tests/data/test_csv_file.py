@@ -297,7 +297,7 @@ def test_a_single_column_has_no_separator(write, content):
 @pytest.mark.parametrize("text", ["a,b,y\n1,2,3\n", "größe,y\r\n1,2\r\n"])
 def test_utf_16_is_named(write, encoding, text):
     with pytest.raises(
-        DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8.* OLD.csv > NEW.csv$"
+        DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8.* OLD\.csv > NEW\.csv$"
     ):
         read(write(text.encode(encoding)))
 
@@ -613,5 +613,5 @@ def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, content, need_ta
 
 
 def test_numbers_without_names_are_answered_with_a_whole_line_of_names(write):
-    with pytest.raises(DataError, match="put them into a line above the first, such as x1,x2,label$"):
+    with pytest.raises(DataError, match=r"put them into a line above the first, such as x1,x2,label$"):
         read(write(b"1,2,u\n3,4,v\n"), target="label")
