@@ -220,6 +220,18 @@ def test_classes_that_no_line_separates_ask_for_a_hidden_layer(ok, configs):
     assert "lower optimizer.learning_rate" not in said
 
 
+NO_HIDDEN = ["network={layers: [2, 1]}", "loss=log_likelihood", "optimizer={type: sgd, learning_rate: 0.5}"]
+
+
+def test_a_loss_that_stands_at_that_of_a_guess_asks_for_a_hidden_layer(ok, configs):
+    overrides = [part for text in NO_HIDDEN for part in ("--set", text)]
+    said = ok("train", configs / "xor.yaml", *overrides, "--set", "training.epochs=500").err
+    assert "warning: the training loss, 0.69315, is no lower than that of naming the classes' shares" in said
+    assert "Add a hidden layer, such as network.layers: [2, 4, 1]" in said
+    assert "Add a hidden layer" not in ok("train", configs / "xor.yaml", *overrides, "--set", "training.epochs=3").err
+    assert "hidden" not in ok("train", configs / "or.yaml", "--set", "training.epochs=500").err
+
+
 @pytest.mark.parametrize(
     ("layers", "is_affine"),
     [
@@ -289,9 +301,11 @@ def test_a_feature_that_numbers_the_rows_is_told(write_config, ids, told):
     Path("ids.csv").write_text("id,a,y\n" + "".join(f"{id},{k % 7 / 2},{k}\n" for k, id in enumerate(ids)))
     path = write_config(CONFIG, "ids.yaml", data={"train": "ids.csv", "val": 0.2, "scale": "standard"})
     found = warnings(open_session(load_config(path, ["network.layers=[2, 1]"])))
-    said = [text for text in found if '"id" seems only to number the rows' in text]
+    said = [text for text in found if '"id" counts the rows, or orders them' in text]
     assert len(said) == told
-    assert all(text.endswith('leave it out, as in features: ["a"]') for text in said)
+    assert all('leave it out, as in features: ["a"]' in text for text in said)
+    assert all(text.endswith("A quantity of its own, such as a year, may stay") for text in said)
+    assert warnings(open_session(load_config(path, ["network.layers=[2, 1]", "data.split=in_order"]))) == []
     assert warnings(open_session(load_config(path, ["network.layers=[1, 1]", "data.features=a"]))) == []
 
 
@@ -313,7 +327,7 @@ CLASSES = ["data.task=classification", "loss=log_likelihood", "network.layers=[2
 def test_inputs_in_the_ten_thousands_without_scaling_are_named(said):
     table(*LARGE)
     (text,) = said(*CLASSES)
-    assert 'data.scale: input "a" has values of about 3.73e+04 and is not scaled' in text
+    assert 'data.scale: input "a" has values of about 37300 and is not scaled' in text
     assert text.endswith("take data.scale: standard")
 
 

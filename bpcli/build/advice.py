@@ -18,6 +18,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.layers.batch_norm import BatchNorm
 from bpcli.engine.layers.layer_norm import LayerNorm
+from bpcli.engine.losses.log_likelihood import LogLikelihood
 from bpcli.engine.protocols import Progress, Schedule, WatchingSchedule
 from bpcli.engine.schedules import ReduceOnPlateau
 from bpcli.engine.training.evaluation import Evaluator
@@ -31,6 +32,7 @@ Row: TypeAlias = tuple[int, float]  # epoch, training loss
 
 LARGE_INPUTS = 1000.0  # root mean square from which on inputs should be scaled
 FEW_SAMPLES = 10  # a data set of fewer is a toy, which may well have a class of one sample
+SETTLED = 1e-3  # relative change of the loss in the second half of a training that has come to rest
 GROWN = 2.0  # how many times the untrained network's loss is no accident
 LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
 
@@ -232,8 +234,8 @@ def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
     more = f" ({far} such columns)" if far > 1 else ""
     yield (
         ("data", "scale"),
-        f"input {name} has values of about {size[column]:.3g} and is not scaled{more}: units are then saturated, or "
-        "steps far too long; take data.scale: standard",
+        f"input {name} has values of about {float(f'{size[column]:.3g}'):.6g} and is not scaled{more}: units are then "
+        "saturated, or steps far too long; take data.scale: standard",
     )
 
 
@@ -288,6 +290,26 @@ def grown_loss(session: Session, last: float) -> str | None:
     )
 
 
+def no_better_than_guessing(session: Session, middle: Row | None, last: Row) -> str | None:
+    """What to say of a network without a hidden layer whose loss stands at the entropy of the classes' shares: XOR.
+
+    middle, last: rows of the loss log, as for `no_descent`.
+    """
+    model, train = session.model, session.datasets.parts["train"]
+    if model.config.loss != LogLikelihood() or model.preparation.classes is None or train.weights is not None:
+        return None
+    shares = np.bincount(train.y) / len(train)
+    entropy = -math.fsum(share * math.log(share) for share in shares[shares > 0])
+    settled = middle is not None and abs(middle[1] - last[1]) <= SETTLED * last[1]
+    instead = without_hidden_layer(model)
+    if instead is None or not settled or last[1] < (1 - SETTLED) * entropy:
+        return None
+    return (
+        f"warning: the training loss, {last[1]:.5g}, is no lower than that of naming the classes' shares for every "
+        f"sample, {entropy:.5g}. {instead}"
+    )
+
+
 def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
     """Two classes that are the same number, such as 1 and 1.0, which may have been meant as one."""
     if same := same_numbers(session.model.preparation.classes or ()):
@@ -297,15 +319,20 @@ def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def row_numbers_as_features(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Features that only number the rows, such as an id: what they tell of the target is the order of the file."""
-    if found := session.datasets.row_numbers:
+    """Features that may only number the rows, such as an id: what they tell of the target is the order of the file.
+
+    Where the split is in order, the rows are a series, and such a column is its time.
+    """
+    found = session.datasets.row_numbers
+    if found and session.model.config.data.split != "in_order":
         many = len(found) > 1
+        counts = "count the rows, or order them" if many else "counts the rows, or orders them"
         rest = [name for name in session.model.preparation.feature_names or () if name not in found]
         fix = f"as in features: [{', '.join(map(shown, rest))}]" if 0 < len(rest) <= 20 else "with data.features"
         yield (
             ("data", "features"),
-            f"{listed(found)} {'seem' if many else 'seems'} only to number the rows, and what a network learns from "
-            f"{'them' if many else 'it'} does not hold for other rows: leave {'them' if many else 'it'} out, {fix}",
+            f"{listed(found)} {counts}: what a network learns from an id or a row number does not hold for other rows; "
+            f"leave {'them' if many else 'it'} out, {fix}. A quantity of its own, such as a year, may stay",
         )
 
 

@@ -242,7 +242,8 @@ def _check_yes_or_no(y: Array, source: str, rows: Array | None) -> None:
         row, column = (int(index[0]) for index in np.nonzero(wrong))
         raise DataError(
             f"{source}: sample {sample_number(row, rows)}, target column {column + 1}: with several target columns a "
-            f"classification takes 0 (no) or 1 (yes), got {y[row, column]:g}"
+            f"classification takes 0 (no) or 1 (yes), got {y[row, column]:g}; for numbers to be predicted set "
+            "data.task: regression and loss: mse"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.build.advice import grown_loss, no_descent, warnings, without_hidden_layer
+from bpcli.build.advice import grown_loss, no_better_than_guessing, no_descent, warnings, without_hidden_layer
 from bpcli.build.locations import plain_as_seen_from
 from bpcli.build.memory import fits_into_memory
 from bpcli.build.session import Session, open_session
@@ -137,9 +137,9 @@ def train_on(
         run = finish(folder, session, state, report.stop)
         held.write_text(folder.summary, json_text(summary_values(run, session)) + "\n")
         log, last = recorder.log, (report.epoch, report.train_loss)
-        instead = without_hidden_layer(session.model)
-        no_lower = no_descent(log.row_after(0), log.row_after(0.5), last, report.learning_rate, instead)
-        if text := no_lower or grown_loss(session, report.train_loss):
+        first, middle, instead = log.row_after(0), log.row_after(0.5), without_hidden_layer(session.model)
+        text = no_descent(first, middle, last, report.learning_rate, instead)
+        if text := text or no_better_than_guessing(session, middle, last) or grown_loss(session, report.train_loss):
             notify(text)
     return run
 

@@ -297,7 +297,7 @@ def test_a_single_column_has_no_separator(write, content):
 @pytest.mark.parametrize("text", ["a,b,y\n1,2,3\n", "größe,y\r\n1,2\r\n"])
 def test_utf_16_is_named(write, encoding, text):
     with pytest.raises(
-        DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8.* OLD.csv > NEW.csv$"
+        DataError, match=r"^data\.csv:1: saved as UTF-16 or UTF-32; save the file as UTF-8.* OLD\.csv > NEW\.csv$"
     ):
         read(write(text.encode(encoding)))
 
