@@ -77,14 +77,14 @@ def test_json_holds_every_figure(ok, configs):
 def test_a_full_batch_method_shows_its_gradients_and_its_own_work(ok, configs):
     out = ok("profile", configs / "diabetes-lm.yaml", *QUICK).out
     assert {"normal equations", "the optimizer itself"} <= set(cells(out))
-    assert "gradients; the times of data, layers and loss are theirs" in out
+    assert "gradients; data, layers and loss are their sums" in out
 
 
 def test_says_how_figures_of_shards_are_to_be_read(ok, configs):
     arguments = ("profile", configs / "iris.yaml", *QUICK, "--set", "training.shards=2")
     side_by_side, in_turn = (ok(*arguments, "--threads", threads).out for threads in (2, 1))
     assert "split into 2 shards, computed 2 in parallel, by 2 threads." in side_by_side
-    assert "split into 2 shards, worked on one after another, by 1 thread." in in_turn
+    assert "split into 2 shards, computed one after another, by 1 thread." in in_turn
     assert "adding up the shards, waiting; below 0, noise." in side_by_side
     assert "waiting" not in in_turn
 
@@ -150,7 +150,7 @@ def changed(profile: Profile, around: tuple[Expense, ...] = (), **figures: Any) 
 CASES = {
     "the layer": ({}, "20 % of a step goes to dense_1, at 0 % of the machine's speed: the layer to look at first."),
     "calls": ({"step": 1e-5, "watched": 1e-5}, "A step spends its time in function calls, not in arithmetic: "),
-    "update": ({"update": 4e-4}, "40 % of a step goes to the update, which is the same for any batch"),
+    "update": ({"update": 4e-4}, "40 % of a step goes to the update, which costs the same for any batch"),
     "normal equations": ({"normal_equations": 6e-4}, "60 % of a step goes to the normal equations"),
     "data": ({"data": 3e-4}, "30 % of a step goes to fetching the batch"),
     "arithmetic": ({"all_threads": 2e7}, "Arithmetic is the limit: the step runs at 60 % of the machine's speed."),
