@@ -250,6 +250,7 @@ def problems(cli):
         ({"OPTIMIZER": "adm", "NETWORK": "3, 4, 2"}, 2, ["network.layers[0]", "network.layers[2]", "optimizer"]),
         ({"EPOCHS": "0", "METRIC": "rmse"}, 2, ["training.epochs: ", "metrics[0]: rmse is for regression"]),
         ({"EPOCHS": "0", "VAL": "cell.csv"}, 2, ["training.epochs: ", 'cell.csv:3: column "b": got "?!"']),
+        ({"NETWORK": "2, four, 3"}, 2, ["network.layers: expected whole numbers"]),
         ({"NETWORK": "2, 0, 3", "VAL": "column.csv"}, 2, ["network.layers", 'column.csv: no column "b"']),
         ({"TRAIN": "gone.csv", "VAL": "cell.csv"}, 3, ["gone.csv: no such file", 'cell.csv:3: column "b"']),
         ({"TRAIN": "gone.csv", "VAL": "20%"}, 2, ["data.val: expected", "gone.csv: no such file"]),

@@ -269,7 +269,7 @@ GUARDS = [
         "views/tables.py",
         "    rows = [[printable(cell) for cell in row] for row in rows]\n",
         "",
-        "tests/cli/test_foreign_text.py -k hostile_name",
+        "tests/views/test_tables.py",
     ),
     Guard(
         "wrong usage is shown printable",
