@@ -52,10 +52,8 @@ def _quit(number: int, frame: FrameType | None) -> None:
 
 def _leave(text: str, number: int, frame: FrameType | None) -> None:
     """Ends the process with a line on stderr, below a progress bar that may be there."""
-    from bpcli.text import printable  # late: until this module is there, an interrupt ends in a traceback
-
     with suppress(OSError):
-        os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {printable(text)}\n".encode())
+        os.write(2, f"{os.linesep if os.isatty(2) else ''}error: {text}\n".encode())
     os._exit(128 + number)
 
 
@@ -98,6 +96,9 @@ def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
     A SIGINT that came before and was swallowed counts, see `raise_on_interrupt`. Outside the main thread, where
     Python lets nobody handle signals, nothing changes.
     """
+    from bpcli.text import printable  # late: until this module is there, an interrupt ends in a traceback
+
+    at_once = printable(at_once)
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,13 +75,21 @@ def test_resume_of_an_ended_run_says_the_command(folder, cli):
 
 
 def test_an_interrupt_that_leaves_at_once_says_where(capfd):
-    from bpcli.system import _leave
+    from bpcli.system import quit_on_interrupt, raise_on_interrupt, stop_on_signals
 
     pid = os.fork()
     if pid == 0:
-        _leave(f"stopped; bpcli resume {HOSTILE}", 2, None)
-    os.waitpid(pid, 0)
-    assert capfd.readouterr().err.removesuffix("\n").isprintable()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        quit_on_interrupt()
+        raise_on_interrupt()
+        with stop_on_signals(f"stopped; bpcli resume {HOSTILE}"):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    err = capfd.readouterr().err.removesuffix("\n")
+    assert err.startswith("error: stopped; bpcli resume ")
+    assert err.isprintable()
 
 
 ERRORS = {

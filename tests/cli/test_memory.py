@@ -165,7 +165,7 @@ def test_a_checkpoint_that_cannot_be_read_for_lack_of_memory_is_not_taken_for_da
     before = sorted(Path("run/checkpoints").iterdir())
     result = cli("resume", "run", "--set", "training.epochs=4")
     assert result.code == 6
-    assert result.err.startswith("error: not enough memory")
+    assert "error: not enough memory" in result.err
     assert sorted(Path("run/checkpoints").iterdir()) == before
 
 
