@@ -104,6 +104,13 @@ options.__doc__ = None  # the help text is HELP
 
 def main() -> None:
     """Runs the command line and exits with one of the exit codes in the README."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # a second one, while the command was already on its way out
+        leave(InterruptedCommandError("interrupted"))
+
+
+def _run() -> None:
     fill_closed_streams()
     try:
         app(prog_name="bpcli")

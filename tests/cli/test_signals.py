@@ -231,6 +231,24 @@ def test_an_interrupt_during_an_import_quits_at_once_in_a_line(configs, module):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("place", ["bpcli.cli.main.leave", "bpcli.cli.main.app"])
+def test_an_interrupt_on_the_way_out_is_told_in_a_line(cli, monkeypatch, place):
+    """As a second Ctrl-C, once the first has been obeyed and its handler is gone."""
+    import bpcli.cli.main
+
+    leave, calls = bpcli.cli.main.leave, []
+
+    def interrupted(*arguments, **_options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        leave(*arguments)
+
+    monkeypatch.setattr(place, interrupted)
+    result = cli("train", "there-is-no-such.yaml")
+    assert (result.code, result.err) == (130, "error: interrupted\n")
+
+
 def test_an_interrupt_that_the_caller_ignores_is_ignored_from_the_start(configs):
     """As in a script's background, where a terminal's Ctrl-C is not meant for it."""
     code = INTERRUPTED_IMPORT.replace("MODULE", "numpy")
