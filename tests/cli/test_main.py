@@ -179,7 +179,9 @@ def test_a_stdout_that_does_not_block_gets_everything(ok, configs, datasets):
 def test_a_current_folder_that_is_gone_is_said(arguments):
     script = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); sys.argv[0] = 'bpcli'\n"
     script += "from bpcli.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    # -P as for the installed command: else Python 3.13.0 looks for modules there, and NumPy's import fails
+    command = [sys.executable, "-P", "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (2, 4, 6)
     assert "the current folder does not exist any more: change to another one with cd" in done.stderr
     assert "stdout" not in done.stderr
