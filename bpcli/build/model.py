@@ -101,7 +101,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     Raises:
         ConfigError: the network's inputs or outputs do not fit the data, or a metric does not fit the task.
     """
-    config, problems = file.config, list[Problem]()
+    config, problems = with_sizes(file.config, preparation), list[Problem]()
     in_shape = _in_shape(config, preparation, problems)
     network = network_of(config, in_shape, preparation.several_yes_or_no, problems)
     if network is None and looks_channels_last(preparation.in_shape):
@@ -142,6 +142,15 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     return Model(config, plan, network, preparation, named)
 
 
+def with_sizes(config: Config, preparation: Preparation) -> Config:
+    """The config with the sizes of layers that follow from the data in place of `auto`."""
+    if not isinstance(config.network, PlainNetwork):
+        return config
+    outputs = preparation.target_width if preparation.classes is None else len(preparation.classes)
+    network = config.network.with_sizes(math.prod(preparation.input_shape), outputs)
+    return config.model_copy(update={"network": network})
+
+
 def metric_name(metric: Metric) -> str:
     """The name of its column: as registered, then what differs from the defaults: f1, f1_micro, top_k_3."""
     options = [getattr(metric, field.name) for field in dataclasses.fields(metric) if _differs(metric, field)]  # type: ignore[arg-type]
@@ -154,7 +163,7 @@ def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
 
 def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
-    shape, wanted = preparation.in_shape, config.network.input
+    shape, wanted = preparation.input_shape, config.network.input
     if wanted is None:
         return (1, *shape) if len(shape) == 2 else shape
     if math.prod(wanted) != math.prod(shape):
@@ -187,10 +196,10 @@ def channels_last_text(shape: Shape) -> str:
 
 
 def _inputs_text(preparation: Preparation) -> str:
-    names = preparation.feature_names
+    names = preparation.input_names
     if names:
         return f"{len(names)} input{'s' if len(names) > 1 else ''} ({listed(names, 6, printable)})"
-    shape = preparation.in_shape
+    shape = preparation.input_shape
     return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
 
 

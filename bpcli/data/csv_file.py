@@ -22,7 +22,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ import numpy as np
 
 from bpcli.data.csv_cells import Table, looks_numeric, number
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import read_exactly, rows
+from bpcli.data.csv_rows import Columns, read_exactly, rows
+from bpcli.data.kinds import kinds_of
 from bpcli.data.stored import opened
-from bpcli.data.types import Missing, Names, RawData, Targets
+from bpcli.data.types import ColumnKind, Missing, Names, RawData, Targets
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, shown
 
@@ -54,6 +55,9 @@ def read_csv(
     decimal: str,
     targets: Targets = "any",
     is_argument: bool = False,
+    exclude: Sequence[str] = (),
+    columns: Mapping[str, ColumnKind] | None = None,
+    group: str | None = None,
 ) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `read`.
 
@@ -64,17 +68,26 @@ def read_csv(
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
     table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
-    x_columns, y_columns = _choose(table, features, target, need_target)
-    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing, targets)
-    x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
+    by_kind = columns is not None
+    given = dict(columns or {})
+    x_columns, y_columns, group_column = _choose(table, features, target, need_target, exclude, given, group)
+    read = None
+    if not (by_kind or group) and not (y_columns and targets == "labels"):
+        fast = read_fast(table, x_columns, y_columns, missing, targets)
+        read = fast and Columns(*fast)
+    read = read or read_exactly(table, x_columns, y_columns, missing, targets, given=given, group=group_column)
+    y = read.y
     return RawData(
         label,
-        x,
+        read.x,
         None if not y_columns else y[:, 0].copy() if len(y_columns) == 1 else y,
         tuple(table.names[column] for column in x_columns),
         tuple(table.names[column] for column in y_columns) or None,
         (path,),
         _label_numbers(y, decimal) if targets == "classes" and y.dtype.kind == "U" else None,
+        kinds_of(tuple(table.names[column] for column in x_columns), given) if by_kind else None,
+        read.texts,
+        read.groups,
     )
 
 
@@ -177,11 +190,21 @@ def _sample_rows(sample: str, separator: str) -> list[list[str]]:
     return found
 
 
-def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
-    """The columns of x and of y."""
+def _choose(
+    table: Table,
+    features: Names,
+    target: Names,
+    need_target: bool,
+    exclude: Sequence[str],
+    given: Mapping[str, ColumnKind],
+    group: str | None,
+) -> tuple[Sequence[int], Sequence[int], int | None]:
+    """The columns of x and of y, and that of the groups."""
     names, errors = table.names, list[ConfigError | DataError]()
     y_columns: list[int] = []
     x_columns: list[int] = []
+    left_out: set[int] = set()
+    group_column: int | None = None
     with collected(errors):
         if target is not None:
             wanted = [target] if isinstance(target, str) else list(target)
@@ -189,12 +212,22 @@ def _choose(table: Table, features: Names, target: Names, need_target: bool) -> 
                 y_columns = _find(table, wanted, "data.target")
         elif need_target:
             y_columns = [len(names) - 1]
+    if exclude:
+        with collected(errors):
+            left_out |= set(_find(table, exclude, "data.exclude"))
+    if group is not None:
+        with collected(errors):
+            (group_column,) = _find(table, [group], "data.group")
+            left_out.add(group_column)
+    if given and not table.is_argument:
+        with collected(errors):
+            _find(table, list(given), "data.columns")
     with collected(errors):
         if features is not None:
             x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
         else:
-            left_out = set(y_columns)
-            x_columns = [column for column in range(len(names)) if column not in left_out]
+            x_columns = [column for column in range(len(names)) if column not in y_columns]
+        x_columns = [column for column in x_columns if column not in left_out]
     if errors:
         raise together(errors)
     both = [names[column] for column in y_columns if column in x_columns]
@@ -202,7 +235,7 @@ def _choose(table: Table, features: Names, target: Names, need_target: bool) -> 
         raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")
     if not x_columns:
         raise DataError(f"{table.path}: has only the column {listed(names)}; no feature is left beside the target")
-    return x_columns, y_columns
+    return x_columns, y_columns, group_column
 
 
 def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:

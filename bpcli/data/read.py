@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Literal
 
 from bpcli.data.stored import is_gzip, opened
-from bpcli.data.types import Missing, Names, RawData, Source, Targets
+from bpcli.data.types import ColumnKind, Missing, Names, RawData, Source, Targets
 from bpcli.errors import DataError
 from bpcli.text import MOST_LISTED, did_you_mean, listed
 
@@ -35,6 +36,9 @@ def read(
     missing: Missing = "error",
     decimal: str = ".",
     targets: Targets = "any",
+    exclude: Sequence[str] = (),
+    columns: Mapping[str, ColumnKind] | None = None,
+    group: str | None = None,
 ) -> RawData:
     """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
 
@@ -47,6 +51,8 @@ def read(
     decimal: CSV only; the decimal mark, a point or a comma.
     targets: CSV only; what a single target column holds. `any`: numbers if all of them are such, else labels.
         `classes`: the same, but numbers that are not all plain (01, 1.0, 1e1) are labels too, so that none is lost.
+    exclude: CSV only; columns that are no features. columns: CSV only; the kinds of columns, None for numbers alone.
+        group: CSV only; the column of the samples' groups.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
@@ -60,6 +66,9 @@ def read(
     label = source.label or ", ".join(map(str, source.paths))
     try:
         kind = _kind_of(source.paths, label, is_argument=source.is_argument)
+        if kind != "csv" and (exclude or columns or group):
+            key = "exclude" if exclude else "columns" if columns else "group"
+            raise DataError(f"{label}: has no named columns, which data.{key} is for; leave it out")
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
         elif source.is_argument and not isinstance(features, (str, NoneType)):
@@ -80,6 +89,9 @@ def read(
                     decimal=decimal,
                     targets=targets,
                     is_argument=source.is_argument,
+                    exclude=exclude,
+                    columns=columns,
+                    group=group,
                 )
             case "npz":
                 return npz_file.read_npz(source.x, label, features, target, need_target, missing)

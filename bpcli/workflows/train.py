@@ -81,7 +81,7 @@ def start_run(
     folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
     with folder.locked(notify) as held:
         make_ready(folder, held)
-        plain = plain_as_seen_from(folder.path, file)
+        plain = plain_as_seen_from(folder.path, session.file)
         write_config(folder, held, plain)
         return train_on(folder, held, session, state, plain, on_report, notify)
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.build.locations import data_files, data_note, data_plan, of_a_run
+from bpcli.build.locations import data_files, data_note, data_plan, of_a_run, split_stream
 from bpcli.build.memory import fits_into_memory
 from bpcli.build.model import Model, build_model, metric_name
 from bpcli.config.load import ConfigFile, parse
 from bpcli.config.tree import YamlTree
 from bpcli.data.columns import lacking
+from bpcli.data.content import inputs_to_drop_for
 from bpcli.data.datasets import fill_notes, load_datasets, load_part, read_like
 from bpcli.data.in_memory import samples
 from bpcli.data.large import StoredInputs
@@ -27,7 +28,6 @@ from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array
 from bpcli.engine.metrics.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.training.evaluation import Evaluator, predict
-from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
@@ -156,7 +156,7 @@ class TrainedModel:
         Raises:
             DataError: a column is missing, a value is no number, or the shape is not that of the training data.
         """
-        return self._predict_raw(samples(x, self.preparation))
+        return self._predict_raw(samples(x, self.preparation, self.plan))
 
     def predict_file(self, path: str | Path) -> Prediction:
         """Predictions for a file, a line for each of its rows.
@@ -174,12 +174,13 @@ class TrainedModel:
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
         notes = fill_notes(self.preparation, raw, self.plan.missing)
-        if self.plan.missing == "drop" and (missing := lacking(raw.read_x)).any():
+        dropped = inputs_to_drop_for(raw, self.plan.missing)
+        if dropped is not None and (missing := lacking(dropped)).any():
             if missing.all():
                 raise DataError(f"{raw.source}: every row has a missing value, so that there is nothing to predict")
             rows = np.flatnonzero(~missing)
             raw = dataclasses.replace(raw, x=raw.read_x[rows])
-            notes = (_no_prediction(raw.source, missing),)
+            notes = (*fill_notes(self.preparation, raw, self.plan.missing), _no_prediction(raw.source, missing))
         prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
         return _without_labels_of_nothing(raw.source, prediction if rows is None else _spread(prediction, missing))
 
@@ -228,7 +229,7 @@ class TrainedModel:
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
         with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
-            datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
+            datasets = load_datasets(self.plan, split_stream(self.file.config))
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
                 f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "
