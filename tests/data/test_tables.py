@@ -233,13 +233,13 @@ def test_groups_in_order_are_the_last_ones() -> None:
 
 def test_too_few_groups_are_told() -> None:
     write("g,a,y\nu,1,1\nu,2,2\nv,3,3\n")
-    with pytest.raises(DataError, match="2 groups in data.group are too few"):
+    with pytest.raises(DataError, match=r"2 groups in data\.group are too few"):
         load(group="g", val=0.2, test=0.2)
 
 
 def test_a_file_without_names_has_no_such_columns() -> None:
     np.savez("d.npz", x=np.zeros((3, 2)), y=np.zeros(3))
-    with pytest.raises(DataError, match="has no named columns, which data.group is for"):
+    with pytest.raises(DataError, match=r"has no named columns, which data\.group is for"):
         load(train=Source(Path("d.npz"), label="d.npz"), target=None, group="g")
 
 
@@ -282,7 +282,7 @@ def fitted(split: str, held_out: set[int]) -> tuple[list[object], set[int]]:
     plan = dataclasses.replace(
         PLAN, columns=COLUMNS, exclude=("g",), val=0.2, test=0.2, y_scale="standard", **SPLITS[split]
     )
-    content, preparation, rows, _ = datasets._training_file(plan, random_streams(1)["split"])
+    _, preparation, rows, _ = datasets._training_file(plan, random_streams(1)["split"])
     assert preparation.columns is not None
     found: list[object] = [to_plain(column) for column in preparation.columns]
     return found, {*rows.val.tolist(), *rows.test.tolist()}

@@ -77,8 +77,16 @@ def test_a_missing_date_stays_missing_in_its_parts(part: str) -> None:
 
 @pytest.mark.parametrize(
     "transform",
-    [Fill(value=1.0), Indicator(), OneHot(count=4), TwoValued(), PartOfDate(part="month"), PartOfDate(part="year")]
-    + [Scale(shift=(0.0,), factor=(1.0,)), SmoothClip()],
+    [
+        Fill(value=1.0),
+        Indicator(),
+        OneHot(count=4),
+        TwoValued(),
+        PartOfDate(part="month"),
+        PartOfDate(part="year"),
+        Scale(shift=(0.0,), factor=(1.0,)),
+        SmoothClip(),
+    ],
     ids=lambda transform: type(transform).__name__,
 )
 def test_there_is_a_name_for_each_input(transform) -> None:
