@@ -106,6 +106,10 @@ def _class_weights(value: Any) -> Any:
     return {label: float(weight) for label, weight in value.items()}
 
 
+def _excluded(value: Any) -> Any:
+    return () if isinstance(value, (list, tuple)) and not value else _names(value)
+
+
 def _column(value: Any) -> Any:
     """A column's kind; in a list of categories numbers and words of YAML stand for their texts."""
     if isinstance(value, dict) and isinstance(value.get("categories"), list):
@@ -147,7 +151,7 @@ class Data(Strict):
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
-    exclude: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
+    exclude: Annotated[str | tuple[str, ...] | None, Read(_excluded)] = None
     columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
     group: str | None = None
     split_seed: Annotated[int | None, within(AtLeast(0))] = None
