@@ -25,7 +25,7 @@ from bpcli.config.strict import (
     shown,
 )
 from bpcli.data.kinds import Number
-from bpcli.data.types import ColumnKind, Scaling
+from bpcli.data.types import ColumnKind, Images, Scaling
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
@@ -134,6 +134,15 @@ def _columns(value: Any) -> Any:
     return read_items(_column, value.items())
 
 
+def _images(value: Any) -> Any:
+    return value if value is None or isinstance(value, Images) else build(Images, value)
+
+
+def _images_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    keys = handler(model_of(Images).__pydantic_core_schema__)
+    return {"anyOf": [keys, {"type": "null"}]}
+
+
 class Data(Strict):
     """The data files and how they are prepared."""
 
@@ -155,6 +164,7 @@ class Data(Strict):
     columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
     group: str | None = None
     split_seed: Annotated[int | None, within(AtLeast(0))] = None
+    images: Annotated[Images | None, Read(_images, _images_schema)] = None
 
     @field_validator("test")
     @classmethod
@@ -448,7 +458,7 @@ class Config(Strict):
         return values
 
 
-_OF_TABLES = ("exclude", "columns", "group", "split_seed")  # written only where they are given
+_OF_TABLES = ("exclude", "columns", "group", "split_seed", "images")  # written only where they are given
 
 
 def _plain_layer(entry: LayerEntry) -> dict[str, Any]:
