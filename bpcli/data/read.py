@@ -182,11 +182,8 @@ def _why_no_file(path: Path, *, is_argument: bool) -> str:
 
 
 def _instead_of_folder(folder: Path) -> str:
-    """What to name instead of a folder without images, by what is in it."""
-    names = listed(entry.name for entry in sorted(folder.iterdir()))
-    return (
-        f"; name a data file in it, or a folder with a subfolder of PNG or JPEG images for each class; it holds {names}"
-    )
+    """What to name instead of a folder without PNG and JPEG images, by what is in it."""
+    return f"; name a data file in it; it holds {listed(entry.name for entry in sorted(folder.iterdir()))}"
 
 
 def _from_the_current_folder(path: Path, *, is_argument: bool) -> str:
