@@ -108,7 +108,7 @@ def fit_linear(samples: Samples, kind: Kind, classes: int, in_shape: Shape, rng:
         W, b = theta[: count * size].reshape(count, size), theta[count * size :]
         W = W * y_scale[:, None] / np.broadcast_to(x_scale, in_shape).ravel()
         b = b * y_scale + y_shift - W @ np.broadcast_to(x_shift, in_shape).ravel()
-    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+    if not all(np.isfinite(array).all() for array in (x_scale, y_scale, W, b)):
         raise NoLinearModelError("its weights are not finite")
     return LinearModel(kind, W, b)
 
