@@ -172,7 +172,7 @@ def test_weights_go_into_the_linear_model_and_not_into_the_majority(ok, write_co
         ok("train", write_config(config, f"{name}.yaml"), "--out", name)
         found.append(scores(name)["baselines"])
     assert found[0]["majority"] == found[1]["majority"]
-    assert found[0]["linear"]["log_loss"] > found[1]["linear"]["log_loss"] + 0.01  # which the plain one minimises
+    assert found[0]["linear"]["log_loss"] > found[1]["linear"]["log_loss"]  # which the plain one minimises
 
 
 def test_several_yes_or_no_targets_have_baselines_and_intervals_by_row(ok, write_config, scores):
