@@ -59,14 +59,18 @@ def _metric_table(model: TrainedModel, result: EvaluationResult) -> str:
 
 def _comparison_notes(model: TrainedModel, result: EvaluationResult) -> list[str]:
     """What the columns beside the metrics mean, a line for each, and where the line between two classes is."""
-    notes, task = list[str](), model.preparation.task
+    notes = list[str]()
     if result.intervals:
         notes.append(f"95 % interval: bootstrap over the samples, {result.resamples:,} resamples")
+    classifies = model.preparation.task == "classification"
     for baseline in result.baselines:
-        kind = {"linear": "logistic" if task == "classification" else "linear"}.get(baseline)
-        same = f"the training split's {'class shares' if task == 'classification' else 'mean'}, whatever the inputs"
-        notes.append(f"{baseline}: {kind} regression on the same inputs" if kind else f"{baseline}: {same}")
-    if result.baseline_note:
+        if baseline == "linear":
+            fitted = f", {result.baseline_note}" if result.baseline_note else ""
+            notes.append(f"linear: {'logistic' if classifies else 'linear'} regression on the same inputs{fitted}")
+        else:
+            same = "class shares" if classifies else "mean"
+            notes.append(f"{baseline}: the training split's {same}, whatever the inputs")
+    if result.baseline_note and "linear" not in result.baselines:
         notes.append(result.baseline_note)
     if result.threshold is not None:
         output = "probability" if model.gives_probabilities else "output"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +52,21 @@ class Baselines:
         return cls(constant, linear, f"fitted to {n:,} of {len(part):,} samples" if n < len(part) else "")
 
     def scores(self, model: Model, part: Part, metrics: Mapping[str, Metric]) -> dict[str, dict[str, float]]:
-        """The metrics of each baseline on a split, by the baseline's name."""
-        outputs = {constant_name(model): np.tile(self.constant, (len(part), 1))}
+        """The metrics of each baseline on a split, by the baseline's name; none where memory does not suffice."""
+        scores = {}
+        try:
+            for name, output in self._outputs(model, part):
+                with np.errstate(all="ignore"):  # what overflows is inf or nan
+                    judged = model.judged(part, output)
+                    scores[name] = {key: metric.value(*judged) for key, metric in metrics.items()}
+        except MemoryError:
+            return {}
+        return scores
+
+    def _outputs(self, model: Model, part: Part) -> Iterator[tuple[str, Array]]:
+        yield constant_name(model), np.broadcast_to(self.constant, (len(part), len(self.constant)))
         if self.linear is not None:
-            outputs["linear"] = self.linear.outputs(model.inputs(part.x), model.network.in_shape)
-        with np.errstate(all="ignore"):  # what overflows is inf or nan
-            return {
-                name: {key: metric.value(*model.judged(part, output)) for key, metric in metrics.items()}
-                for name, output in outputs.items()
-            }
+            yield "linear", self.linear.outputs(model.inputs(part.x), model.network.in_shape)
 
     def to_plain(self) -> dict[str, Any]:
         """What summary.json keeps of the models; a matrix has a line of text for each row."""

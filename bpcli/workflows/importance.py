@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def importance_on(model: Model, part: Part, theta: Array, stats: Array) -> Impor
     groups = input_groups(model.preparation)
     rng = evaluation_streams(model.config.seed)["importance"]
     name, metric = next(iter(model.metrics.items()))
-    part = _some_of(part, len(groups), rng)
+    part = _some_of(part, len(groups), theta.dtype, rng)
 
     def measure(x: Array) -> float:
         output = predict(model.network, theta, x.reshape(len(x), *model.network.in_shape), stats=stats)
@@ -71,12 +72,12 @@ def importance_on(model: Model, part: Part, theta: Array, stats: Array) -> Impor
     return ImportanceResult(name, metric.higher_is_better, len(part), REPEATS, columns)
 
 
-def _some_of(part: Part, groups: int, rng: np.random.Generator) -> Part:
+def _some_of(part: Part, groups: int, dtype: np.dtype[Any], rng: np.random.Generator) -> Part:
     """A copy of the part in memory, of as many samples as can be evaluated that often."""
     size, width = len(part), math.prod(part.x.shape[1:])
     most = max(100, MOST_NUMBERS // (width * groups * REPEATS))
     rows = np.arange(size) if size <= most else np.sort(rng.choice(size, most, replace=False))
-    x = np.empty((len(rows), width), part.x.dtype if part.x.dtype.kind == "f" else np.float32)
+    x = np.empty((len(rows), width), dtype)
     fetch_inputs(part.x.reshape(size, width), rows, x)
     return Part(
         x,

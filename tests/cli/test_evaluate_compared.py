@@ -318,6 +318,18 @@ def test_a_network_of_many_inputs_has_no_linear_model(ok, write_config, scores):
     assert scores("run")["baseline_note"] == "no linear model: it would have 24,300 weights, more than 20,000"
 
 
+def test_a_lack_of_memory_leaves_the_linear_model_out(trained, ok, scores, monkeypatch):
+    def out_of_memory(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bpcli.workflows.baselines.fit_linear", out_of_memory)
+        trained(two_classes(40), **CLASSIFICATION)
+    assert scores("run")["baseline_note"] == "no linear model: not enough memory"
+    monkeypatch.setattr("bpcli.workflows.baselines.constant_name", out_of_memory)
+    assert scores("run")["baselines"] == {}
+
+
 # --- importance -------------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ Interval: TypeAlias = tuple[float, float]
 RESAMPLES = 1000
 FEWEST_RESAMPLES = 100
 FEWEST_SAMPLES = 10  # with fewer there is no interval
-MOST_NUMBERS = 100_000_000  # of the predictions in all resamples, unless that takes fewer than FEWEST_RESAMPLES
+MOST_NUMBERS = 50_000_000  # of the predictions in all resamples, unless that takes fewer than FEWEST_RESAMPLES
 LEVEL = 0.95
 CHUNK_NUMBERS = 1 << 18  # counts of samples or of classes held at once: 2 MB
 
@@ -53,7 +53,7 @@ def intervals(
 
 
 def resamples(prediction: Array) -> int:
-    """How many resamples are drawn: 1,000; fewer, but at least 100, for predictions of more than 100,000 numbers."""
+    """How many resamples are drawn: 1,000; fewer, but at least 100, for predictions of more than 50,000 numbers."""
     return max(FEWEST_RESAMPLES, min(RESAMPLES, MOST_NUMBERS // prediction.size))
 
 
