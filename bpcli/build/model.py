@@ -83,9 +83,9 @@ class Model:
         return {name: self._metric_function(metric, part) for name, metric in named.items()}
 
     def _metric_function(self, metric: Metric, part: Part) -> Callable[[Array], float]:
-        return lambda output: metric.value(*self.judged(part, output))
+        return lambda output: metric.value(*self.metric_arguments(part, output))
 
-    def judged(self, part: Part, output: Array) -> tuple[Array, Array]:
+    def metric_arguments(self, part: Part, output: Array) -> tuple[Array, Array]:
         """(target, prediction) as metrics take them, for the network's outputs (N, M) on this split.
 
         Several yes-or-no targets become as many rows for each sample, one after the other.

@@ -57,8 +57,8 @@ class Baselines:
         try:
             for name, output in self._outputs(model, part):
                 with np.errstate(all="ignore"):  # what overflows is inf or nan
-                    judged = model.judged(part, output)
-                    scores[name] = {key: metric.value(*judged) for key, metric in metrics.items()}
+                    arguments = model.metric_arguments(part, output)
+                    scores[name] = {key: metric.value(*arguments) for key, metric in metrics.items()}
         except MemoryError:
             return {}
         return scores

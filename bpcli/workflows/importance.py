@@ -62,7 +62,7 @@ def importance_on(model: Model, part: Part, theta: Array, stats: Array) -> Impor
 
     def measure(x: Array) -> float:
         output = predict(model.network, theta, x.reshape(len(x), *model.network.in_shape), stats=stats)
-        return metric.value(*model.judged(part, output))
+        return metric.value(*model.metric_arguments(part, output))
 
     assert isinstance(part.x, np.ndarray)
     with np.errstate(all="ignore"):

@@ -59,7 +59,7 @@ def threshold_of(model: Model, part: Part, output: Array, best: float | None) ->
     used, classes = threshold_used(model), model.preparation.classes
     if used is None or classes is None:
         return None
-    target, prediction = model.judged(part, output)
+    target, prediction = model.metric_arguments(part, output)
     moved = None if best is None else np.eye(2)[(prediction[:, 1] > best).astype(np.int64)]
     at_best = None if moved is None else _metrics(target, moved)
     return Threshold(classes[1], used, best, _metrics(target, prediction), at_best)
@@ -70,7 +70,7 @@ def best_on(model: Model, part: Part, output: Array) -> float | None:
     used = threshold_used(model)
     if used is None or len(part) < FEWEST_SAMPLES:
         return None
-    target, prediction = model.judged(part, output)
+    target, prediction = model.metric_arguments(part, output)
     return best_threshold(target, prediction[:, 1], used)
 
 

@@ -29,7 +29,7 @@ from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, RunContents
 from bpcli.system import one_blas_thread, stop_on_signals, usable_cpus
 from bpcli.text import json_text
-from bpcli.workflows.judgement import Judge, Look
+from bpcli.workflows.comparison import Comparison, OnOutput
 
 OnReport = Callable[[Report], None]
 Notify = Callable[[str], None]
@@ -42,7 +42,7 @@ class Run:
 
     notes: what became of missing values in the data.
     halvings: how often training diverged and went on with half the learning rate.
-    judgement: what summary.json has beside: intervals, calibration error, thresholds, baselines.
+    comparison: what summary.json has beside: intervals, calibration error, thresholds, baselines.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ class Run:
     penalty: float = 0.0
     notes: tuple[str, ...] = ()
     halvings: int = 0
-    judgement: Mapping[str, Any] = field(default_factory=dict)
+    comparison: Mapping[str, Any] = field(default_factory=dict)
 
 
 def start_run(
@@ -175,12 +175,13 @@ def run_contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
 
 def finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -> Run:
     """Evaluates the last and the best weights on every split, and fits what they are compared with."""
-    best, judge = state.best, Judge(session.model)
-    same = best is None or best.epoch == state.epoch
-    last_scores = _scores(session, state, judge.at_best(state.epoch) if same else judge.at_last(state.epoch))
-    best_scores = last_scores
-    if best is not None and not same:
-        best_scores = _scores(session, state.at_best(), judge.at_best(best.epoch))
+    best, comparison = state.best, Comparison(session.model)
+    if best is None or best.epoch == state.epoch:
+        last_scores = best_scores = _scores(session, state, comparison.at_best(state))
+    else:
+        last_scores = _scores(session, state, comparison.at_last(state))
+        at_best = state.at_best()
+        best_scores = _scores(session, at_best, comparison.at_best(at_best))
     return Run(
         folder=folder.path,
         stop=stop,
@@ -193,7 +194,7 @@ def finish(folder: RunFolder, session: Session, state: TrainState, stop: str) ->
         penalty=_penalty(session, state),
         notes=session.datasets.notes,
         halvings=halvings(state),
-        judgement=judge.values(session),
+        comparison=comparison.values(session),
     )
 
 
@@ -202,14 +203,14 @@ def _penalty(session: Session, state: TrainState) -> float:
     return penalty_of(session.model.config.optimizer).value(state.theta, session.model.network.decay_mask)
 
 
-def _scores(session: Session, state: TrainState, look: Look) -> Scores:
+def _scores(session: Session, state: TrainState, on_output: OnOutput) -> Scores:
     model, scores = session.model, {}
     for name, part in session.datasets.parts.items():
         with fits_into_memory(f"the {name} split"):
             evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
             evaluation = evaluator()
             metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
-            look(name, part, evaluation.output)
+            on_output(name, part, evaluation.output)
         scores[name] = {"loss": evaluation.loss, **metrics}
     return scores
 
@@ -233,7 +234,7 @@ def summary_values(run: Run, session: Session) -> dict[str, Any]:
         "notes": list(run.notes),
         "data_sha256": dict(session.datasets.hashes),
         "environment": environment() | {"threads": str(session.options.threads)},
-        **run.judgement,
+        **run.comparison,
     }
 
 

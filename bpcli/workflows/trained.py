@@ -35,8 +35,8 @@ from bpcli.runs.recorder import last_checkpoint
 from bpcli.runs.summary import read_summary
 from bpcli.system import one_blas_thread
 from bpcli.workflows.baselines import Baselines
+from bpcli.workflows.comparison import intervals_on, stored_threshold
 from bpcli.workflows.importance import ImportanceResult, importance_on, input_groups
-from bpcli.workflows.judgement import intervals_on, stored_threshold
 from bpcli.workflows.thresholds import Threshold, threshold_of
 
 
@@ -340,10 +340,8 @@ class TrainedModel:
             classes=classes,
             baselines=compared,
             baseline_note="" if baselines is None else baselines.note,
-            threshold=threshold_of(
-                model, part, output, stored_threshold(self._summary, self.checkpoint.state["epoch"])
-            ),
-            resamples=resamples(model.judged(part, output)[1]),
+            threshold=threshold_of(model, part, output, stored_threshold(self._summary, self.checkpoint.state["step"])),
+            resamples=resamples(model.metric_arguments(part, output)[1]),
             draw_intervals=partial(intervals_on, model, part, output, model.metrics),
         )
 

@@ -76,10 +76,10 @@ def test_the_numbers_of_the_summary_are_those_of_eval(ok, configs, scores):
         if split != "train":
             assert kept["intervals"][split] == got["intervals"]
     assert "train" not in kept["intervals"]
-    got = scores("run", "--split", "val")["threshold"]
-    assert {**got, "epoch": kept["best_epoch"]} == kept["threshold"]["best"]
-    last = scores("run", "--split", "val", "--checkpoint", "last")["threshold"]
-    assert {**last, "epoch": kept["epochs"]} == kept["threshold"]["last"]
+    assert [kept["threshold"][name]["epoch"] for name in ("best", "last")] == [kept["best_epoch"], kept["epochs"]]
+    for which, values in kept["threshold"].items():
+        got = scores("run", "--split", "val", "--checkpoint", which)["threshold"]
+        assert {**got, "epoch": values["epoch"], "iterations": values["iterations"]} == values
 
 
 def test_the_majority_says_the_class_shares_of_the_training_split(trained, scores):

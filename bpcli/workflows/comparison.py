@@ -12,16 +12,17 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.measure.bootstrap import Interval, intervals
 from bpcli.engine.metrics.classification import CalibrationError
 from bpcli.engine.protocols import Metric
+from bpcli.engine.training.state import TrainState
 from bpcli.workflows.baselines import Baselines, evaluation_streams
 from bpcli.workflows.thresholds import best_on, threshold_of
 
 HELD_OUT = ("val", "test")  # an interval on the training split would say nothing of other samples
 
-Look = Callable[[str, Part, Array], None]
+OnOutput = Callable[[str, Part, Array], None]
 
 
-class Judge:
-    """Looks at the outputs of the last and the best weights on each split, as they are evaluated."""
+class Comparison:
+    """What is computed from the outputs of the last and the best weights while they are evaluated split by split."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -29,29 +30,29 @@ class Judge:
         self.calibration: dict[str, float] = {}
         self.thresholds: dict[str, Any] = {}
 
-    def at_last(self, epoch: int) -> Look:
-        """What looks at the outputs of the weights after the last epoch."""
-        return lambda name, part, output: self._threshold("last", epoch, name, part, output)
+    def at_last(self, state: TrainState) -> OnOutput:
+        """The function to call with each split and its outputs, for the last weights."""
+        return lambda name, part, output: self._threshold("last", state, name, part, output)
 
-    def at_best(self, epoch: int) -> Look:
-        """What looks at the outputs of the weights after the best epoch."""
+    def at_best(self, state: TrainState) -> OnOutput:
+        """The same for the best weights."""
 
-        def look(name: str, part: Part, output: Array) -> None:
-            self._threshold("best", epoch, name, part, output)
+        def on_output(name: str, part: Part, output: Array) -> None:
+            self._threshold("best", state, name, part, output)
             if self.model.gives_probabilities and self.model.preparation.task == "classification":
-                self.calibration[name] = CalibrationError().value(*self.model.judged(part, output))
+                self.calibration[name] = CalibrationError().value(*self.model.metric_arguments(part, output))
             if name in HELD_OUT:
                 found = intervals_on(self.model, part, output, self.model.metrics)
                 self.intervals[name] = {key: list(ends) for key, ends in found.items()}
 
-        return look
+        return on_output
 
-    def _threshold(self, weights: str, epoch: int, name: str, part: Part, output: Array) -> None:
+    def _threshold(self, weights: str, state: TrainState, name: str, part: Part, output: Array) -> None:
         if name == "val" and (found := threshold_of(self.model, part, output, best_on(self.model, part, output))):
-            self.thresholds[weights] = {"epoch": epoch, **found.to_plain()}
+            self.thresholds[weights] = {"epoch": state.epoch, "iterations": state.step, **found.to_plain()}
 
     def values(self, session: Session) -> dict[str, Any]:
-        """What summary.json gets of it; fits the baselines."""
+        """What summary.json holds of it; fits the baselines."""
         parts = session.datasets.parts
         baselines = Baselines.fitted(self.model, parts["train"])
         scores: dict[str, dict[str, Any]] = {}
@@ -68,15 +69,16 @@ class Judge:
 
 def intervals_on(model: Model, part: Part, output: Array, metrics: Mapping[str, Metric]) -> dict[str, Interval]:
     """The 95 % interval of each of the metrics, for the network's outputs on this split."""
-    target, prediction = model.judged(part, output)
+    target, prediction = model.metric_arguments(part, output)
     rng = evaluation_streams(model.config.seed)["bootstrap"]
     return intervals(metrics, target, prediction, rng, per_sample=len(target) // len(part))
 
 
-def stored_threshold(summary: Mapping[str, Any], epoch: object) -> float | None:
-    """The best threshold that a summary has for the weights of that epoch."""
+def stored_threshold(summary: Mapping[str, Any], iterations: object) -> float | None:
+    """The best threshold that a summary has for the weights after so many iterations."""
     kept = summary.get("threshold")
     for found in kept.values() if isinstance(kept, dict) else ():
-        if isinstance(found, dict) and found.get("epoch") == epoch and isinstance(found.get("best_on_val"), float):
-            return float(found["best_on_val"])
+        if isinstance(found, dict) and found.get("iterations") == iterations:
+            best = found.get("best_on_val")
+            return best if isinstance(best, float) else None
     return None
