@@ -33,7 +33,8 @@ FEWEST_COUNTED = 10
 """Rows from which on numbers that rise by 1 count the rows, and are none by chance."""
 FEWEST_OTHERS = 3
 """Rows with another value than the most frequent one."""
-ROWS_OF_A_GROUP, FEWEST_GROUPS = 2, 20
+ROWS_OF_A_GROUP, MOST_ROWS_OF_A_GROUP, FEWEST_GROUPS = 2, 50, 20
+"""On average; a column of larger groups is one of categories, which new rows have too."""
 INDICATOR_FROM = 0.05
 """Share of missing values from which on the network is told that a number is missing."""
 GIVES_AWAY = {True: 0.98, False: 0.998}
@@ -47,7 +48,21 @@ _GROUP_WORDS = frozenset(
     {"patient", "subject", "person", "user", "customer", "client", "member", "family", "household", "group", "session"}
 )
 _CODE_WORDS = frozenset(
-    {"code", "type", "kind", "category", "cat", "class", "region", "zone", "district", "zip", "zipcode", "postcode"}
+    {
+        "id",
+        "code",
+        "type",
+        "kind",
+        "category",
+        "cat",
+        "class",
+        "region",
+        "zone",
+        "district",
+        "zip",
+        "zipcode",
+        "postcode",
+    }
     | {"postal", "origin", "month", "weekday"}
 )
 _DAYS_OF_A_YEAR, _DAYS_OF_A_WEEK = 366, 7
@@ -298,7 +313,8 @@ def _group(survey: Survey, targets: Sequence[str]) -> tuple[str | None, str]:
         words = _words(column.name)
         named = "id" in words or bool(words & _GROUP_WORDS)
         is_name = column.kind is None or column.is_whole
-        often = column.different >= FEWEST_GROUPS and column.kept >= ROWS_OF_A_GROUP * column.different
+        rows = column.kept / max(column.different, 1)
+        often = column.different >= FEWEST_GROUPS and ROWS_OF_A_GROUP <= rows <= MOST_ROWS_OF_A_GROUP
         if named and is_name and often and not column.missing and not column.wrong and column.name not in targets:
             return column.name, (
                 f"{column.different:,} different values in {column.kept:,} rows: rows with the same one stay in one "
@@ -382,7 +398,10 @@ def _kind(survey: Survey, column: ColumnSurvey, *, in_order: bool) -> tuple[Colu
     if column.texts and _few(column):
         remarks = (_counts(column),)
         if column.wrong:
-            remarks = (f"numbers and words ({column.wrong} cells, such as {_shown_cell(column)}): {_counts(column)}",)
+            remarks = (
+                f"numbers and words ({column.wrong} cells, such as {_shown_cell(column)}), so that each is a category; "
+                f"correct or empty these cells to have numbers: {_counts(column)}",
+            )
         return Category(missing="zeros" if column.missing else None), remarks
     if column.wrong:
         line, _ = column.first_wrong or (0, "")

@@ -326,6 +326,12 @@ class TestSplit:
         assert "40 different values in 200 rows" in reason(text, "group:")
         ok("train", "t.yaml", "--set", "training.epochs=1")
 
+    def test_large_groups_are_categories(self, made):
+        n = 3000
+        config, _ = made(plot_id=[1 + k % 25 for k in range(n)], a=RNG.normal(size=n), y=RNG.normal(size=n))
+        assert "group" not in config["data"]
+        assert config["data"]["columns"]["plot_id"] == "category"
+
 
 class TestFile:
     def test_nothing_is_overwritten(self, cli, ok):
