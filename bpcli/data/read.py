@@ -69,7 +69,7 @@ def read(
 
     label = source.label or ", ".join(map(str, source.paths))
     try:
-        kind = _kind_of(source.paths, label, is_argument=source.is_argument)
+        kind = kind_of(source.paths, label, is_argument=source.is_argument)
         if kind != "csv" and (exclude or columns or group):
             key = "exclude" if exclude else "columns" if columns else "group"
             raise DataError(f"{label}: has no named columns, which data.{key} is for; leave it out")
@@ -125,7 +125,12 @@ def _can_be_read(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and holds_images(path))
 
 
-def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+def kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+    """The kind of a file, by its name or what it begins with.
+
+    Raises:
+        DataError: it is not there, empty, or of another kind; of two, they are not of the same.
+    """
     kinds = []
     for path in paths:
         if path.is_dir() and holds_images(path) and len(paths) == 1:

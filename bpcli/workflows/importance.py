@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.build.model import Model
+from bpcli.data import encoding
 from bpcli.data.preparation import Preparation
 from bpcli.data.types import Part
 from bpcli.engine.arrays import Array
@@ -19,9 +20,8 @@ from bpcli.engine.training.samples import fetch_inputs
 from bpcli.errors import UsageError
 from bpcli.workflows.baselines import evaluation_streams
 
-MOST_NUMBERS = (
-    1 << 26
-)  # of the inputs that are evaluated in all, all columns and repeats together; 100 rows at the least
+# of the inputs that are evaluated in all, all columns and repeats together; 100 rows at the least
+MOST_NUMBERS = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,8 @@ def input_groups(preparation: Preparation) -> dict[str, tuple[int, ...]]:
     Raises:
         UsageError: the inputs are images, whose pixels have no meaning of their own.
     """
+    if preparation.columns is not None:
+        return {name: tuple(inputs) for name, inputs in encoding.input_groups(preparation.columns).items()}
     shape = preparation.in_shape
     if len(shape) != 1:
         sides = " x ".join(map(str, shape))
