@@ -79,11 +79,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {meant}?{looks})"
 
 
-def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None) -> str | None:
+def nearest(
+    name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None, *, share: float = 1.0
+) -> str | None:
     """The known name that is meant: the same but for capitals and separators, another tool's, or a misspelt one.
 
-    elsewhere: what other tools call the known names. A misspelling is at most MOST_EDITS edits away, and not the whole
-    of a name.
+    elsewhere: what other tools call the known names. A misspelling is at most MOST_EDITS edits away, and these are less
+    than `share` of the longer word.
     """
     import difflib
 
@@ -96,7 +98,7 @@ def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[st
     if not ranked:
         return None
     distance = edits(word, ranked[0])
-    return ranked[0] if distance <= MOST_EDITS and distance < max(len(word), len(ranked[0])) else None
+    return ranked[0] if distance <= MOST_EDITS and distance < share * max(len(word), len(ranked[0])) else None
 
 
 def known_as(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None) -> str | None:

@@ -117,7 +117,7 @@ class _PartReader:
             return value
         if dataclasses.is_dataclass(value):  # already read
             return value
-        if self.default and isinstance(value, dict):
+        if self.default and isinstance(value, dict) and not _named_by_a_key(self.parts, value):
             value = {"type": self.default, **value}
         name, fields = read_type(self.parts, value, self.also)
         return build(self.parts.get(name), fields)
@@ -160,6 +160,8 @@ def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> t
     if not isinstance(value, dict):
         raise problem(f"expected the name of {_a(parts.kind)}, or {_example(parts)}, got {shown(value)}")
     if "type" not in value:
+        if name := _named_by_a_key(parts, value):
+            raise problem(f"expected the key `type`, as in {{type: {name}, ...}}, got {shown(value)}")
         meant = [key for key in value if edits(key, "type") <= 3]
         if meant:
             raise problem_at(meant[0], unknown_key(meant[0], ("type",)))
@@ -172,8 +174,15 @@ def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> t
     return name, {key: item for key, item in value.items() if key != "type"}
 
 
+def _named_by_a_key(parts: Registry[Any], value: dict[str, Any]) -> str | None:
+    """The part whose name is the only key of a mapping, as in {sgd: {learning_rate: 0.1}}; None if there is none."""
+    name = next(iter(value), "")
+    return name if len(value) == 1 and name in parts else None
+
+
 def _unknown(parts: Registry[Any], name: str, also: tuple[str, ...]) -> str:
-    meant = _with_option(parts, name) or parts.nearest(name, also)
+    word = name.removesuffix("()").rpartition(".")[2]  # torch.nn.Tanh()
+    meant = _with_option(parts, name) or parts.nearest(word, also) or (word if word in parts else None)
     return unknown(parts.kind, name, (*parts.names(), *parts.aliases(), *also), meant)
 
 
