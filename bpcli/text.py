@@ -7,6 +7,7 @@ command starts with this module.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,19 @@ def shown(text: str, most: int = LONGEST_QUOTE) -> str:
 def brief(text: str, most: int = 60) -> str:
     """Text printable and without quotes, at most `most` characters of it."""
     return printable(text if len(text) <= most else text[: most - 3] + "...")
+
+
+def typed(path: object) -> str:
+    """A path as it is typed after a command: in quotes if it holds blanks or what a shell would act on."""
+    text = str(path)
+    text = f"./{text}" if text.startswith("-") else text  # else it would be an option
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline([text])
+    import shlex
+
+    return shlex.quote(text)
 
 
 def told_apart(names: Iterable[str], show: Callable[[str], str] = printable) -> list[str]:

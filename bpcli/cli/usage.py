@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from bpcli.text import nearest, printable
+from bpcli.text import nearest, printable, typed
 
 _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+)\)")
 _SETTING = re.compile(r"[\w.]+=\S+")
@@ -73,9 +73,9 @@ def unknown_command(word: str, commands: Iterable[str]) -> str:
     commands = list(commands)
     said = f"No such command '{printable(word)}'."
     if Path(word).is_file() and word.endswith((".yaml", ".yml")):
-        return f"{said} To train it: bpcli train {printable(word)}"
+        return f"{said} To train it: bpcli train {printable(typed(word))}"
     if (Path(word) / "config.yaml").is_file():
-        return f"{said} To evaluate this run: bpcli eval {printable(word)}"
+        return f"{said} To evaluate this run: bpcli eval {printable(typed(word))}"
     near = nearest(word, [*commands, "--help", "--version"], _COMMANDS_ELSEWHERE, share=0.5)
     return f"{said} Did you mean '{near}'?" if near else f"{said} There are {', '.join(commands)}."
 

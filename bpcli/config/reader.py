@@ -251,7 +251,7 @@ class _Reader:
             self._lines[path] = line
         return key
 
-    def _follows_a_comma(self, event: yaml.ScalarEvent) -> bool:
+    def _follows_a_comma(self, event: Any) -> bool:
         """Whether a key without a value stands right behind a comma, as the 01 in {learning_rate: 0,01}."""
         start, end = event.start_mark.index, event.end_mark.index
         return self._text[start - 1 : start] == "," and self._text[end : end + 1] in (",", "}")
