@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,7 +24,6 @@ from bpcli.cli.resume import resume
 from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
-from bpcli.cli.usage import plain_usage_errors
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.system import raise_on_interrupt
@@ -32,6 +33,7 @@ HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
 
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
 NO_FOLDER = "the current folder does not exist any more: change to another one with cd"
 
 
@@ -39,6 +41,18 @@ class InterruptedCommandError(BpcliError):
     """Ctrl-C that nothing else has handled."""
 
     exit_code = 130
+
+
+@contextmanager
+def plain_usage_errors() -> Iterator[None]:
+    """Rewords the usage errors that typer raises."""
+    try:
+        yield
+    except USAGE_ERROR as error:
+        from bpcli.cli.usage import reword
+
+        reword(error)
+        raise
 
 
 class Commands(TyperGroup):

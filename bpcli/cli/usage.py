@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-import typer
 
 from bpcli.text import printable
 
-_EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+)\)")
-_SETTING = re.compile(r"[\w.]+=\S+")
-USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
 
-
-@contextmanager
-def plain_usage_errors() -> Iterator[None]:
-    """Makes typed text printable in usage errors; if an unknown option is a config key, adds how to set it."""
-    try:
-        yield
-    except USAGE_ERROR as error:
-        hint = _key_hint(error) or _setting_hint(error)
-        error.message = printable(error.message) + hint
-        if hint:
-            error.possibilities = None  # other options with similar names
-        raise
+def reword(error: Any) -> None:
+    """Makes typed text printable in a usage error; if an unknown option is a config key, adds how to set it."""
+    hint = _key_hint(error) or _setting_hint(error)
+    error.message = printable(error.message) + hint
+    if hint:
+        error.possibilities = None  # other options with similar names
 
 
 def _key_hint(error: Any) -> str:
@@ -41,13 +28,13 @@ def _key_hint(error: Any) -> str:
 
 def _setting_hint(error: Any) -> str:
     """What to say of `--set KEY VALUE`, and of KEY=VALUE alone."""
-    extra = _EXTRA.fullmatch(error.message)
+    extra = re.fullmatch(r"Got unexpected extra argument\(?s?\)? \((\S+)\)", error.message)
     if not extra or not _takes_keys(error):
         return ""
     given = error.ctx.params.get("set_") or ()
     key = next((setting for setting in given if "=" not in setting), None)
     setting = extra[1] if key is None else f"{key}={extra[1]}"
-    return f". A key is set in one word: --set {printable(setting)}" if _SETTING.fullmatch(setting) else ""
+    return f". A key is set in one word: --set {printable(setting)}" if re.fullmatch(r"[\w.]+=\S+", setting) else ""
 
 
 def _takes_keys(error: Any) -> bool:

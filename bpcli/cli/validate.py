@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bpcli.cli import arguments as options
 from bpcli.cli.output import notify, write
-from bpcli.text import printable
 
 
 def validate(config: options.Config, set_: options.Set = None) -> None:
@@ -15,6 +14,7 @@ def validate(config: options.Config, set_: options.Set = None) -> None:
     from bpcli.build.advice import warnings
     from bpcli.build.checks import load_checked
     from bpcli.build.session import open_session
+    from bpcli.text import printable
     from bpcli.views.summary import data_text
 
     session = open_session(load_checked(config, set_ or ()))
