@@ -40,6 +40,10 @@ def generator_at(state: GeneratorState) -> np.random.Generator:
     return generator
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a field of the state is saved and restored.
@@ -49,8 +53,8 @@ class Kind:
     """
 
     is_saved: Callable[[Any], bool]
-    save: Callable[[Any], Any] = lambda value: value
-    restore: Callable[[Any], Any] = lambda saved: saved
+    save: Callable[[Any], Any] = _as_it_is
+    restore: Callable[[Any], Any] = _as_it_is
 
 
 def is_count(value: Any) -> bool:
@@ -82,7 +86,9 @@ NUMBER_OR_NONE = Kind(lambda value: value is None or is_number(value))
 NUMBERS = Kind(_are_numbers, dict.copy, dict.copy)  # by name
 _STATE_OF = attrgetter("bit_generator.state")
 GENERATOR = Kind(_is_generator, _STATE_OF, generator_at)
-GENERATORS = Kind(_are_generators, lambda all_: list(map(_STATE_OF, all_)), lambda all_: list(map(generator_at, all_)))
+GENERATORS = Kind(
+    _are_generators, lambda all_: [_STATE_OF(one) for one in all_], lambda all_: list(map(generator_at, all_))
+)
 GENERATOR_STATE_OR_NONE = Kind(lambda value: value is None or _is_generator(value))
 
 WITHIN_EPOCH = object()  # marks what means nothing at the end of an epoch
@@ -106,13 +112,18 @@ class Snapshot:
 
     def retake(self, state: TrainState) -> None:
         """Makes it the snapshot of a later epoch of the same training, in the same memory."""
-        for name, array in state.arrays().items():
-            if array.size:
-                np.copyto(self.arrays[name], array)
-        values, fields = vars(state), self.fields
-        # where nothing was drawn the shuffling generator stands where it stood, and its state takes long to read
-        for name, save in _SAVE if state.shuffle_before is not None else _SAVE_UNSHUFFLED:
+        arrays, fields, values = self.arrays, self.fields, vars(state)
+        np.copyto(arrays["theta"], state.theta)
+        if state.stats.size:
+            np.copyto(arrays["stats"], state.stats)
+        for name, vector in state.vectors.items():
+            np.copyto(arrays[name], vector)
+        for name in _SAVED_AS_THEY_ARE:
+            fields[name] = values[name]
+        for name, save in _SAVED_OTHERWISE:
             fields[name] = save(values[name])
+        if state.shuffle_before is not None:  # else nothing was drawn: the state, which takes long to read, is the same
+            fields["shuffle"] = _STATE_OF(state.shuffle)
 
 
 @dataclass
@@ -222,5 +233,7 @@ _METADATA = {
 # The fields with a Kind, in the order of a checkpoint's metadata.
 KINDS: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items()}
 AT_END_OF_EPOCH: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items() if WITHIN_EPOCH not in marks}
-_SAVE = [(name, kind.save) for name, kind in AT_END_OF_EPOCH.items()]
-_SAVE_UNSHUFFLED = [(name, save) for name, save in _SAVE if name != "shuffle"]
+_SAVED_AS_THEY_ARE = [name for name, kind in AT_END_OF_EPOCH.items() if kind.save is _as_it_is]
+_SAVED_OTHERWISE = [
+    (name, kind.save) for name, kind in AT_END_OF_EPOCH.items() if kind.save is not _as_it_is and name != "shuffle"
+]
