@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, told_apart
+from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, table, told_apart
 
 UNSEEN = {
     "a control character": ("\x1b[31m", "\\x1b[31m"),
@@ -98,3 +98,12 @@ def test_another_tools_word_wins_over_a_misspelling():
     assert nearest("bce", ["mae", "log_likelihood"], {"log_likelihood": ["bce"]}) == "log_likelihood"
     assert nearest("mea", ["mae", "log_likelihood"], {"log_likelihood": ["bce"]}) == "mae"
     assert nearest("zzzzz", ["mae"], {}) is None
+
+
+def test_the_cells_of_a_table_are_printable_and_its_columns_aligned() -> None:
+    rows = [["class", "samples"], ["a\x1b[31mb", "5"], ["\u202ec", "12"]]
+    assert table(rows).splitlines() == [
+        "class       samples",
+        "a\\x1b[31mb        5",
+        "\\u202ec          12",
+    ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bpcli.build.locations import data_plan
 from bpcli.build.memory import lack_of_memory
 from bpcli.build.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
-from bpcli.config.load import ConfigFile
+from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.config.tree import dump_yaml
-from bpcli.data.datasets import Datasets, load_datasets
+from bpcli.data.datasets import Datasets, load_datasets, missing_files
 from bpcli.engine import registry
 from bpcli.engine.network import Network
 from bpcli.engine.training.options import TrainOptions
@@ -152,3 +154,37 @@ def check_alone(file: ConfigFile) -> Network | None:
     if problems:
         raise file.error(*problems)
     return network
+
+
+def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
+    """`load_config`; the error for a wrong config shows what is wrong with its data and its other sections too.
+
+    Raises:
+        ConfigError: every problem found.
+    """
+    try:
+        return load_config(path, overrides)
+    except ConfigError as error:
+        file = load_sound_sections(path, overrides)
+        further = () if file is None else _further_problems(file)
+        raise ConfigError(dict.fromkeys([*error.problems, *further])) from None
+
+
+def _further_problems(file: ConfigFile) -> Sequence[str]:
+    """What is wrong with the sections that are not assumed, and with the data.
+
+    Where the data section is wrong, only which files are missing is known; where the loss is and nothing else says
+    whether numbers in the target are classes, no more than what is wrong with the data.
+    """
+    plan = data_plan(file)
+    if "data" in file.assumed:
+        return missing_files(plan)
+    try:
+        if "loss" in file.assumed and plan.task == "auto":
+            plan = dataclasses.replace(plan, class_weights=None)
+            if load_datasets(plan, random_streams(file.config.seed)["split"]).preparation.classes is None:
+                return ()
+        open_session(file)
+    except (ConfigError, DataError) as error:
+        return error.problems
+    return ()

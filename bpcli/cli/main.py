@@ -13,18 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from bpcli import __version__
-from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
+from bpcli.cli.inspect import step, summary, validate
+from bpcli.cli.lookup import epochs_calc, parts
 from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, write
-from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.profile import profile
-from bpcli.cli.resume import resume
-from bpcli.cli.step import step
-from bpcli.cli.summary import summary
-from bpcli.cli.train import train
-from bpcli.cli.validate import validate
+from bpcli.cli.train import resume, train
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.system import raise_on_interrupt
 

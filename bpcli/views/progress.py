@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
-from bpcli.text import printable
-from bpcli.views.tables import duration, number, plural, table
+from bpcli.text import duration, number, plural, printable, table
 from bpcli.workflows.train import Run
 
 if TYPE_CHECKING:

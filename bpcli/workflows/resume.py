@@ -10,12 +10,12 @@ from typing import Any
 from bpcli.build.advice import schedule_of_another_length, warnings
 from bpcli.build.locations import data_note, data_plan, of_a_run, plain_as_seen_from
 from bpcli.build.session import Session, open_session
-from bpcli.config.load import load_config
-from bpcli.config.tree import dump_yaml
+from bpcli.config.load import load_config, parse
+from bpcli.config.tree import YamlTree, dump_yaml
 from bpcli.engine.training.recovery import forget_halvings, halvings
 from bpcli.engine.training.state import TrainState
 from bpcli.errors import RunError
-from bpcli.runs.checkpoint import Checkpoint, load_checkpoint
+from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.environment import differences, environment
 from bpcli.runs.files import disk_errors, opened, void
 from bpcli.runs.folder import RunFolder, run_of
@@ -23,10 +23,39 @@ from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, last_checkpoint, put_damaged_aside
 from bpcli.system import usable_cpus
 from bpcli.text import json_text
-from bpcli.workflows.same_run import ENDS, check_same_run, ended_text, has_ended
 from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, summary_values, train_on, write_config
 
 LARGEST_SUMMARY = 1 << 24  # bytes
+
+# What a resumed run may change: everything else would make it another run.
+MAY_CHANGE = (
+    "name",
+    "optimizer.learning_rate",
+    "output",
+    "training.early_stopping",
+    "training.epochs",
+    "training.goal",
+    "training.log_every",
+    "training.max_seconds",
+    "training.min_change",
+    "training.on_divergence",
+)
+# Ends that stay ends, until the key that led to them is changed.
+ENDS = {
+    "epochs": "training.epochs",
+    "goal": "training.goal",
+    "early_stopping": "training.early_stopping",
+    "min_change": "training.min_change",
+    "no_descent": "optimizer",
+    "max_seconds": "training.max_seconds",
+}
+# Limits, and whether the end comes later when they rise, or when they fall.
+RISES = {
+    "training.early_stopping.patience": True,
+    "training.max_seconds": True,
+    "training.goal": False,
+    "training.min_change": False,
+}
 
 
 def resume_run(
@@ -174,3 +203,105 @@ def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
     return (
         f"{folder.config}: was changed by hand; written anew with what it says, the text as it was is in {aside.name}"
     )
+
+
+def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
+    """What a resume changes, as text, where it is allowed to.
+
+    Raises:
+        RunError: the data, the network or another setting is not the checkpoint's; names the first difference.
+    """
+    for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
+        if digest != old_digest:
+            changed = f"{name!r} has changed" if name == old_name else f"{name!r} is not {old_name!r}"
+            raise RunError(
+                f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
+            )
+    if len(hashes) != len(checkpoint.info["data"]):
+        raise RunError(
+            f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
+        )
+    before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
+    with damage_is_a_run_error(checkpoint.path):
+        old_config = parse(before_defaults).to_plain()
+    old, new = _flat(old_config), _flat(config)  # keys that are newer than the checkpoint too
+    changes = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, now = old.get(key), new.get(key)
+        if before == now or _is_path(key, before, now):
+            continue
+        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
+            raise RunError(
+                f"this run cannot go on with another {key}: it was trained with {before}, now it is {now}. "
+                "Train a new run for that; epochs, stopping, logging and the learning rate may change"
+            )
+        changes.append(f"{key}: {before} -> {now}")
+    if (before := _monitored(old_config)) != (now := _monitored(config)):
+        raise RunError(
+            f"this run cannot go on with another training.early_stopping.monitor: its best epoch is the best by "
+            f"{before}, now it would be by {now}. Keep the monitor, and raise training.early_stopping.patience to go on"
+        )
+    return changes
+
+
+def _monitored(config: Mapping[str, Any]) -> str:
+    """What the best epoch is told by: the monitor of early stopping, else the loss of validation, or of training."""
+    stopping = config["training"]["early_stopping"]
+    return str(stopping["monitor"]) if stopping else "train_loss" if config["data"]["val"] is None else "val_loss"
+
+
+def _is_path(key: str, before: Any, now: Any) -> bool:
+    """Whether the values are paths of data files, which may have moved: what they hold is compared by its hash."""
+    location = key.removeprefix("data.").partition(".")[0] in ("train", "val", "test")
+    return key.startswith("data.") and location and isinstance(before, str) and isinstance(now, str)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    return {
+        key: item
+        for name, value in values.items()
+        for key, item in _flat(value, f"{prefix}.{name}" if prefix else name).items()
+    }
+
+
+def has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
+    """Whether the run came to an end that the changed config does not move."""
+    stop = checkpoint.info["stop"]
+    if checkpoint.state["epoch"] >= epochs:
+        return True
+    return stop in ENDS and stop != "epochs" and not any(_moves(stop, change) for change in changes)
+
+
+def _moves(stop: str, change: str) -> bool:
+    """Whether a change, as `check_same_run` tells it, moves an end further away: a lower patience does not."""
+    key, _, values = change.partition(": ")
+    before, _, now = values.partition(" -> ")
+    if not key.startswith(ENDS[stop]):
+        return False
+    if key not in RISES or "None" in (before, now):
+        return True
+    return float(now) > float(before) if RISES[key] else float(now) < float(before)
+
+
+def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
+    """That the run in `folder` has ended, why, and the command that would take it further."""
+    epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
+    if stop == "no_descent":
+        return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
+    if stop not in ENDS and epoch < checkpoint.config["training"]["epochs"]:
+        return f"{folder}: epoch {epoch} is over already. To go on as before: bpcli resume {folder}"
+    training = checkpoint.config["training"]
+    settings = {
+        "goal": ["training.goal=null"],
+        "min_change": ["training.min_change=null"],
+        "max_seconds": ["training.max_seconds=null"],
+    }.get(stop, [])
+    if stop == "early_stopping":
+        settings = [f"training.early_stopping.patience={2 * training['early_stopping']['patience']}"]
+    if epoch >= training["epochs"]:
+        settings.append(f"training.epochs={2 * epoch}")
+    reason = f"{stop}, " if stop in ENDS else ""
+    go_on = " ".join(["bpcli resume", str(folder), *(f"--set {setting}" for setting in settings)])
+    return f"{folder}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"

@@ -12,7 +12,7 @@ import pytest
 import bpcli
 from bpcli.errors import DataError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.workflows.same_run import check_same_run
+from bpcli.workflows.resume import check_same_run
 
 CONFIG = {
     "name": "run",

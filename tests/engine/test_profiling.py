@@ -13,9 +13,8 @@ from bpcli.engine import registry
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.measure import instrumented, profile
-from bpcli.engine.measure.instrumented import TimedRun, Training
+from bpcli.engine.measure.instrumented import TimedRun, Training, WatchCost, attach, watch_cost
 from bpcli.engine.measure.profile import StepProfile, multiply_adds, profile_step
-from bpcli.engine.measure.stopwatch import WatchCost, attach, watch_cost
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import Samples

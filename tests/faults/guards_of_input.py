@@ -231,7 +231,7 @@ GUARDS = [
     ),
     Guard(
         "a limit that comes even earlier moves no end",
-        "workflows/same_run.py",
+        "workflows/resume.py",
         "    return float(now) > float(before) if RISES[key] else float(now) < float(before)",
         "    return True",
         "tests/cli/test_resume_ended.py -k even_earlier",
@@ -266,10 +266,10 @@ GUARDS = [
     ),
     Guard(
         "tables are printable",
-        "views/tables.py",
+        "text.py",
         "    rows = [[printable(cell) for cell in row] for row in rows]\n",
         "",
-        "tests/views/test_tables.py",
+        "tests/test_text.py::test_the_cells_of_a_table_are_printable_and_its_columns_aligned",
     ),
     Guard(
         "wrong usage is shown printable",
@@ -378,7 +378,7 @@ GUARDS = [
     ),
     Guard(
         "what is wrong with the data beside a wrong config",
-        "build/checks.py",
+        "build/session.py",
         "further = () if file is None else _further_problems(file)",
         "further = ()",
         "tests/cli/test_validate.py -k in_one_go",

@@ -107,7 +107,7 @@ def test_an_interrupt_while_the_config_is_read(command: str, config: Path, monke
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bpcli.build.checks.load_config", interrupt)  # as train calls it
+    monkeypatch.setattr("bpcli.build.session.load_config", interrupt)  # as train calls it
     monkeypatch.setattr("bpcli.workflows.resume.load_config", interrupt)
     rig.run_ok("train", config, "--out", "run")
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}

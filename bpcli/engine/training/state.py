@@ -112,16 +112,16 @@ class Snapshot:
 
     def retake(self, state: TrainState) -> None:
         """Makes it the snapshot of a later epoch of the same training, in the same memory."""
-        arrays, fields, values = self.arrays, self.fields, vars(state)
+        arrays, fields = self.arrays, self.fields
         np.copyto(arrays["theta"], state.theta)
         if state.stats.size:
             np.copyto(arrays["stats"], state.stats)
         for name, vector in state.vectors.items():
             np.copyto(arrays[name], vector)
-        for name in _SAVED_AS_THEY_ARE:
-            fields[name] = values[name]
+        for name in _SAVED_AS_THEY_ARE:  # not from vars(state): after that every access to the state takes longer
+            fields[name] = getattr(state, name)
         for name, save in _SAVED_OTHERWISE:
-            fields[name] = save(values[name])
+            fields[name] = save(getattr(state, name))
         if state.shuffle_before is not None:  # else nothing was drawn: the state, which takes long to read, is the same
             fields["shuffle"] = _STATE_OF(state.shuffle)
 
