@@ -53,9 +53,9 @@ class Model:
         return Samples(self._reshaped(part.x), part.y, codes, part.weights)
 
     def objection_to(self, part: Part) -> Problem | None:
-        """What the loss has against a split's targets, and the key to blame; None if nothing.
+        """Why the loss does not accept a split's targets, and the key to blame; None if it does.
 
-        A softmax tells one class from all others: of several target columns exactly one must be 1.
+        A softmax chooses one class: of several target columns exactly one must be 1.
         """
         if not self.preparation.several_yes_or_no or not isinstance(self.network.output_activation, Softmax):
             return None
@@ -130,7 +130,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
     if stopping and not val_names and stopping.monitor.startswith("val_"):
-        stopping = None  # told without the data
+        stopping = None  # reported without the data
     if stopping and stopping.monitor not in ("train_loss", *val_names):
         monitors = ["train_loss", *val_names]
         near = nearest(stopping.monitor, monitors, {"train_loss": ("loss",), "val_accuracy": ("val_acc", "accuracy")})
@@ -275,7 +275,7 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
 
 
 def output_activation_key(config: Config) -> KeyPath:
-    """Where a config says the output activation."""
+    """The key that sets the output activation."""
     if isinstance(config.network, PlainNetwork):
         return "network", "output_activation"
     last = config.network.layers[-1]

@@ -1,4 +1,4 @@
-"""The composition root: a checked config becomes data, network, loss, optimizer and state."""
+"""The composition root: a config is checked and becomes data, network, loss, optimizer and state."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Session:
 
     @contextmanager
     def memory_errors(self) -> Iterator[None]:
-        """Turns a lack of memory into a ConfigError that says how much training takes."""
+        """Turns a MemoryError into a ConfigError that states how much memory training needs."""
         try:
             yield
         except MemoryError:
@@ -64,7 +64,7 @@ class Session:
     ) -> Iterator[Report]:
         """Trains `state` on; see `bpcli.engine.training.trainer.train`.
 
-        on_rollback: is told when training has diverged and `state` has gone back, under training.on_divergence.
+        on_rollback: called with a message when training diverged and `state` was set back, see training.on_divergence.
 
         Raises:
             ConfigError: there is not enough memory for it.
@@ -101,11 +101,11 @@ class Session:
 
 
 def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
-    """Reads the data and puts everything together.
+    """Reads the data and builds everything from it and the config.
 
     Raises:
-        ConfigError: sizes that do not fit together or do not fit the data, each at its key; what is wrong with the data
-            is shown besides.
+        ConfigError: sizes that do not fit together or do not fit the data, each at its key; the problems of the data
+            are listed as well.
         DataError: a data file cannot be used.
     """
     config, plan, errors = file.config, data_plan(file), list[ConfigError | DataError]()
@@ -124,7 +124,7 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
 
 
 def check_alone(file: ConfigFile) -> Network | None:
-    """Checks all that can be checked without the data; gives the network if its input shape is in the config.
+    """Checks everything that needs no data. Returns the network if its input shape is in the config.
 
     Raises:
         ConfigError: every problem found.
@@ -157,7 +157,7 @@ def check_alone(file: ConfigFile) -> Network | None:
 
 
 def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
-    """`load_config`; the error for a wrong config shows what is wrong with its data and its other sections too.
+    """Like `load_config`, but the error for a wrong config also lists the problems of its data.
 
     Raises:
         ConfigError: every problem found.
@@ -171,10 +171,10 @@ def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
 
 
 def _further_problems(file: ConfigFile) -> Sequence[str]:
-    """What is wrong with the sections that are not assumed, and with the data.
+    """The problems of the sections that could be read, and of the data.
 
-    Where the data section is wrong, only which files are missing is known; where the loss is and nothing else says
-    whether numbers in the target are classes, no more than what is wrong with the data.
+    If the data section is wrong, only missing files can be found. If the loss is wrong and nothing else decides whether
+    numbers in the target are classes, only problems of the data can be found.
     """
     plan = data_plan(file)
     if "data" in file.assumed:

@@ -129,7 +129,7 @@ def _run() -> None:
     except MemoryError:
         leave(DiskError("not enough memory: close other programs, or give the command less to do"))
     except SystemExit as left:
-        if isinstance(left.__context__, BrokenPipeError):  # the reader of typer's help has closed the pipe, as in `say`
+        if isinstance(left.__context__, BrokenPipeError):  # the reader of typer's help has closed the pipe, see `write`
             sys.exit(0)
         raise
     except OSError as error:

@@ -27,7 +27,7 @@ def _key_hint(error: Any) -> str:
 
 
 def _setting_hint(error: Any) -> str:
-    """What to say of `--set KEY VALUE`, and of KEY=VALUE alone."""
+    """A hint for `--set KEY VALUE`, and for KEY=VALUE alone."""
     extra = re.fullmatch(r"Got unexpected extra argument\(?s?\)? \((\S+)\)", error.message)
     if not extra or not _takes_keys(error):
         return ""

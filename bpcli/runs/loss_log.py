@@ -11,7 +11,7 @@ from bpcli.runs.files import disk_errors, opened
 from bpcli.runs.held import HeldFolder
 
 FLUSH_SECONDS = 1.0
-LONGEST_ROW = 1 << 16  # bytes; what is longer is none, and nothing after it is read
+LONGEST_ROW = 1 << 16  # bytes; anything longer is not a row, and nothing after it is read
 
 
 class LossLog:

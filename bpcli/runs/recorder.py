@@ -27,7 +27,7 @@ CHECKPOINT_SECONDS = 5.0
 
 @dataclass(frozen=True, eq=False)
 class RunContents:
-    """What of a run does not change while it trains, and is stored with it.
+    """What does not change while a run trains, and is stored in its checkpoints.
 
     config: plain values. metrics: the loss log's columns between val_loss and learning_rate. hashes: of the data files.
     checkpoint_every: epochs, or None for by the clock.
@@ -54,7 +54,7 @@ class Recorder:
         self.is_read_back = False
 
     def begin(self, *, earlier: bool = False) -> str | None:
-        """Makes loss.csv ready, with the rows up to the state; gives a note where it is not as it was left.
+        """Prepares loss.csv, with the rows up to the state; returns a note if it is not as it was left.
 
         earlier: the run had come further than the state. Then the state takes the place of last.npz first, and later
         checkpoints are removed, so that a run killed in between, or with a damaged checkpoint, never goes on from what
@@ -155,7 +155,7 @@ class Recorder:
             self.is_read_back = True
 
     def _read_back(self, path: Path) -> None:
-        """Reads a run's first checkpoint as whoever uses it will: better now than when the run is over.
+        """Reads a run's first checkpoint as its users will, so that a problem shows at once, not at the end.
 
         Raises:
             RunError: it cannot be read, or its weights are not the network's.
@@ -179,13 +179,13 @@ class Recorder:
 
     def _remove_later(self) -> None:
         for path in _last_files(self.folder):
-            with suppress(RunError):  # one that is damaged leads nobody on
+            with suppress(RunError):  # a damaged one is never resumed from
                 if load_checkpoint(path).state["step"] > self.state.step:
                     self.held.remove(path)
 
 
 def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and a note for each newer one that is not; None where there is none at all.
+    """The newest intact checkpoint, and a note for each newer one that is damaged; None if there is none at all.
 
     Raises:
         RunError: there are checkpoints, but none is whole.
@@ -206,7 +206,7 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
 def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
     """Renames checkpoints newer than the newest whole one, which the next save would rename over that one.
 
-    Gives a note for each.
+    Returns a note for each.
 
     Raises:
         DiskError: one cannot be renamed.

@@ -1,4 +1,4 @@
-"""The output of `bpcli summary` and `bpcli validate`."""
+"""The output of `bpcli summary`, `bpcli validate` and `bpcli step`."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class _Bar:
         self.bar.refresh()
 
     def _started(self, epochs: int, done: float) -> tqdm[Any]:
-        """Its rate counts from here: what is done already was done in a time that it does not know."""
+        """The bar at its start; its rate counts from here, since the time of earlier epochs is unknown."""
         return self.make(
             total=epochs,
             initial=done,

@@ -1,4 +1,4 @@
-"""A run goes on: from its last checkpoint, from one that is named, or from the start."""
+"""Resuming a run from its last checkpoint, from a given one, or from the start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, s
 
 LARGEST_SUMMARY = 1 << 24  # bytes
 
-# What a resumed run may change: everything else would make it another run.
+# The keys that a resume may change; with any other change it would be another run.
 MAY_CHANGE = (
     "name",
     "optimizer.learning_rate",
@@ -40,7 +40,7 @@ MAY_CHANGE = (
     "training.min_change",
     "training.on_divergence",
 )
-# Ends that stay ends, until the key that led to them is changed.
+# Reasons to stop that still hold in a resume, until their key is changed.
 ENDS = {
     "epochs": "training.epochs",
     "goal": "training.goal",
@@ -49,7 +49,7 @@ ENDS = {
     "no_descent": "optimizer",
     "max_seconds": "training.max_seconds",
 }
-# Limits, and whether the end comes later when they rise, or when they fall.
+# Limits: whether training lasts longer when they are raised (True) or lowered (False).
 RISES = {
     "training.early_stopping.patience": True,
     "training.max_seconds": True,
@@ -66,14 +66,14 @@ def resume_run(
     on_report: OnReport = lambda report: None,
     notify: Notify = lambda text: None,
 ) -> Run | None:
-    """Goes on with a run from its last checkpoint, or from the start if it was stopped before the first one.
+    """Resumes a run from its last checkpoint, or from the start if it was stopped before the first one.
 
-    Gives None where there is nothing to do: the run has ended, and no override gives it a reason to go on.
+    Returns None if there is nothing to do: the run has ended, and no override lets it continue.
 
     Args:
         path: the run folder, or one of its checkpoint files.
-        overrides: KEY=VALUE; what may change is in MAY_CHANGE.
-        notify: called with each change, and whatever else the user should know, before training goes on.
+        overrides: KEY=VALUE; the keys that may change are in MAY_CHANGE.
+        notify: called with each change, note and warning before training continues.
 
     Raises:
         RunError: no checkpoint can be used, or it belongs to other data, another network or another config.
@@ -105,12 +105,12 @@ def resume_run(
 def _state_to_resume(
     path: Path, folder: RunFolder, held: HeldFolder, session: Session, plain: Mapping[str, Any], notify: Notify
 ) -> tuple[TrainState | None, list[str]]:
-    """The state to go on from, None where the run has ended, and what the config changes.
+    """The state to continue from, None if the run has ended, and what the config changes.
 
     Raises:
         RunError: no checkpoint can be used, or it is another run's.
     """
-    named, damaged = path != folder.path, list[str]()  # a checkpoint, not the run
+    named, damaged = path != folder.path, list[str]()  # named: a checkpoint is given, not the run
     if named:
         checkpoint: Checkpoint | None = load_checkpoint(path)
     else:
@@ -128,7 +128,7 @@ def _state_to_resume(
         notify(ended_text(folder.path, checkpoint))
         for change in changes:
             notify(f"not applied: {change}")
-        if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
+        if checkpoint.info["stop"] in ENDS and _iterations_in(folder.summary) != state.step:
             run = finish(folder, session, state, checkpoint.info["stop"])
             held.write_text(folder.summary, json_text(summary_values(run, session)) + "\n")
         _mend_best(folder, held, session, state, checkpoint.config, notify)
@@ -149,10 +149,10 @@ def _state_to_resume(
 
 
 def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
-    """best.npz of a run that has lost all others, so that it is not started over; None without one.
+    """best.npz of a run that has lost its other checkpoints, so that it does not start over; None if it is missing.
 
-    None too where it is of the last epoch and there is no summary: then the only save, at the end of a short run, was
-    cut off after best.npz, and the whole run gives all of it again.
+    Also None if it is of the last epoch and there is no summary: then the only save, at the end of a short run, was cut
+    off after best.npz, and training again gives the same results.
 
     Raises:
         RunError: it is damaged.
@@ -169,7 +169,7 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
 def _mend_best(
     folder: RunFolder, held: HeldFolder, session: Session, state: TrainState, config: Mapping[str, Any], notify: Notify
 ) -> None:
-    """Writes best.npz of a run that has ended anew where it is missing or damaged: `state` holds it too."""
+    """Writes best.npz of a finished run again if it is missing or damaged; `state` holds it too."""
     best = folder.checkpoints / "best.npz"
     if state.best is None:
         return
@@ -180,8 +180,8 @@ def _mend_best(
         notify(f"{error}; written anew")
 
 
-def _iterations_told(summary: Path) -> object:
-    """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
+def _iterations_in(summary: Path) -> object:
+    """The number of iterations in the run's summary; None if that is missing or cannot be read."""
     try:
         with opened(summary, at_most=LARGEST_SUMMARY) as (file, _):
             return json.loads(file.read())["iterations"]
@@ -190,10 +190,7 @@ def _iterations_told(summary: Path) -> object:
 
 
 def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
-    """Keeps a copy of a config.yaml that is not as bpcli writes it: somebody's comments and order must not be lost.
-
-    Gives a note then.
-    """
+    """Keeps a copy of a config.yaml that was edited by hand, with its comments and order. Returns a note if so."""
     with disk_errors(f"cannot read {folder.config}"), opened(folder.config) as (file, _):
         text = file.read()
     if text == dump_yaml(dict(load_config(folder.config).tree.value)).encode():
@@ -206,7 +203,7 @@ def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
 
 
 def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Mapping[str, str]) -> list[str]:
-    """What a resume changes, as text, where it is allowed to.
+    """The changes that a resume makes, as text, all of them allowed.
 
     Raises:
         RunError: the data, the network or another setting is not the checkpoint's; names the first difference.
@@ -224,7 +221,7 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
     before_defaults = YamlTree(str(checkpoint.path), dict(checkpoint.config), {})
     with damage_is_a_run_error(checkpoint.path):
         old_config = parse(before_defaults).to_plain()
-    old, new = _flat(old_config), _flat(config)  # keys that are newer than the checkpoint too
+    old, new = _flat(old_config), _flat(config)  # also keys that are newer than the checkpoint
     changes = []
     for key in [*old, *(key for key in new if key not in old)]:
         before, now = old.get(key), new.get(key)
@@ -245,13 +242,13 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
 
 
 def _monitored(config: Mapping[str, Any]) -> str:
-    """What the best epoch is told by: the monitor of early stopping, else the loss of validation, or of training."""
+    """What decides the best epoch: the monitor of early stopping, or else the validation loss or the training loss."""
     stopping = config["training"]["early_stopping"]
     return str(stopping["monitor"]) if stopping else "train_loss" if config["data"]["val"] is None else "val_loss"
 
 
 def _is_path(key: str, before: Any, now: Any) -> bool:
-    """Whether the values are paths of data files, which may have moved: what they hold is compared by its hash."""
+    """Whether the values are paths of data files, which may have moved: contents are compared by their hashes."""
     location = key.removeprefix("data.").partition(".")[0] in ("train", "val", "test")
     return key.startswith("data.") and location and isinstance(before, str) and isinstance(now, str)
 
@@ -267,7 +264,7 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bool:
-    """Whether the run came to an end that the changed config does not move."""
+    """Whether the run has ended, and the changed config does not let it continue."""
     stop = checkpoint.info["stop"]
     if checkpoint.state["epoch"] >= epochs:
         return True
@@ -275,7 +272,7 @@ def has_ended(checkpoint: Checkpoint, changes: Sequence[str], epochs: int) -> bo
 
 
 def _moves(stop: str, change: str) -> bool:
-    """Whether a change, as `check_same_run` tells it, moves an end further away: a lower patience does not."""
+    """Whether a change, as `check_same_run` words it, lets training last longer: a lower patience does not."""
     key, _, values = change.partition(": ")
     before, _, now = values.partition(" -> ")
     if not key.startswith(ENDS[stop]):
@@ -286,7 +283,7 @@ def _moves(stop: str, change: str) -> bool:
 
 
 def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
-    """That the run in `folder` has ended, why, and the command that would take it further."""
+    """A message that the run in `folder` has ended, why, and which command would continue it."""
     epoch, stop = checkpoint.state["epoch"], checkpoint.info["stop"]
     if stop == "no_descent":
         return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"

@@ -1,6 +1,6 @@
-"""All that changes while a network trains: what a checkpoint holds, and a resume needs to go on bit for bit.
+"""Everything that changes while a network trains: what a checkpoint holds and a resume needs to be exact.
 
-A new field of `TrainState` is one line: the `Kind` in its annotation says how it is saved, checked and restored.
+A new field of `TrainState` is one line: the `Kind` in its annotation defines how it is saved, checked and restored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GeneratorState: TypeAlias = Mapping[str, Any]
 
 MOST_SHARDS = 2  # unless training.shards says more
 
-# Each purpose has its own stream, so that drawing more for one leaves the others as they were.
+# Each purpose has its own stream, so that drawing more numbers for one does not change the others.
 STREAMS = ("init", "split", "shuffle", "noise")
 
 
@@ -34,7 +34,7 @@ def random_streams(seed: int) -> dict[str, np.random.Generator]:
 
 
 def generator_at(state: GeneratorState) -> np.random.Generator:
-    """A generator in a state that was read off another."""
+    """A generator in the given state of another."""
     generator = np.random.Generator(np.random.PCG64())
     generator.bit_generator.state = state
     return generator
@@ -96,7 +96,7 @@ WITHIN_EPOCH = object()  # marks what means nothing at the end of an epoch
 
 @dataclass
 class Snapshot:
-    """The state at the end of an epoch, apart from what training does later: enough to go on from there.
+    """A copy of the state at the end of an epoch, which later training does not change.
 
     arrays: copies, by name, of theta, stats and the optimizer's vectors. fields: what the others were saved as.
     """
@@ -146,12 +146,12 @@ class Best:
 
 @dataclass(kw_only=True)
 class TrainState:
-    """Where training stands.
+    """The state of training.
 
     epoch counts whole epochs, step iterations. In the middle of an epoch, `position` of its iterations are done,
     `loss_sum` is the sum so far of each batch's loss times its samples, and `shuffle_before` is the state that the
     shuffling generator had before it drew the epoch's order, from which the order can be drawn again.
-    `stall_value` and `stall_epoch` are early stopping's: the value to beat, and since when it stands.
+    `stall_value` and `stall_epoch` are early stopping's: the value to beat, and the epoch that reached it.
     `stats` is what layers keep up themselves; `noise` has a generator for each shard of a batch,
     `memory` is the learning-rate schedule's, `scalars` are a full-batch optimizer's.
 
