@@ -143,8 +143,8 @@ def _marks(group: Sequence[str]) -> dict[str, str]:
     """For names that look alike, the code points between what they begin and what they end with in common."""
     start = _in_common(group)
     end = _in_common([name[start:][::-1] for name in group])
-    parts = {name: name[start : len(name) - end] for name in group}
-    return {name: f" ({' '.join(f'U+{ord(c):04X}' for c in part)})" if part else "" for name, part in parts.items()}
+    differing = {name: name[start : len(name) - end] for name in group}
+    return {name: f" ({' '.join(f'U+{ord(c):04X}' for c in part)})" if part else "" for name, part in differing.items()}
 
 
 def _in_common(names: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpcli.build.locations import data_plan
 from bpcli.build.memory import lack_of_memory
-from bpcli.build.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
+from bpcli.build.model import Misfit, Model, activation_problems, build_model, full_batch_problems, network_of
 from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.config.tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets, missing_files
@@ -129,7 +129,7 @@ def check_alone(file: ConfigFile) -> Network | None:
     Raises:
         ConfigError: every problem found.
     """
-    config, problems = file.config, list[Problem]()
+    config, problems = file.config, list[Misfit]()
     network, form = None, config.network
     several_targets = isinstance(config.data.target, tuple) and len(config.data.target) > 1
     problems += activation_problems(config)

@@ -51,11 +51,11 @@ class LossLog:
             return [], self._missing_note()
         if not any(map(_epoch_of, rows)) and (rows or not header.startswith("epoch,")):
             aside = self.held.put_aside(self.path, "loss-old-{}.csv")
-            return [], f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
+            return [], f"{self.path}: none of its rows can be read; renamed to {aside.name}, and a new file begun"
         return [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)], None
 
     def _missing_note(self) -> str:
-        return f"{self.path}: is missing; begun anew, without the rows of former epochs"
+        return f"{self.path}: is missing; a new file begins without the rows of earlier epochs"
 
     def row_after(self, share: float) -> tuple[int, float] | None:
         """(epoch, training loss) of the first row that begins after that share of the file; None if it has none.

@@ -102,7 +102,7 @@ class Recorder:
         except DiskError:
             if self.held.has(folder):
                 raise
-            self.held.notify(f"{folder}: is missing; made anew, with the state as it is now")
+            self.held.notify(f"{folder}: is missing; it was created again, with the present state")
             self.held.make_folder(folder)
             self.saved_best = -1
             self._save_checkpoints(folder, stop)
@@ -217,7 +217,7 @@ def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
             load_checkpoint(path)
         except RunError:
             aside = held.put_aside(path, "damaged-{}.npz")
-            notes.append(f"{path}: put aside as {aside.name}")
+            notes.append(f"{path}: renamed to {aside.name}")
         else:
             break
     return notes

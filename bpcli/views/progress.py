@@ -52,11 +52,11 @@ def _while_read(on_report: Callable[[Report], None]) -> Callable[[Report], None]
 
 def losses(report: Report) -> str:
     """`loss 0.123  val_loss 0.2  val_accuracy 0.9`."""
-    parts = [f"loss {number(report.train_loss)}"]
+    figures = [f"loss {number(report.train_loss)}"]
     if report.val_loss is not None:
-        parts.append(f"val_loss {number(report.val_loss)}")
-    parts += [f"{name} {number(value)}" for name, value in report.metrics.items()]
-    return "  ".join(parts)
+        figures.append(f"val_loss {number(report.val_loss)}")
+    figures += [f"{name} {number(value)}" for name, value in report.metrics.items()]
+    return "  ".join(figures)
 
 
 class _Bar:

@@ -86,7 +86,7 @@ def resume_run(
         plan = data_plan(file)
         if note := data_note(plan, folder.path):
             notify(note)
-        with of_a_run(plan, "where it lies now is said by --set {key}=FILE"):
+        with of_a_run(plan, "name its present place with --set {key}=FILE"):
             session = open_session(file, threads=threads or usable_cpus())
         for note in session.datasets.notes:
             notify(note)
@@ -144,7 +144,7 @@ def _state_to_resume(
         notify(note)
     notify(f"going on from epoch {state.epoch}" + (f", iteration {state.step}" if state.position else ""))
     if named:
-        notify(f"what the run has from later epochs, in loss.csv and its checkpoints, is made anew from {path.name}")
+        notify(f"later epochs in loss.csv and in the checkpoints are replaced by those trained on from {path.name}")
     return state, changes
 
 
@@ -161,7 +161,7 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
     try:
         checkpoint = load_checkpoint(best) if best.exists() else None
     except RunError as error:
-        raise RunError(f"{error}. There is no other; to train anew: bpcli train {folder.config}") from error
+        raise RunError(f"{error}. There is no other checkpoint; to train again: bpcli train {folder.config}") from error
     cut_off = checkpoint is not None and checkpoint.state["epoch"] >= epochs and not folder.summary.exists()
     return None if cut_off else checkpoint
 
@@ -177,7 +177,7 @@ def _mend_best(
         load_checkpoint(best)
     except RunError as error:
         Recorder(folder, held, run_contents(session, config), state).save_best()
-        notify(f"{error}; written anew")
+        notify(f"{error}; it was written again")
 
 
 def _iterations_in(summary: Path) -> object:
@@ -198,7 +198,7 @@ def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:
     aside = held.free_path(folder.config, "config-old-{}.yaml")
     held.write(aside, lambda file: void(file.write(text)), like=folder.config)
     return (
-        f"{folder.config}: was changed by hand; written anew with what it says, the text as it was is in {aside.name}"
+        f"{folder.config}: was changed by hand; rewritten with the same settings, the original is kept in {aside.name}"
     )
 
 

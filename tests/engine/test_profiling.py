@@ -207,7 +207,7 @@ def test_reasons_to_stop_are_left_out() -> None:
     assert not plain.ended
 
 
-def test_divergence_is_said_as_in_training() -> None:
+def test_divergence_is_reported_as_in_training() -> None:
     of = training(samples=Samples(SAMPLES.x, SAMPLES.y * 1e200))
     with pytest.raises(DivergenceError, match="training diverged in epoch 1"):
         profiled(of)
@@ -218,7 +218,7 @@ class Doubler:
         return 2 * x + plus
 
 
-def test_a_stopwatch_is_on_one_object_alone_and_changes_no_result() -> None:
+def test_a_stopwatch_is_attached_to_one_object_only_and_changes_no_result() -> None:
     watched, other = Doubler(), Doubler()
     watch = attach(watched, "twice")
     assert (watched.twice(2.0, plus=1.0), other.twice(2.0)) == (5.0, 4.0)

@@ -111,7 +111,7 @@ GUARDS = [
         "tests/cli/test_resume.py::test_changed_data_are_refused",
     ),
     Guard(
-        "a best.npz that is damaged is written anew",
+        "a damaged best.npz is written again",
         "workflows/resume.py",
         "        Recorder(folder, held, run_contents(session, config), state).save_best()\n",
         "",
@@ -150,7 +150,7 @@ GUARDS = [
         "views/progress.py",
         "            except OSError:\n",
         "            except ZeroDivisionError:\n",
-        "tests/cli/test_main.py::test_training_goes_on_when_nobody_reads_its_lines",
+        "tests/cli/test_main.py::test_training_continues_when_its_progress_cannot_be_written",
     ),
     Guard(
         "predictions never go over their own data",

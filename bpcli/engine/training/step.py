@@ -226,7 +226,7 @@ class Update:
 
     clip_value: each element of the gradient is first clipped to -clip_value..clip_value. clip_norm: a longer gradient
     is then scaled down to this Euclidean norm, over all parameters that learn. The derivative of the optimizer's
-    penalty is added after that. grad: holds the gradient; overwritten. team: its threads share the parts of a large
+    penalty is added after that. grad: holds the gradient; overwritten. team: its threads share the pieces of a large
     theta.
     """
 
@@ -257,7 +257,7 @@ class Update:
         self.is_penalised = self.penalty != Penalty()
         decay, scratch = network.decay_mask.astype(theta.dtype), np.empty_like(theta)
         count = -(-theta.size // PART)
-        self.parts = [
+        self.pieces = [
             Parameters(
                 theta=theta[part],
                 grad=grad[part],
@@ -268,7 +268,7 @@ class Update:
             )
             for part in (slice(theta.size * k // count, theta.size * (k + 1) // count) for k in range(count))
         ]
-        self.tasks = [partial(self._move, part) for part in self.parts]
+        self.tasks = [partial(self._move, piece) for piece in self.pieces]
         numbers = theta.size * (1 + len(state.vectors))
         self.team = team if numbers >= WORTH_TWO_THREADS else ALONE
         # if a resumed epoch has no iteration left, the rate of its last one is reported
@@ -295,14 +295,14 @@ class Update:
         state.step += 1
         if self.rate_scale is not None:
             np.multiply(self.rate_scale, rate, out=self.rates)
-        for part in self.parts:
-            part.t = state.step
+        for piece in self.pieces:
+            piece.t = state.step
             if self.rate_scale is None:
-                part.rate = rate
-        if len(self.parts) > 1:
+                piece.rate = rate
+        if len(self.pieces) > 1:
             self.team.run(self.tasks)
         else:
-            self._move(self.parts[0])
+            self._move(self.pieces[0])
         return rate * rate * (1.0 + square) < HUGE_STEP or is_finite(state.theta)
 
     def _move(self, part: Parameters) -> None:
