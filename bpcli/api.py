@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bpcli.errors as errors
-from bpcli.build.checks import load_checked
+from bpcli.build.session import load_checked
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.workflows.resume import resume_run
 from bpcli.workflows.train import Notify, OnReport, Run, start_run

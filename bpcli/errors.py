@@ -55,7 +55,7 @@ class DataError(BpcliError):
 
 @contextmanager
 def collected(errors: list[ConfigError | DataError]) -> Iterator[None]:
-    """Puts what is wrong with a config or its data into `errors`, so that more of it can be found."""
+    """Collects a ConfigError or DataError in `errors`, so that the checks that follow can find more."""
     try:
         yield
     except (ConfigError, DataError) as error:
@@ -78,7 +78,7 @@ class RunError(BpcliError):
 class DivergenceError(BpcliError):
     """Training produced a value that is not finite (exit code 5).
 
-    what: which one, and where. kept: what is left of the run.
+    what: which value, and where. kept: which of the run's files are still good.
     """
 
     exit_code = 5

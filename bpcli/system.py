@@ -27,20 +27,20 @@ _early = StopRequest()
 
 
 def quit_on_interrupt() -> None:
-    """Has SIGINT end the process at once, in a line: for the start, when nothing has been done yet.
+    """Makes SIGINT end the process at once with one line on stderr: for the start, when nothing has been done yet.
 
-    A KeyboardInterrupt would come out of the depths of some import with its traceback, or not at all: some code there
-    takes any exception for a sign that something is missing, and Python itself drops those of its callbacks.
+    A KeyboardInterrupt within an import would end in a traceback or be lost: some packages take any exception for a
+    missing module, and Python drops exceptions that are raised in its callbacks.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else nohup, or whoever calls, has the word
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise nohup or the calling program decides
         signal.signal(signal.SIGINT, _quit)
 
 
 def raise_on_interrupt() -> None:
-    """Has SIGINT raise KeyboardInterrupt again: for the work of a command, which may have something to clear away.
+    """Makes SIGINT raise KeyboardInterrupt again, so that a command can clean up after itself.
 
-    It still quits at once in the middle of an import. It is noted as well: should some library swallow it all the
-    same, training stops at its first step.
+    Within an import it still ends the process at once. It is also recorded: if a library swallows the exception,
+    training stops at its first step.
     """
     if signal.getsignal(signal.SIGINT) is _quit:
         signal.signal(signal.SIGINT, _raise)
@@ -74,7 +74,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 @contextmanager
 def interrupted_as(text: str) -> Iterator[None]:
-    """Gives a KeyboardInterrupt that says nothing yet a text for the user."""
+    """Gives a KeyboardInterrupt without a message this text, which the command shows."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -82,19 +82,20 @@ def interrupted_as(text: str) -> Iterator[None]:
 
 
 def before_training() -> AbstractContextManager[None]:
-    """For all that comes before the first iteration; training itself has its own word on interrupts."""
+    """The message for an interrupt before the first iteration; from then on `stop_on_signals` handles signals."""
     return interrupted_as("interrupted before training began; nothing was saved")
 
 
 @contextmanager
 def stop_on_signals(at_once: str) -> Iterator[StopRequest]:
-    """Notes the first SIGINT, SIGTERM, SIGHUP or SIGBREAK instead of dying of it; the second of a kind acts as ever.
+    """Records the first SIGINT, SIGTERM, SIGHUP or SIGBREAK instead of ending; a second one of a kind ends as usual.
 
-    But the command then leaves at once, with the line `at_once`: a KeyboardInterrupt in the middle of a save becomes
-    whatever error the library there makes of it. It is raised, with this text, where bpcli is used as a library.
+    at_once: what is shown then. The command exits at once with this line, since a library in the middle of a save may
+    turn a KeyboardInterrupt into another error. If bpcli is used as a library, the KeyboardInterrupt is raised, with
+    this text.
 
-    A SIGINT that came before and was swallowed counts, see `raise_on_interrupt`. Outside the main thread, where
-    Python lets nobody handle signals, nothing changes.
+    An earlier SIGINT that was swallowed counts, see `raise_on_interrupt`. Outside the main thread, where Python does
+    not allow signal handlers, nothing changes.
     """
     from bpcli.text import printable  # late: until this module is there, an interrupt ends in a traceback
 

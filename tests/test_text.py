@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, told_apart, typed
+from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, table, told_apart, typed
 
 UNSEEN = {
     "a control character": ("\x1b[31m", "\\x1b[31m"),
@@ -119,3 +119,12 @@ def test_a_path_in_a_command_is_quoted_as_a_shell_takes_it(path, word):
     assert typed(path) == word
     printed = subprocess.run(["sh", "-c", f"printf %s {word}"], capture_output=True, text=True, check=True).stdout
     assert printed.removeprefix("./") == path
+
+
+def test_the_cells_of_a_table_are_printable_and_its_columns_aligned() -> None:
+    rows = [["class", "samples"], ["a\x1b[31mb", "5"], ["\u202ec", "12"]]
+    assert table(rows).splitlines() == [
+        "class       samples",
+        "a\\x1b[31mb        5",
+        "\\u202ec          12",
+    ]

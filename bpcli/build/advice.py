@@ -1,4 +1,4 @@
-"""Settings that can never act, or that mislead: said before training, and never an error."""
+"""Warnings about settings that have no effect or mislead: shown before training, never an error."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _IDENTITY = ActivationSpec(function=Identity())
 Row: TypeAlias = tuple[int, float]  # epoch, training loss
 
 LARGE_INPUTS = 1000.0  # root mean square from which on inputs should be scaled
-FEW_SAMPLES = 10  # a data set of fewer is a toy, which may well have a class of one sample
-SETTLED = 1e-3  # relative change of the loss in the second half of a training that has come to rest
-GROWN = 2.0  # how many times the untrained network's loss is no accident
-LOOKED_AT = 64  # first iterations and epochs in which a schedule is looked for to act
+FEW_SAMPLES = 10  # fewer are a toy data set, in which a class may well have a single sample
+SETTLED = 1e-3  # a smaller relative change of the loss in the second half of training means that it has stopped
+GROWN = 2.0  # a loss so many times that of the untrained network is no accident
+LOOKED_AT = 64  # iterations and epochs, from the first, in which a schedule's effect is looked for
 
 # What an output activation can reach.
 RANGES = {
@@ -102,7 +102,7 @@ def _iterations(session: Session) -> int:
 
 
 def schedule_of_another_length(session: Session, state: TrainState, before: Mapping[str, Any]) -> str | None:
-    """What to say of a run that goes on with another number of epochs, where the rates so far depended on the old one.
+    """The warning for a resume with another number of epochs, if the rates so far depended on the old number.
 
     before: the config, as plain values, that `state` was trained with.
     """
@@ -141,10 +141,10 @@ def _is_constant(schedule: Schedule, iterations: int, epochs: int) -> bool:
 
 
 def _telling_steps(iterations: int, epochs: int) -> Iterator[int]:
-    """Iterations among which a schedule that acts at all shows it, be it by iterations or by epochs, from the first on.
+    """Iterations that show whether a schedule has any effect, whether it counts iterations or epochs.
 
-    A schedule moves within its first units, at its end, or from a far time on, which a doubling of the time finds; a
-    run may have more epochs than anyone can look through.
+    A schedule changes within its first units, at its end, or after a long time, which doubling finds; a run may have
+    too many epochs to examine each.
     """
     last = epochs * iterations - 1
     early = range(LOOKED_AT)
@@ -155,7 +155,7 @@ def _telling_steps(iterations: int, epochs: int) -> Iterator[int]:
 
 
 def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """A patience that outlasts the training: the first epoch sets the best, so that many must follow it."""
+    """A patience longer than training: the first epoch is the best so far, and `patience` more must follow it."""
     training = session.model.config.training
     stopping = training.early_stopping
     if stopping is not None and stopping.patience is not None and stopping.patience >= training.epochs - 1:
@@ -167,7 +167,7 @@ def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def idle_drop_last(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """drop_last, where a batch is cut to the training part and so there is no short one."""
+    """drop_last with a batch as large as the training split, so that there is no short batch."""
     training, n = session.model.config.training, len(session.datasets.parts["train"])
     size = training.batch_size
     if training.drop_last and not isinstance(size, str) and size > n:
@@ -176,7 +176,7 @@ def idle_drop_last(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def targets_out_of_reach(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """A regression whose targets, as scaled, lie where the output activation cannot."""
+    """Targets of a regression, as scaled, that the output activation cannot reach."""
     model, y = session.model, session.datasets.parts["train"].y
     name = registry.activations.name_of(model.network.output_activation)
     if model.preparation.task != "regression" or name not in RANGES:
@@ -193,7 +193,7 @@ def targets_out_of_reach(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def weights_of_nothing(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Weights that leave nothing of a split's loss."""
+    """Sample weights that are all 0 in a split."""
     key = "class_weights" if session.model.config.data.sample_weight is None else "sample_weight"
     for name, part in session.datasets.parts.items():
         if part.weights is not None and not part.weights.any():
@@ -202,7 +202,7 @@ def weights_of_nothing(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Inputs and targets so far from 0 that float32 takes much of what tells them apart, such as times in seconds."""
+    """Inputs and targets so far from 0 that float32 rounds away much of their differences, such as times in seconds."""
     model, part = session.model, session.datasets.parts["train"]
     preparation, x = model.preparation, part.x
     if model.config.dtype != "float32":
@@ -218,7 +218,7 @@ def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Inputs in the thousands that nothing scales: their sums saturate units, or make the gradient huge."""
+    """Unscaled inputs in the thousands, whose sums saturate units or make the gradient huge."""
     model, x = session.model, session.datasets.parts["train"].x
     first = model.network.entries[0]
     if model.preparation.x_scaler is not None or not isinstance(x, np.ndarray) or x.dtype == np.uint8:
@@ -256,7 +256,7 @@ def one_hot_targets(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def lone_samples(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """A class of one sample, and a split of one: a figure that hangs on a single sample."""
+    """A class with a single sample, and a split with one: figures that depend on one sample."""
     parts, classes = session.datasets.parts, session.model.preparation.classes
     train = parts["train"]
     if classes is not None and len(train) >= FEW_SAMPLES:
@@ -275,12 +275,12 @@ def lone_samples(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _rounds(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Whether it is said already that the inputs are too large, by `rounded_numbers`."""
+    """Whether `rounded_numbers` already warns that the inputs are too large."""
     return (item for item in rounded_numbers(session) if "input" in item[1])
 
 
 def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str]:
-    """What to say of each of the columns (N, D) that spans fewer than 100 float32 steps, of 1 and more."""
+    """A warning for each column (N, D) that spans fewer than 100 float32 steps of at least 1."""
     low, high = columns.min(axis=0), columns.max(axis=0)
     step = np.spacing(np.maximum(np.abs(low), np.abs(high)))
     told = []
@@ -293,7 +293,7 @@ def _rounded(columns: Array, names: Sequence[str] | None, kind: str) -> list[str
 
 
 def grown_loss(session: Session, last: float) -> str | None:
-    """What to say at the end of a training whose loss is far above that of the network before it."""
+    """The warning after training if the loss is far above that of the untrained network."""
     model, config = session.model, session.model.config
     state, samples = session.start(), model.samples(session.datasets.parts["train"])
     untrained = Evaluator(model.network, config.loss, state.theta, samples, stats=state.stats)().loss
@@ -307,7 +307,7 @@ def grown_loss(session: Session, last: float) -> str | None:
 
 
 def no_better_than_guessing(session: Session, middle: Row | None, last: Row) -> str | None:
-    """What to say of a network without a hidden layer whose loss stands at the entropy of the classes' shares: XOR.
+    """The warning for a network without a hidden layer whose loss stays at the entropy of the classes, as on XOR.
 
     middle, last: rows of the loss log, as for `no_descent`.
     """
@@ -335,9 +335,9 @@ def number_written_twice(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def row_numbers_as_features(session: Session) -> Iterator[tuple[KeyPath, str]]:
-    """Features that may only number the rows, such as an id: what they tell of the target is the order of the file.
+    """Features that may only number the rows, such as an id, and carry no information but the order of the file.
 
-    Where the split is in order, the rows are a series, and such a column is its time.
+    With data.split: in_order the rows are a time series, and such a column is its time.
     """
     found = session.datasets.row_numbers
     if found and session.model.config.data.split != "in_order":
@@ -363,7 +363,7 @@ def channels_last_images(session: Session) -> Iterator[tuple[KeyPath, str]]:
 
 
 def without_hidden_layer(model: Model) -> str | None:
-    """What to say of a network that is affine up to its output, where it does not learn; None for others."""
+    """The advice for a network that does not learn and is affine up to its output; None for others."""
     layers = [placed.spec for placed in model.network.placed]
     if isinstance(layers[-1], ActivationSpec):  # of the output
         del layers[-1]
@@ -381,13 +381,13 @@ def without_hidden_layer(model: Model) -> str | None:
 def no_descent(
     first: Row | None, middle: Row | None, last: Row, learning_rate: float, instead: str | None = None
 ) -> str | None:
-    """What to say at the end of a training whose loss is no lower than at first, or has long stopped to move at all.
+    """The warning after training if the loss is no lower than at first, or stopped changing long ago.
 
     Saturated units hide a learning rate that is far too high: weights of any size give finite losses and no gradient.
 
     Args:
-        first, middle, last: rows of the loss log; the first two where there are such rows before the last.
-        instead: what to say instead of the usual advice, where more is known.
+        first, middle, last: rows of the loss log; the first two are None if there are no such rows before the last.
+        instead: replaces the usual advice if more is known.
     """
     if last[1] == 0:  # nothing is left to fall
         return None

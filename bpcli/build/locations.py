@@ -1,4 +1,4 @@
-"""Where a config's data lie: its data section as the readers take it, and its paths as seen from another folder."""
+"""Where a config's data files are: its data section as the readers take it, and its paths relative to a folder."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def source_of(location: str | Pair, folder: Path) -> Source:
 
 
 def _from(folder: Path, path: str) -> Path:
-    """The path without detours, as one would type it: datasets/xor.csv instead of configs/../datasets/xor.csv."""
+    """The normalised path, as one would type it: datasets/xor.csv instead of configs/../datasets/xor.csv."""
     return Path(os.path.normpath(folder / os.path.expanduser(path)))
 
 
@@ -75,7 +75,7 @@ def _source_or_fraction(location: str | Pair | float | None, folder: Path) -> So
 
 @contextmanager
 def of_a_run(plan: DataPlan, fix: str) -> Iterator[None]:
-    """For reading a run's data: adds `fix` to the error where a file is gone, or the run was moved away from it.
+    """While a run's data are read: adds `fix` to the error if a file is missing, or the run was moved away from it.
 
     fix: {key} in it stands for the file's key in the config.
     """
@@ -99,9 +99,9 @@ def data_files(plan: DataPlan) -> dict[str, Path]:
 
 
 def data_note(plan: DataPlan, run: Path) -> str | None:
-    """Which files outside of the run's folder are read because the run says so: it may be somebody else's.
+    """A note that names the files outside the run's folder that are read: the run may come from a stranger.
 
-    None where all of its data lies in it. A link in it is told by where it leads.
+    None if all of its data are inside. A link inside is named by its target.
     """
     inside, outside = Path(os.path.realpath(run)), list[str]()
     for path in data_files(plan).values():
@@ -112,7 +112,7 @@ def data_note(plan: DataPlan, run: Path) -> str | None:
 
 
 def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
-    """The config as plain values, its data paths as seen from `folder`: what a run's config.yaml holds."""
+    """The config as plain values, its data paths relative to `folder`: the content of a run's config.yaml."""
 
     def seen(path: str) -> str:
         return _relative(file.folder / os.path.expanduser(path), folder)
@@ -128,7 +128,7 @@ def plain_as_seen_from(folder: Path, file: ConfigFile) -> dict[str, Any]:
 
 
 def _share_only_the_root(path: Path, other: Path) -> bool:
-    """Whether nothing but the root leads to both, or not even that, as on two drives of Windows."""
+    """Whether the paths have nothing in common but the root, or not even that, as on two drives of Windows."""
     try:
         return os.path.commonpath([path, other]) == path.anchor
     except ValueError:
@@ -136,7 +136,7 @@ def _share_only_the_root(path: Path, other: Path) -> bool:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """The path as seen from the folder, so that both can move together; absolute where they share only the root."""
+    """The path relative to the folder, so that both can move together; absolute if they share only the root."""
     path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     text = str(path) if _share_only_the_root(path, folder) else Path(os.path.relpath(path, folder)).as_posix()
     text = f"./{text}" if text.startswith("~") else text  # a folder of that name, not the home folder

@@ -1,4 +1,4 @@
-"""How much memory training takes, and what to say where that is more than there is."""
+"""How much memory training needs, and the errors if there is not enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_VECTOR = sys.maxsize // 8  # float64 numbers that an array can count by 
 
 @contextmanager
 def fits_into_memory(data: str) -> Iterator[None]:
-    """Turns a lack of memory into a DataError: data is read, prepared or evaluated, with the outputs for all its rows.
+    """Turns a MemoryError into a DataError, while data are read, prepared or evaluated.
 
     Raises:
         DataError: it does not fit.
@@ -38,18 +38,18 @@ def beyond_counting(network: Network) -> int | None:
 
 
 def parameter_bytes(network: Network, config: Config) -> int:
-    """Of the weights in training: with the gradient, work space, and the optimizer's vectors as long."""
+    """Bytes for the weights in training, with the gradient, work space and the optimizer's vectors."""
     vectors = 3 + len(config.optimizer.vector_names())
     return network.layout.size * vectors * _item(config)
 
 
 def batch_bytes(network: Network, config: Config, n: int) -> int:
-    """Of n samples in every layer, on the way forward and back, at the least."""
+    """The least bytes for n samples in every layer: its outputs and their gradients."""
     return 2 * n * sum(math.prod(placed.out_shape) for placed in network.placed) * _item(config)
 
 
 def lack_of_memory(network: Network, config: Config, n: int) -> tuple[KeyPath, str]:
-    """The key that memory runs out for, batches being of n samples, and what to say of it."""
+    """The key that asks for too much memory, with batches of n samples, and the message."""
     weights, batch = parameter_bytes(network, config), batch_bytes(network, config, n)
     needs = f"not enough memory: training takes about {in_bytes(weights)} for the weights and {in_bytes(batch)} for a "
     needs += f"batch of {n} samples"
@@ -62,7 +62,7 @@ def lack_of_memory(network: Network, config: Config, n: int) -> tuple[KeyPath, s
 
 
 def in_bytes(size: float) -> str:
-    """A size as one reads it: 12.3 MB."""
+    """A size with its unit: 12.3 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.4g} {unit}"

@@ -30,7 +30,7 @@ from bpcli.engine.training.full_batch import objections
 from bpcli.engine.training.samples import Samples
 from bpcli.text import listed, nearest, printable, shown
 
-Problem: TypeAlias = tuple[KeyPath, str]
+Misfit: TypeAlias = tuple[KeyPath, str]  # a key of the config, and why its value does not fit
 
 DEFAULT_METRICS = {"classification": ("accuracy",), "regression": ("rmse", "r2")}
 
@@ -52,10 +52,10 @@ class Model:
         codes = target_codes(len(self.preparation.classes), self.network, self.plan)
         return Samples(self._reshaped(part.x), part.y, codes, part.weights)
 
-    def objection_to(self, part: Part) -> Problem | None:
-        """What the loss has against a split's targets, and the key to blame; None if nothing.
+    def objection_to(self, part: Part) -> Misfit | None:
+        """Why the loss does not accept a split's targets, and the key to blame; None if it does.
 
-        A softmax tells one class from all others: of several target columns exactly one must be 1.
+        A softmax chooses one class: of several target columns exactly one must be 1.
         """
         if not self.preparation.several_yes_or_no or not isinstance(self.network.output_activation, Softmax):
             return None
@@ -110,7 +110,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     Raises:
         ConfigError: the network's inputs or outputs do not fit the data, or a metric does not fit the task.
     """
-    config, problems = with_sizes(file.config, preparation), list[Problem]()
+    config, problems = with_sizes(file.config, preparation), list[Misfit]()
     in_shape = _in_shape(config, preparation, problems)
     network = network_of(config, in_shape, preparation.several_yes_or_no, problems)
     if network is None and looks_channels_last(preparation.in_shape):
@@ -139,7 +139,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     stopping = config.training.early_stopping
     val_names = ["val_loss", *(f"val_{name}" for name in named)] if config.data.val is not None else []
     if stopping and not val_names and stopping.monitor.startswith("val_"):
-        stopping = None  # told without the data
+        stopping = None  # reported without the data
     if stopping and stopping.monitor not in ("train_loss", *val_names):
         monitors = ["train_loss", *val_names]
         near = nearest(stopping.monitor, monitors, {"train_loss": ("loss",), "val_accuracy": ("val_acc", "accuracy")})
@@ -170,7 +170,7 @@ def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
     return bool(getattr(metric, field.name) != field.default)
 
 
-def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
+def _in_shape(config: Config, preparation: Preparation, problems: list[Misfit]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
     shape, wanted = preparation.input_shape, config.network.input
     if wanted is None:
@@ -212,7 +212,7 @@ def _inputs_text(preparation: Preparation) -> str:
     return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
 
 
-def _check_outputs(config: Config, network: Network, preparation: Preparation, problems: list[Problem]) -> None:
+def _check_outputs(config: Config, network: Network, preparation: Preparation, problems: list[Misfit]) -> None:
     """The number of outputs must fit the classes or the target columns."""
     last: KeyPath = ("network", "layers", len(config.network.layers) - 1)
     if len(network.out_shape) != 1:
@@ -245,7 +245,7 @@ def _text_among_numbers(classes: Sequence[str]) -> str:
     return f"; if the target holds numbers and {shown(texts[0])} is a mistake, data.task: regression shows its line"
 
 
-def activation_problems(config: Config) -> list[Problem]:
+def activation_problems(config: Config) -> list[Misfit]:
     """A list of activations that has not one for each hidden layer."""
     form = config.network
     if not isinstance(form, PlainNetwork) or not isinstance(form.activation, tuple):
@@ -256,7 +256,7 @@ def activation_problems(config: Config) -> list[Problem]:
     return [(("network", "activation"), f"expected {hidden}, one for each hidden layer, got {given}")]
 
 
-def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Problem]) -> Network | None:
+def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problems: list[Misfit]) -> Network | None:
     """The network of a config, its output activation settled; None after a problem that leaves none."""
     plain = isinstance(config.network, PlainNetwork)
     if wrong := activation_problems(config):
@@ -293,7 +293,7 @@ def network_of(config: Config, in_shape: Shape, several_yes_or_no: bool, problem
 
 
 def output_activation_key(config: Config) -> KeyPath:
-    """Where a config says the output activation."""
+    """The key that sets the output activation."""
     if isinstance(config.network, PlainNetwork):
         return "network", "output_activation"
     last = config.network.layers[-1]
@@ -318,7 +318,7 @@ def _goes_with_logits(loss: Loss, activation: Activation) -> bool:
         return False
 
 
-def _too_large(config: Config, network: Network) -> Iterator[Problem]:
+def _too_large(config: Config, network: Network) -> Iterator[Misfit]:
     """Values given by hand that the network's dtype cannot hold."""
     for index, entry in enumerate(network.entries):
         for key in ("weights", "biases"):
@@ -328,7 +328,7 @@ def _too_large(config: Config, network: Network) -> Iterator[Problem]:
                 yield ("network", "layers", index, key), message
 
 
-def _second_softmax(config: Config, network: Network) -> list[Problem]:
+def _second_softmax(config: Config, network: Network) -> list[Misfit]:
     """A softmax or sigmoid whose outputs reach the output activation as they are, and would go through another one."""
     if not _goes_with_logits(config.loss, network.output_activation):
         return []
@@ -358,7 +358,7 @@ def _auto_activation(config: Config, out_shape: Shape, several_yes_or_no: bool) 
     return activation
 
 
-def full_batch_problems(config: Config, network: Network | None) -> list[Problem]:
+def full_batch_problems(config: Config, network: Network | None) -> list[Misfit]:
     """What keeps the config's optimizer from being used, if it is one for the whole training set."""
     if not config.optimizer.full_batch:
         return []
@@ -371,7 +371,7 @@ def full_batch_problems(config: Config, network: Network | None) -> list[Problem
         scheduled=config.schedule is not None,
         clipped=tuple(key for key in ("clip_norm", "clip_value") if getattr(training, key) is not None),
     )
-    problems = list[Problem]()
+    problems = list[Misfit]()
     if training.on_divergence == "halve_rate":
         name = registry.optimizers.name_of(config.optimizer)
         message = f"{name} finds the size of its steps by itself and has no learning rate to halve: leave it at stop"

@@ -1,19 +1,20 @@
-"""The composition root: a checked config becomes data, network, loss, optimizer and state."""
+"""The composition root: a config is checked and becomes data, network, loss, optimizer and state."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bpcli.build.locations import data_plan, split_stream
 from bpcli.build.memory import lack_of_memory
-from bpcli.build.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
-from bpcli.config.load import ConfigFile
+from bpcli.build.model import Misfit, Model, activation_problems, build_model, full_batch_problems, network_of
+from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.config.tree import dump_yaml
-from bpcli.data.datasets import Datasets, load_datasets
+from bpcli.data.datasets import Datasets, load_datasets, missing_files
 from bpcli.engine import registry
 from bpcli.engine.network import Network
 from bpcli.engine.training.options import TrainOptions
@@ -47,7 +48,7 @@ class Session:
 
     @contextmanager
     def memory_errors(self) -> Iterator[None]:
-        """Turns a lack of memory into a ConfigError that says how much training takes."""
+        """Turns a MemoryError into a ConfigError that states how much memory training needs."""
         try:
             yield
         except MemoryError:
@@ -63,7 +64,7 @@ class Session:
     ) -> Iterator[Report]:
         """Trains `state` on; see `bpcli.engine.training.trainer.train`.
 
-        on_rollback: is told when training has diverged and `state` has gone back, under training.on_divergence.
+        on_rollback: called with a message when training diverged and `state` was set back, see training.on_divergence.
 
         Raises:
             ConfigError: there is not enough memory for it.
@@ -100,11 +101,11 @@ class Session:
 
 
 def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
-    """Reads the data and puts everything together.
+    """Reads the data and builds everything from it and the config.
 
     Raises:
-        ConfigError: sizes that do not fit together or do not fit the data, each at its key; what is wrong with the data
-            is shown besides.
+        ConfigError: sizes that do not fit together or do not fit the data, each at its key; the problems of the data
+            are listed as well.
         DataError: a data file cannot be used.
     """
     config, plan, errors = file.config, data_plan(file), list[ConfigError | DataError]()
@@ -124,12 +125,12 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
 
 
 def check_alone(file: ConfigFile) -> Network | None:
-    """Checks all that can be checked without the data; gives the network if its input shape is in the config.
+    """Checks everything that needs no data. Returns the network if its input shape is in the config.
 
     Raises:
         ConfigError: every problem found.
     """
-    config, problems = file.config, list[Problem]()
+    config, problems = file.config, list[Misfit]()
     network, form = None, config.network
     several_targets = isinstance(config.data.target, tuple) and len(config.data.target) > 1
     problems += activation_problems(config)
@@ -154,3 +155,37 @@ def check_alone(file: ConfigFile) -> Network | None:
     if problems:
         raise file.error(*problems)
     return network
+
+
+def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> ConfigFile:
+    """Like `load_config`, but the error for a wrong config also lists the problems of its data.
+
+    Raises:
+        ConfigError: every problem found.
+    """
+    try:
+        return load_config(path, overrides)
+    except ConfigError as error:
+        file = load_sound_sections(path, overrides)
+        further = () if file is None else _further_problems(file)
+        raise ConfigError(dict.fromkeys([*error.problems, *further])) from None
+
+
+def _further_problems(file: ConfigFile) -> Sequence[str]:
+    """The problems of the sections that could be read, and of the data.
+
+    If the data section is wrong, only missing files can be found. If the loss is wrong and nothing else decides whether
+    numbers in the target are classes, only problems of the data can be found.
+    """
+    plan = data_plan(file)
+    if "data" in file.assumed:
+        return missing_files(plan)
+    try:
+        if "loss" in file.assumed and plan.task == "auto":
+            plan = dataclasses.replace(plan, class_weights=None)
+            if load_datasets(plan, split_stream(file.config)).preparation.classes is None:
+                return ()
+        open_session(file)
+    except (ConfigError, DataError) as error:
+        return error.problems
+    return ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -11,19 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from bpcli import __version__
-from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
+from bpcli.cli.inspect import step, summary, validate
+from bpcli.cli.lookup import epochs_calc, parts
 from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, write
-from bpcli.cli.parts import parts
 from bpcli.cli.predict import predict
 from bpcli.cli.profile import profile
-from bpcli.cli.resume import resume
-from bpcli.cli.step import step
-from bpcli.cli.summary import summary
-from bpcli.cli.train import train
-from bpcli.cli.usage import plain_usage_errors, unknown_command
-from bpcli.cli.validate import validate
+from bpcli.cli.train import resume, train
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.system import raise_on_interrupt
 
@@ -32,6 +29,7 @@ HELP = """Trains back-propagation neural networks from YAML files, on the CPU.
 Start with an example: bpcli init xor, then bpcli train configs/xor.yaml
 """
 
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
 NO_FOLDER = "the current folder does not exist any more: change to another one with cd"
 
 
@@ -39,6 +37,18 @@ class InterruptedCommandError(BpcliError):
     """Ctrl-C that nothing else has handled."""
 
     exit_code = 130
+
+
+@contextmanager
+def plain_usage_errors() -> Iterator[None]:
+    """Rewords the usage errors that typer raises."""
+    try:
+        yield
+    except USAGE_ERROR as error:
+        from bpcli.cli.usage import reword
+
+        reword(error)
+        raise
 
 
 class Commands(TyperGroup):
@@ -55,6 +65,8 @@ class Commands(TyperGroup):
         """The command that is named."""
         word = args[0]
         if word not in self.commands and word[:1] not in ("-", "") and not ctx.resilient_parsing:
+            from bpcli.cli.usage import unknown_command
+
             ctx.fail(unknown_command(word, self.commands))
         return super().resolve_command(ctx, args)
 
@@ -128,7 +140,7 @@ def _run() -> None:
     except MemoryError:
         leave(DiskError("not enough memory: close other programs, or give the command less to do"))
     except SystemExit as left:
-        if isinstance(left.__context__, BrokenPipeError):  # the reader of typer's help has closed the pipe, as in `say`
+        if isinstance(left.__context__, BrokenPipeError):  # the reader of typer's help has closed the pipe, see `write`
             sys.exit(0)
         raise
     except OSError as error:

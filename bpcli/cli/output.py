@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TextIO
 
 from bpcli.errors import DiskError
-from bpcli.text import printable
 
 
 def write(text: str, *, end: str = "\n") -> None:
@@ -35,6 +34,8 @@ def write(text: str, *, end: str = "\n") -> None:
 def write_data(text: str) -> None:
     """Writes data to stdout unchanged; on a terminal, with control and invisible characters escaped."""
     if sys.stdout.isatty():
+        from bpcli.text import printable
+
         text = "\n".join(map(printable, text.split("\n")))
     write(text, end="")
 
@@ -44,6 +45,8 @@ def notify(text: str) -> None:
 
     The text may contain a file's name or content: line breaks, control and invisible characters are escaped.
     """
+    from bpcli.text import printable  # late: --help and epochs-calc have no notes
+
     text = printable(text)
     try:
         if "tqdm" in sys.modules:  # clears a progress bar first and redraws it below

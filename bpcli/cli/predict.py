@@ -54,24 +54,16 @@ def predict(
     from bpcli.views.predictions import ENDINGS, formula_note, packed_for, predictions_csv, separator_of
     from bpcli.workflows.trained import TrainedModel
 
-    if len(paths) > 2:
-        raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
-    if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
-        raise typer.BadParameter(f"name the data file after the run: bpcli predict {typed(paths[0])} FILE.csv")
-    if len(paths) == 2 and (paths[1] / "config.yaml").is_file():
-        fix = f"the run comes first: bpcli predict {typed(paths[1])} {typed(paths[0])}"
-        if (paths[0] / "config.yaml").is_file():
-            fix = f"two runs; name a data file after the run: bpcli predict {typed(paths[0])} FILE.csv"
-        raise typer.BadParameter(fix, param_hint="[RUN] INPUT")
-    model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
+    run, data = _run_and_data(paths)
+    model = TrainedModel.load(chosen_run(run))
     if output is not None:
-        _check_output(output, paths[-1], model.files)
+        _check_output(output, data, model.files)
     separator = separator_of("" if output is None else output.name)
     if separator is None:
         raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
     for note in model.notes:
         notify(note)
-    prediction = model.predict_file(paths[-1])
+    prediction = model.predict_file(data)
     for note in prediction.notes:
         notify(note)
     if not spreadsheet_safe and (warning := formula_note(prediction)):
@@ -82,6 +74,21 @@ def predict(
     else:
         write_output(output, packed_for(output.name, text))
         notify(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
+
+
+def _run_and_data(paths: Sequence[Path]) -> tuple[Path | None, Path]:
+    """The run, None for the newest one, and the data file; raises BadParameter if the paths are something else."""
+
+    if len(paths) > 2:
+        raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
+    if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
+        raise typer.BadParameter(f"name the data file after the run: bpcli predict {typed(paths[0])} FILE.csv")
+    if len(paths) == 2 and (paths[1] / "config.yaml").is_file():
+        fix = f"the run comes first: bpcli predict {typed(paths[1])} {typed(paths[0])}"
+        if (paths[0] / "config.yaml").is_file():
+            fix = f"two runs; name a data file after the run: bpcli predict {typed(paths[0])} FILE.csv"
+        raise typer.BadParameter(fix, param_hint="[RUN] INPUT")
+    return (paths[0] if len(paths) == 2 else None), paths[-1]
 
 
 def _check_output(output: Path, data: Path, others: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""bpcli train: from a config to a trained network."""
+"""bpcli train and bpcli resume: from a config to a trained network, at once or in several goes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def train(
     Example: bpcli train configs/xor.yaml --set training.epochs=2000
     """
     with before_training():
-        from bpcli.build.checks import load_checked
+        from bpcli.build.session import load_checked
         from bpcli.views.progress import progress, run_table
         from bpcli.workflows.train import start_run
 
@@ -44,3 +44,28 @@ def train(
             run = start_run(file, out=out, threads=threads, on_report=on_report, notify=notes)
     if not quiet:
         write(run_table(run))
+
+
+def resume(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint in it.", show_default=False)
+    ],
+    set_: options.Set = None,
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Continues a run from its last checkpoint.
+
+    The result is the same, bit for bit, as if the run had never stopped.
+
+    Example: bpcli resume runs/xor --set training.epochs=10000
+    """
+    with before_training():
+        from bpcli.views.progress import progress, run_table
+        from bpcli.workflows.resume import resume_run
+
+        with progress(quiet=quiet) as on_report:
+            notes = (lambda text: None) if quiet else notify
+            result = resume_run(run, set_ or (), threads=threads, on_report=on_report, notify=notes)
+    if result is not None and not quiet:
+        write(run_table(result))

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from bpcli.text import nearest, printable, typed
-
-_EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+)\)")
-_SETTING = re.compile(r"[\w.]+=\S+")
-USAGE_ERROR: Any = typer.BadParameter.__bases__[0]  # click's UsageError, or typer's own copy of it
 
 # What other tools call the commands, and what is an option here.
 _COMMANDS_ELSEWHERE = {
@@ -54,18 +47,13 @@ _OPTIONS_ELSEWHERE = {
 }
 
 
-@contextmanager
-def plain_usage_errors() -> Iterator[None]:
-    """Makes typed text printable in usage errors, and adds how to write what was meant."""
-    try:
-        yield
-    except USAGE_ERROR as error:
-        hint = _option_hint(error) or _key_hint(error) or _setting_hint(error)
-        error.message = printable(error.message) + hint
-        if possible := getattr(error, "possibilities", None):
-            option = error.option_name
-            error.possibilities = [] if hint else [name for name in possible if nearest(option, [name], share=0.5)]
-        raise
+def reword(error: Any) -> None:
+    """Makes typed text printable in a usage error, and adds how to write what was meant."""
+    hint = _option_hint(error) or _key_hint(error) or _setting_hint(error)
+    error.message = printable(error.message) + hint
+    if possible := getattr(error, "possibilities", None):
+        option = error.option_name
+        error.possibilities = [] if hint else [name for name in possible if nearest(option, [name], share=0.5)]
 
 
 def unknown_command(word: str, commands: Iterable[str]) -> str:
@@ -99,14 +87,14 @@ def _key_hint(error: Any) -> str:
 
 
 def _setting_hint(error: Any) -> str:
-    """What to say of `--set KEY VALUE`, and of KEY=VALUE alone."""
-    extra = _EXTRA.fullmatch(error.message)
+    """A hint for `--set KEY VALUE`, and for KEY=VALUE alone."""
+    extra = re.fullmatch(r"Got unexpected extra argument\(?s?\)? \((\S+)\)", error.message)
     if not extra or not _takes_keys(error):
         return ""
     given = error.ctx.params.get("set_") or ()
     key = next((setting for setting in given if "=" not in setting), None)
     setting = extra[1] if key is None else f"{key}={extra[1]}"
-    return f". A key is set in one word: --set {printable(setting)}" if _SETTING.fullmatch(setting) else ""
+    return f". A key is set in one word: --set {printable(setting)}" if re.fullmatch(r"[\w.]+=\S+", setting) else ""
 
 
 def _takes_keys(error: Any) -> bool:

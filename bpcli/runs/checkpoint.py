@@ -3,7 +3,7 @@
 Members: `meta`, a JSON text; `sha256`, the digest of that text; and the arrays, whose digests, shapes and types stand
 in `meta`. Weights are stored by layer name (`dense_1.W`), so that numpy.load alone is enough to read them elsewhere.
 What else there is has a folder (`optimizer/m`, `best/theta`, `x_scaler/shift`). A layer's name may hold a slash too, as
-in `block1/dense.W`: what tells the two apart is the dot, which stands in every weight's name and in no other.
+in `block1/dense.W`: the dot distinguishes the two, as every weight's name has one and no other name does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bpcli.runs.held import Write, write_atomically
 from bpcli.runs.soundness import PREPARATION, check_metadata, check_sound, folder, is_weight
 
 FORMAT = 1
-# What reading an archive, JSON and the fields in it can meet where somebody else wrote them.
+# What reading an archive, its JSON and their fields may raise if another program wrote them.
 _DAMAGE = (
     ConfigError,
     DataError,
@@ -229,7 +229,7 @@ def _read_checkpoint(path: Path, file: IO[bytes], size: int) -> Checkpoint:
 
 @contextmanager
 def damage_is_a_run_error(path: Path) -> Iterator[None]:
-    """For using what is in a checkpoint: whatever somebody else may have written there ends in a RunError."""
+    """While a checkpoint is used: contents that bpcli never writes end in a RunError."""
     try:
         yield
     except _DAMAGE as error:

@@ -16,9 +16,9 @@ from bpcli import __version__
 
 @cache
 def environment() -> dict[str, str]:
-    """Each part by name; for a part that cannot be told, the empty text.
+    """Each part by name; the empty text for a part that cannot be found out.
 
-    How many threads there are is no part of it: results are the same on any number.
+    The number of threads is not included: results do not depend on it.
     """
     return {
         "bpcli": __version__,
@@ -34,7 +34,7 @@ def environment() -> dict[str, str]:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What differs, as text; a part that one of the two does not know is not compared."""
+    """The differences, as text; a part that is missing in one of the two is not compared."""
     return [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
 
 

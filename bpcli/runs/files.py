@@ -1,4 +1,4 @@
-"""Files on the disk: errors of the operating system, reading only what is a file, and having it whole on the disk."""
+"""Files on disk: errors of the operating system, reading regular files only, and flushing to the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO
 
 from bpcli.errors import DiskError
 
-AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for nobody at its other end
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe does not wait for a process at its other end
 BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -27,7 +27,7 @@ _KINDS = {
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Turns an error of the operating system into a DiskError that says what was being done."""
+    """Turns an error of the operating system into a DiskError that begins with what was being done."""
     try:
         yield
     except OSError as error:
@@ -73,7 +73,7 @@ PATIENCE = 2.0 if os.name == "nt" else 0.0  # seconds
 
 
 def flush(descriptor: int) -> None:
-    """Has what was written to a file or folder on the disk.
+    """Flushes what was written to a file or folder to the disk.
 
     On macOS fsync leaves it in the disk's own cache, which a power cut empties; F_FULLFSYNC, which network file systems
     may lack, does not (see there: man 2 fsync).

@@ -1,4 +1,4 @@
-"""The run folder: where a run's files lie, who may write there, and which run is the newest."""
+"""The run folder: where a run's files are, which process may write there, and which run is the newest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOCKS_DIFFER = 60.0  # seconds, between this machine and a file server
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder and the names of what lies in it."""
+    """A run's folder and the names of the files in it."""
 
     path: Path
 
@@ -145,7 +145,7 @@ def _refuse_a_run(run: RunFolder) -> None:
 
 
 def _put_aside(run: RunFolder, held: HeldFolder) -> None:
-    """Renames what an older run, or somebody else, has left under the names that a new run writes to."""
+    """Renames what an older run or another program left under the names that a new run writes to."""
     if not run.checkpoints.is_symlink() and run.checkpoints.is_dir() and list(run.checkpoints.iterdir()):
         _put_one_aside(run.checkpoints, held)
     for file in (run.loss_log, run.summary):
@@ -223,7 +223,7 @@ def run_that_keeps(path: Path) -> RunFolder | None:
 
 
 def folder_of(checkpoint: Path) -> Path:
-    """The run folder that a checkpoint file lies in, also for a path that starts inside of it, as last.npz."""
+    """The run folder of a checkpoint file, also for a path relative to a folder inside it, such as last.npz."""
     return Path(os.path.normpath(checkpoint / ".." / ".."))
 
 
@@ -241,7 +241,7 @@ def newest_run(parent: Path) -> RunFolder:
 
 
 def future_note(run: RunFolder) -> str | None:
-    """A note where the time that makes a run the newest lies in the future, as after a clock was set back."""
+    """A note if the time that makes a run the newest is in the future, as after a clock was set back."""
     with disk_errors(f"cannot read {run.path}"):
         written = run.config.stat().st_mtime
     if written <= time.time() + CLOCKS_DIFFER:

@@ -36,7 +36,7 @@ _TEMPORARY = re.compile(r"\.(config\.yaml|loss\.csv|summary\.json|best\.npz|last
 
 
 def _silent(_: str) -> None:
-    """Where nobody is to be told."""
+    """Takes a note and drops it."""
 
 
 class HeldFolder:
@@ -222,12 +222,12 @@ class HeldFolder:
     # what is there
 
     def has(self, path: Path) -> bool:
-        """Whether there is anything at `path`, if only a link that leads nowhere."""
+        """Whether there is anything at `path`, even a dangling link."""
         with self._writing(path, "look at") as folder:
             return folder._status(path.name) is not None
 
     def check(self) -> None:
-        """Looks whether this is still the folder at its path, and nobody else may write in it.
+        """Checks that this is still the folder at its path, and that no other process may write in it.
 
         Raises:
             DiskError: it was removed, or its path leads elsewhere. RunInUseError: its only lock is gone.
@@ -271,7 +271,7 @@ class HeldFolder:
         try:
             return os.fstat(self.descriptor).st_nlink == 0
         except OSError as error:
-            return error.errno == errno.ESTALE  # a network's folder that another machine removed
+            return error.errno == errno.ESTALE  # a network folder that another machine removed
 
     def _moved_text(self) -> str:
         if self._is_removed():
@@ -323,7 +323,7 @@ class HeldFolder:
         return os.open(self._at(name), flags | _NO_LINKS, mode, dir_fd=self.descriptor)
 
     def _status(self, name: str) -> os.stat_result | None:
-        """None for what is not there; of a link its own."""
+        """None if nothing is there; for a link, its own status."""
         try:
             return os.stat(self._at(name), dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -356,7 +356,7 @@ class HeldFolder:
 
 
 def temporary_name(name: str) -> str:
-    """A name for a temporary file that nobody can guess, and no longer than a file system takes."""
+    """A name for a temporary file that cannot be guessed, no longer than file systems allow."""
     return f".{name[:40]}.{os.urandom(8).hex()}.tmp"
 
 

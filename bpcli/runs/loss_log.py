@@ -12,7 +12,7 @@ from bpcli.runs.files import disk_errors, opened
 from bpcli.runs.held import HeldFolder
 
 FLUSH_SECONDS = 1.0
-LONGEST_ROW = 1 << 16  # bytes; what is longer is none, and nothing after it is read
+LONGEST_ROW = 1 << 16  # bytes; anything longer is not a row, and nothing after it is read
 
 
 class LossLog:
@@ -52,7 +52,7 @@ class LossLog:
             return [], self._missing_note()
         if not any(map(_epoch_of, rows)) and (rows or not header.startswith("epoch,")):
             aside = self.held.put_aside(self.path, "loss-old-{}.csv")
-            return [], f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
+            return [], f"{self.path}: none of its rows can be read; renamed to {aside.name}, and a new file begun"
         note = self._keep_a_copy() if any(row.strip() and not _epoch_of(row) for row in rows) else None
         return [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)], note
 
@@ -64,7 +64,7 @@ class LossLog:
         return f"{self.path}: has lines that are no rows of it; they are left out, and kept in {aside.name}"
 
     def _missing_note(self) -> str:
-        return f"{self.path}: is missing; begun anew, without the rows of former epochs"
+        return f"{self.path}: is missing; a new file begins without the rows of earlier epochs"
 
     def row_after(self, share: float) -> tuple[int, float] | None:
         """(epoch, training loss) of the first row that begins after that share of the file; None if it has none.

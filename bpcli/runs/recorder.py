@@ -30,7 +30,7 @@ _NUMBERED = re.compile(r"last-[1-9][0-9]*\.npz")  # others are copies that someb
 
 @dataclass(frozen=True, eq=False)
 class RunContents:
-    """What of a run does not change while it trains, and is stored with it.
+    """What does not change while a run trains, and is stored in its checkpoints.
 
     config: plain values. metrics: the loss log's columns between val_loss and learning_rate. hashes: of the data files.
     checkpoint_every: epochs, or None for by the clock.
@@ -57,7 +57,7 @@ class Recorder:
         self.is_read_back = False
 
     def begin(self, *, earlier: bool = False) -> str | None:
-        """Makes loss.csv ready, with the rows up to the state; gives a note where it is not as it was left.
+        """Prepares loss.csv, with the rows up to the state; returns a note if it is not as it was left.
 
         earlier: the run had come further than the state. Then the state takes the place of last.npz first, and later
         checkpoints are removed, so that a run killed in between, or with a damaged checkpoint, never goes on from what
@@ -105,7 +105,7 @@ class Recorder:
         except DiskError:
             if self.held.has(folder):
                 raise
-            self.held.notify(f"{folder}: is missing; made anew, with the state as it is now")
+            self.held.notify(f"{folder}: is missing; it was created again, with the present state")
             self.held.make_folder(folder)
             self.saved_best = -1
             self._save_checkpoints(folder, stop)
@@ -158,7 +158,7 @@ class Recorder:
             self.is_read_back = True
 
     def _read_back(self, path: Path) -> None:
-        """Reads a run's first checkpoint as whoever uses it will: better now than when the run is over.
+        """Reads a run's first checkpoint as its users will, so that a problem shows at once, not at the end.
 
         Raises:
             RunError: it cannot be read, or its weights are not the network's.
@@ -182,13 +182,13 @@ class Recorder:
 
     def _remove_later(self) -> None:
         for path in _last_files(self.folder):
-            with suppress(RunError):  # one that is damaged leads nobody on
+            with suppress(RunError):  # a damaged one is never resumed from
                 if load_checkpoint(path).state["step"] > self.state.step:
                     self.held.remove(path)
 
 
 def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and a note for each newer one that is not; None where there is none at all.
+    """The newest intact checkpoint, and a note for each newer one that is damaged; None if there is none at all.
 
     Raises:
         RunError: there are checkpoints, but none is whole.
@@ -209,7 +209,7 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
 def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
     """Renames checkpoints newer than the newest whole one, which the next save would rename over that one.
 
-    Gives a note for each.
+    Returns a note for each.
 
     Raises:
         DiskError: one cannot be renamed.
@@ -220,7 +220,7 @@ def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
             load_checkpoint(path)
         except RunError:
             aside = held.put_aside(path, "damaged-{}.npz")
-            notes.append(f"{path}: put aside as {aside.name}")
+            notes.append(f"{path}: renamed to {aside.name}")
         else:
             break
     return notes

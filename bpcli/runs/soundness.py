@@ -142,7 +142,7 @@ def _check_names(preparation: Mapping[str, Any]) -> None:
 
 
 def _check_prepared(preparation: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Scalers and what is filled in: float64, a number for each input or target."""
+    """Scalers and the values that replace missing ones: float64, a number for each input or target."""
     inputs, targets = tuple(preparation["in_shape"]), (preparation["target_width"],)
     for name, keys, shape in (
         ("x_scaler", _SCALER, inputs),

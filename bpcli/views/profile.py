@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bpcli.engine import registry
+from bpcli.engine.measure.instrumented import SIZE
 from bpcli.engine.measure.profile import LayerCost, StepProfile
-from bpcli.engine.measure.stopwatch import SIZE
-from bpcli.text import json_text, printable
+from bpcli.text import duration, json_text, plural, printable, table
 from bpcli.views.progress import BAR_SECONDS, progress
-from bpcli.views.tables import duration, plural, table
 from bpcli.workflows.profile import Display, Profile
 
 WIDTH, NAME_WIDTH = 100, 24

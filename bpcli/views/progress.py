@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
-from bpcli.text import printable, typed
-from bpcli.views.tables import duration, number, plural, table
+from bpcli.text import duration, number, plural, printable, table, typed
 from bpcli.workflows.train import Run
 
 if TYPE_CHECKING:
@@ -53,11 +52,11 @@ def _while_read(on_report: Callable[[Report], None]) -> Callable[[Report], None]
 
 def losses(report: Report) -> str:
     """`loss 0.123  val_loss 0.2  val_accuracy 0.9`."""
-    parts = [f"loss {number(report.train_loss)}"]
+    figures = [f"loss {number(report.train_loss)}"]
     if report.val_loss is not None:
-        parts.append(f"val_loss {number(report.val_loss)}")
-    parts += [f"{name} {number(value)}" for name, value in report.metrics.items()]
-    return "  ".join(parts)
+        figures.append(f"val_loss {number(report.val_loss)}")
+    figures += [f"{name} {number(value)}" for name, value in report.metrics.items()]
+    return "  ".join(figures)
 
 
 class _Bar:
@@ -83,7 +82,7 @@ class _Bar:
         self.bar.refresh()
 
     def _started(self, epochs: int, done: float) -> tqdm[Any]:
-        """Its rate counts from here: what is done already was done in a time that it does not know."""
+        """The bar at its start; its rate counts from here, since the time of earlier epochs is unknown."""
         return self.make(
             total=epochs,
             initial=done,

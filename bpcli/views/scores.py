@@ -10,8 +10,7 @@ from typing import Any
 
 from bpcli.engine.arrays import Array
 from bpcli.engine.metrics.confusion import AverageScores, ClassCounts, average_scores, class_scores
-from bpcli.text import json_text, printable, told_apart
-from bpcli.views.tables import number, plural, table
+from bpcli.text import json_text, number, plural, printable, table, told_apart
 from bpcli.workflows.importance import ImportanceResult
 from bpcli.workflows.thresholds import BY, Threshold
 from bpcli.workflows.trained import ClassResult, EvaluationResult, TrainedModel

@@ -26,7 +26,7 @@ from bpcli.runs.recorder import CHECKPOINT_SECONDS, Recorder
 from bpcli.system import one_blas_thread, usable_cpus
 from bpcli.workflows.train import OnReport, run_contents
 
-ROUNDS = 5  # of what is measured beside the step
+ROUNDS = 5  # measurements of everything apart from the step
 ROWS = 200  # of loss.csv
 
 

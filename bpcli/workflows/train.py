@@ -1,4 +1,4 @@
-"""A training run from start to end, and what is written down of it."""
+"""A training run from start to end, and the files it writes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ Scores = Mapping[str, Mapping[str, float]]
 class Run:
     """A finished run. last, best: split -> loss and metrics. penalty: of the last weights, apart from the losses.
 
-    notes: what became of missing values in the data.
-    halvings: how often training diverged and went on with half the learning rate.
+    notes: how missing values in the data were handled.
+    halvings: how often training diverged and continued with half the learning rate.
     comparison: what summary.json has beside: intervals, calibration error, thresholds, baselines.
     """
 
@@ -69,7 +69,7 @@ def start_run(
 ) -> Run:
     """Trains a config in a new run folder: `out`, or the next free one under the config's output.dir.
 
-    notify: called with whatever else the user should know; what it says of the data is in the run's notes as well.
+    notify: called with every note and warning; those on the data are also in the run's notes.
 
     Raises:
         BpcliError: as its exit codes say.
@@ -114,7 +114,7 @@ def train_on(
     *,
     earlier: bool = False,
 ) -> Run:
-    """Trains `state` on to an end, with the run's folder held, and writes down what comes of it.
+    """Continues training `state` to its end and writes the results; the run's folder is held.
 
     earlier: the run had come further than the state, see `Recorder.begin`.
 
@@ -131,7 +131,7 @@ def train_on(
         recorder.go_back()
         notify(text)
 
-    # what overflows is found by the trainer, which says more of it than NumPy's warning
+    # the trainer reports overflow in more detail than NumPy's warning
     quiet = np.errstate(all="ignore")
     with stop_on_signals(_at_once_text(folder)) as stopped, one_blas_thread(), quiet:
         try:
@@ -143,8 +143,8 @@ def train_on(
             recorder.log.flush()
             kept = folder.checkpoints / "last.npz"
             raise DivergenceError(error.what, error.advice, _kept_text(kept)) from None
-        assert report is not None  # the trainer always reports an end,
-        assert report.stop is not None  # and its reason
+        assert report is not None  # the trainer always reports the end
+        assert report.stop is not None  # with its reason
         if report.stop == "interrupted" and stopped.signal_number is not None:
             raise InterruptedRunError(
                 f"stopped by a signal in epoch {state.epoch + 1}; the state is saved. "
@@ -173,7 +173,7 @@ def _kept_text(path: Path) -> str:
 
 
 def run_contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
-    """What is stored with each of the run's checkpoints, and how often. plain: the config as plain values."""
+    """What every checkpoint of the run stores, and how often one is written. plain: the config as plain values."""
     config, model = session.model.config, session.model
     every = config.output.checkpoint_every
     return RunContents(
@@ -231,7 +231,7 @@ def _scores(session: Session, state: TrainState, on_output: OnOutput) -> Scores:
 
 
 def summary_values(run: Run, session: Session) -> dict[str, Any]:
-    """What summary.json holds."""
+    """The content of summary.json."""
     return {
         "name": session.model.config.name,
         "stop": run.stop,

@@ -12,7 +12,7 @@ import pytest
 import bpcli
 from bpcli.errors import DataError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.workflows.same_run import check_same_run
+from bpcli.workflows.resume import check_same_run
 
 CONFIG = {
     "name": "run",
@@ -42,12 +42,12 @@ def test_validate_counts_missing_values_by_column(cli, write_config):
 
 
 @pytest.mark.parametrize("command", ["validate", "train", "step"])
-def test_rows_left_out_are_told(ok, write_config, command):
+def test_dropped_rows_are_reported(ok, write_config, command):
     result = ok(command, write_config(CONFIG), "--set", "data.missing=drop")
     assert "left out 3 of 40 rows, for a missing value" in result.err
 
 
-def test_the_summary_keeps_what_was_told(ok, write_config):
+def test_the_summary_keeps_the_notes(ok, write_config):
     ok("train", write_config(CONFIG), "--set", "data.missing=drop", "--quiet")
     (note,) = json.loads(Path("runs/run/summary.json").read_text())["notes"]
     assert "left out 3 of 40 rows" in note
@@ -74,7 +74,7 @@ def test_a_row_that_drop_leaves_out_keeps_its_line_of_the_predictions(ok, write_
     assert "out.csv: 2 predictions" in result.err
 
 
-def test_a_single_empty_value_is_no_blank_line(ok, write_config):
+def test_a_single_empty_value_is_not_a_blank_line(ok, write_config):
     ok("train", write_config(NUMBERS), "--set", "data.missing=drop")
     lines = ok("predict", "runs/run", "new.csv").out.splitlines()
     assert (lines[0], lines[2], len(lines)) == ("y", '""', 4)

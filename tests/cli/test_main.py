@@ -102,7 +102,7 @@ def test_a_file_that_fails_unforeseen_is_named_without_a_traceback():
     assert (done.returncode, done.stderr) == (6, "error: some.yaml: Input/output error\n")
 
 
-def test_a_reader_that_leaves_early_is_no_error(process, configs, ok, datasets):
+def test_a_reader_that_closes_the_pipe_early_is_not_an_error(process, configs, ok, datasets):
     ok("train", configs / "iris.yaml", "--set", "training.epochs=1")
     read, write = os.pipe()
     os.close(read)
@@ -112,7 +112,7 @@ def test_a_reader_that_leaves_early_is_no_error(process, configs, ok, datasets):
     assert result.code == 0
 
 
-def test_training_goes_on_when_nobody_reads_its_lines(configs, run_files):
+def test_training_continues_when_its_progress_cannot_be_written(configs, run_files):
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as pipe:
@@ -177,7 +177,7 @@ def test_a_stdout_that_does_not_block_gets_everything(ok, configs, datasets):
 @pytest.mark.parametrize(
     "arguments", [["train", "xor.yaml"], ["eval"], ["predict", "a.csv", "-o", "b.csv"], ["init", "xor"]]
 )
-def test_a_current_folder_that_is_gone_is_said(arguments):
+def test_a_current_folder_that_is_gone_is_reported(arguments):
     script = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); sys.argv[0] = 'bpcli'\n"
     script += "from bpcli.cli.main import main; main()"
     # -P as for the installed command: else Python 3.13.0 looks for modules there, and NumPy's import fails

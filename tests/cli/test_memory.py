@@ -109,7 +109,7 @@ def run(ok, xor):
         ("bpcli.views.scores.evaluation_text", 6, "not enough memory"),
     ],
 )
-def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, code, message):
+def test_eval_reports_what_does_not_fit_into_memory(cli, run, datasets, monkeypatch, owner, code, message):
     Path("new.csv").write_bytes((datasets / "xor.csv").read_bytes())
     monkeypatch.setattr(owner, no_memory)
     result = cli("eval", run, "--data", "new.csv")
@@ -126,7 +126,7 @@ def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, cod
         ("bpcli.views.predictions.predictions_csv", 6, "not enough memory"),
     ],
 )
-def test_predict_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, code, message):
+def test_predict_reports_what_does_not_fit_into_memory(cli, run, datasets, monkeypatch, owner, code, message):
     Path("new.csv").write_bytes((datasets / "xor.csv").read_bytes())
     monkeypatch.setattr(owner, no_memory)
     result = cli("predict", run, "new.csv", "-o", "out.csv")
@@ -136,7 +136,7 @@ def test_predict_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, 
 
 
 @pytest.mark.parametrize("command", ["validate", "train", "step", "profile"])
-def test_data_that_does_not_fit_is_said_before_anything_is_written(cli, xor, monkeypatch, command):
+def test_data_that_does_not_fit_into_memory_is_reported_before_anything_is_written(cli, xor, monkeypatch, command):
     monkeypatch.setattr("bpcli.data.datasets.file_hashes", no_memory)
     result = cli(command, xor())
     assert result.code == 3
@@ -153,7 +153,7 @@ def test_a_split_too_large_to_be_evaluated_is_named_and_the_weights_are_kept(cli
     ok("eval", "run")
 
 
-def test_a_save_without_enough_memory_says_what_training_takes(cli, xor, monkeypatch):
+def test_the_error_for_a_save_without_enough_memory_states_what_training_needs(cli, xor, monkeypatch):
     monkeypatch.setattr("bpcli.runs.recorder.save_checkpoint", no_memory)
     result = cli("train", xor())
     assert result.code == 2
@@ -169,7 +169,7 @@ def test_a_checkpoint_that_cannot_be_read_for_lack_of_memory_is_not_taken_for_da
     assert sorted(Path("run/checkpoints").iterdir()) == before
 
 
-def test_a_run_that_lacks_memory_to_read_its_checkpoint_back_goes_on(ok, xor, monkeypatch):
+def test_a_run_that_lacks_memory_to_read_its_checkpoint_back_continues(ok, xor, monkeypatch):
     monkeypatch.setattr("bpcli.runs.recorder.load_checkpoint", no_memory)
     ok("train", xor(), "--out", "run")
     assert Path("run/summary.json").exists()

@@ -71,7 +71,7 @@ def test_a_save_that_fails_beside_a_damaged_checkpoint_leaves_the_whole_one(run,
 
 def test_a_damaged_checkpoint_is_put_aside_and_the_user_told(run, ok):
     run.last.write_bytes(b"junk")
-    assert "last.npz: put aside as damaged-1.npz" in ok("resume", run.path, *on()).err
+    assert "last.npz: renamed to damaged-1.npz" in ok("resume", run.path, *on()).err
     assert run.last.with_name("damaged-1.npz").read_bytes() == b"junk"
 
 
@@ -207,20 +207,20 @@ def test_a_damaged_row_of_the_log_is_dropped(run, ok, junk):
 def test_a_log_in_another_form_is_put_aside(run, ok):
     log = run.path / "loss.csv"
     log.write_text(text := log.read_text().replace(",", ";"))
-    assert "loss.csv: none of its rows can be read; put aside as loss-old-1.csv" in ok("resume", run.path, *on()).err
+    assert "loss.csv: none of its rows can be read; renamed to loss-old-1.csv" in ok("resume", run.path, *on()).err
     assert log.with_name("loss-old-1.csv").read_text() == text
     assert run.epochs() == [9, 10]
 
 
 def test_a_log_that_is_missing_is_told(run, ok):
     (run.path / "loss.csv").unlink()
-    assert "loss.csv: is missing; begun anew" in ok("resume", run.path, *on()).err
+    assert "loss.csv: is missing; a new file begins" in ok("resume", run.path, *on()).err
     assert run.epochs() == [9, 10]
 
 
 def test_a_log_that_is_missing_is_told_beside_a_named_checkpoint_too(run, ok):
     (run.path / "loss.csv").unlink()
-    assert "loss.csv: is missing; begun anew" in ok("resume", run.best, *on()).err
+    assert "loss.csv: is missing; a new file begins" in ok("resume", run.best, *on()).err
 
 
 def test_a_row_without_numbers_is_no_traceback_at_the_end(run, ok):
@@ -259,7 +259,7 @@ def test_a_run_that_was_moved_away_from_its_data_says_how_to_name_them(cli, ok, 
     Path("run").rename("deep/run")
     result = cli("resume", "deep/run", *on())
     assert result.code == 3
-    assert result.err.endswith("; where it lies now is said by --set data.train=FILE\n")
+    assert result.err.endswith("; name its present place with --set data.train=FILE\n")
     result = cli("eval", "deep/run")
     assert result.code == 3
     assert result.err.endswith("; name the file to evaluate on: --data FILE\n")
@@ -277,7 +277,7 @@ def test_a_pair_of_files_that_is_gone_is_named_by_its_key(cli, ok, gone):
     Path(f"{gone}.npy").rename("moved.npy")
     result = cli("resume", "run", "--set", "training.epochs=3")
     assert result.code == 3
-    assert result.err.endswith(f"; where it lies now is said by --set data.train.{gone}=FILE\n")
+    assert result.err.endswith(f"; name its present place with --set data.train.{gone}=FILE\n")
     ok("resume", "run", "--set", "training.epochs=3", "--set", f"data.train.{gone}=moved.npy")
 
 
@@ -319,7 +319,7 @@ def test_a_config_that_was_edited_by_hand_is_kept(run, ok):
     assert text != edited
     (run.path / "config.yaml").write_text(edited)
     result = ok("resume", "run", "--set", "training.epochs=12")
-    assert "run/config.yaml: was changed by hand; written anew with what it says" in result.err
+    assert "run/config.yaml: was changed by hand; rewritten with the same settings" in result.err
     assert (run.path / "config-old-1.yaml").read_text() == edited
     assert run.config["training"]["epochs"] == 12
 

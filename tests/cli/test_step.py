@@ -105,7 +105,7 @@ def test_json_has_the_learning_rate_and_no_weights_where_there_are_none(ok, conf
 
 
 @pytest.mark.parametrize("rate", [1e200, 1e308])
-def test_a_step_that_is_not_finite_says_that_training_would_stop(ok, weighed, rate):
+def test_a_step_that_is_not_finite_warns_that_training_would_stop(ok, weighed, rate):
     result = ok("step", weighed, "--set", f"optimizer.learning_rate={rate:g}")
     assert (
         result.err

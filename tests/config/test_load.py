@@ -118,7 +118,7 @@ def test_a_line_that_an_override_replaces_is_not_checked(write):
     assert load_config(path, ["training.epochs=5"]).config.training.epochs == 5
 
 
-def test_an_override_that_is_no_key_and_value_says_what_is_expected(write):
+def test_the_error_for_a_malformed_override_says_what_is_expected(write):
     (problem,) = problems(write(), "training.epochs")
     assert problem == "--set training.epochs: expected KEY=VALUE, such as --set training.epochs=300"
 
@@ -174,7 +174,7 @@ def test_a_whole_data_section_in_an_override_starts_at_the_current_folder(write)
     assert plan.val.x.resolve() == Path.cwd() / "v.csv"
 
 
-def test_a_fraction_in_an_override_is_no_path(write):
+def test_a_fraction_in_an_override_is_not_taken_for_a_path(write):
     assert data_plan(load_config(write(), ["data.val=0.2"])).val == 0.2
 
 

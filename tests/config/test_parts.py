@@ -45,23 +45,23 @@ def test_each_kind_of_value_is_taken_and_a_list_becomes_a_tuple(fields: dict[str
 
 
 @pytest.mark.parametrize("value", [[3], [1, 2, 3], [1.5, 2], ["a", 1], [], 1.5, "three", True, None, {"a": 1}])
-def test_a_value_of_another_kind_is_one_message_that_says_all_that_is_taken(value: Any) -> None:
+def test_a_value_of_the_wrong_type_gives_one_message_with_every_accepted_form(value: Any) -> None:
     (message,) = messages(size=value)
     assert message.startswith("size: expected an integer or a list of 2 integers, got ")
 
 
-def test_the_words_that_are_taken_are_named() -> None:
+def test_the_message_lists_the_accepted_words() -> None:
     (message,) = messages(size=1, padding="full")
     assert message == 'padding: expected an integer, a list of 2 integers, valid or same, got "full"'
 
 
-def test_a_quoted_number_is_told_to_lose_its_quotes() -> None:
+def test_the_message_for_a_quoted_number_says_to_remove_the_quotes() -> None:
     (message,) = messages(size="3")
     assert message.endswith('got "3" (write 3 without quotes)')
 
 
 @pytest.mark.parametrize("value", [0, [0, 1], [1, 0], [0, 0]])
-def test_a_number_out_of_range_is_one_message_alone_or_in_a_pair(value: Any) -> None:
+def test_a_number_out_of_range_gives_one_message_alone_or_in_a_pair(value: Any) -> None:
     assert messages(size=value) == ["size: must be at least 1, got 0"]
 
 

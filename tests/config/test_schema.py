@@ -698,7 +698,7 @@ NUMBERS = [key for key in VALUE_KEYS if key.kinds & {"int", "float"} and not key
 
 
 @pytest.mark.parametrize("key", NUMBERS, ids=lambda key: key.id)
-def test_a_quoted_number_is_told_to_lose_its_quotes(key):
+def test_the_message_for_a_quoted_number_says_to_remove_the_quotes(key):
     (problem,) = problems_of(tree_of(with_value(key.home, key.path, "3")))
     assert "(write 3 without quotes)" in problem
 
@@ -735,7 +735,7 @@ def test_a_wrong_type_given_as_an_override_is_reported_as_such(key):
 
 @pytest.mark.parametrize("value", [3, True, None, [1], {"a": 1}])
 @pytest.mark.parametrize("key", TYPES, ids=lambda key: key.id)
-def test_a_type_that_is_no_text_is_an_error_that_shows_what_was_got(key, value):
+def test_a_type_that_is_not_a_text_is_an_error_that_shows_the_value(key, value):
     (problem,) = problems_of(tree_of(with_value(key.home, key.path, value)))
     assert re.match(rf"c\.yaml:\d+ {re.escape(dotted(key.path[:-1]))}", problem)
     assert "expected the name of a" in problem
@@ -750,7 +750,7 @@ def inline(value: Any) -> str:
 
 
 @pytest.mark.parametrize("item", ["2", 0, -1, 1.5, True, None, [2]])
-def test_a_size_that_is_no_whole_number_of_at_least_1_is_shown(item):
+def test_the_error_for_a_size_below_1_or_not_an_integer_shows_it(item):
     (problem,) = problems_of(tree_of(with_value(MINIMAL, ("network", "layers"), [2, item])))
     assert problem.startswith("c.yaml:4 network.layers")
     assert "expected whole numbers of at least 1" in problem
@@ -773,7 +773,7 @@ def test_a_problem_is_cut_short_however_long_the_value():
 
 @pytest.mark.parametrize("item", ["a", True, None, {"a": 1}, math.nan, math.inf])
 @pytest.mark.parametrize("name", ["weights", "biases"])
-def test_a_weight_that_is_no_finite_number_is_shown(name, item):
+def test_the_error_for_a_weight_that_is_not_finite_shows_it(name, item):
     layers = [{"type": "dense", "units": 1, name: [[1.0, item]]}]
     (problem,) = problems_of(tree_of(with_value(MINIMAL, ("network", "layers"), layers)))
     assert f" network.layers[0].{name}: expected lists of finite numbers, got {shown(item)}" in problem
@@ -781,7 +781,7 @@ def test_a_weight_that_is_no_finite_number_is_shown(name, item):
 
 @pytest.mark.parametrize("value", [[1], ["a", 2], [], [None], [["a"]]])
 @pytest.mark.parametrize("name", ["target", "features"])
-def test_a_column_name_that_is_no_text_is_shown(name, value):
+def test_the_error_for_a_column_name_that_is_not_a_text_shows_it(name, value):
     (problem,) = problems_of(tree_of(with_value(MINIMAL, ("data", name), value)))
     assert f" data.{name}: expected a name or a list of names, got " in problem
 
@@ -792,13 +792,13 @@ def test_a_wrong_activation_in_a_list_is_named_by_its_place():
     assert 'unknown activation "sigmod", did you mean "sigmoid"?' in problem
 
 
-def test_an_empty_list_of_metrics_is_refused_in_plain_words():
+def test_an_empty_list_of_metrics_is_refused_with_a_plain_message():
     (problem,) = problems_of(tree_of(with_value(MINIMAL, ("metrics",), [])))
     assert problem.startswith("c.yaml:7 metrics: expected ")
     assert "validation" not in problem
 
 
-def test_no_message_is_in_the_words_of_the_library():
+def test_no_message_is_pydantics_own():
     said = [
         problem
         for key in VALUE_KEYS
@@ -898,7 +898,7 @@ def test_a_number_that_is_not_finite_is_an_error_at_every_key(key, value):
 
 
 @pytest.mark.parametrize("path", [("optimizer", "learning_rate"), ("training", "goal"), ("training", "clip_norm")])
-def test_infinity_is_said_to_be_no_finite_number(path):
+def test_infinity_is_refused_as_not_finite(path):
     """'must be more than 0, got inf' would say what is not so."""
     (problem,) = problems_of(tree_of(with_value(MINIMAL, path, math.inf)))
     assert "finite" in problem
@@ -926,7 +926,7 @@ def test_fractions_that_leave_nothing_to_train_on_are_an_error_of_the_config():
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", " a", "a ", "-a", "x" * 101, "a\nb", "a\n"])
-def test_a_name_that_is_no_folder_name_is_refused(name):
+def test_a_name_that_cannot_name_a_folder_is_refused(name):
     (problem,) = problems_of(tree_of({**MINIMAL, "name": name}))
     assert problem.startswith("c.yaml:7 name: must be a folder name: ")
 

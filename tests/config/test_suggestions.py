@@ -60,7 +60,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("key", "word"), [(key, word) for key, words in WORDS.items() for word in words])
-def test_another_tools_word_is_answered_with_the_name(tmp_path, key, word):
+def test_a_word_of_another_tool_is_answered_with_the_name_here(tmp_path, key, word):
     value = f"[{word}]" if key == "metrics" else word
     found = re.search(r'did you mean "?([^"?]*)"?\?', message(tmp_path, f"{key}={value}"))
     assert found is not None
@@ -130,7 +130,7 @@ def test_a_key_at_the_wrong_place_is_answered_with_its_full_name(tmp_path, key, 
     assert f'did you mean "{meant}"?' in message(tmp_path, f"{key}=1")
 
 
-def test_a_key_of_the_top_level_says_so(tmp_path):
+def test_the_error_for_a_misplaced_top_level_key_says_where_it_belongs(tmp_path):
     assert 'unknown key "seed" here: it belongs at the top level of the config' in message(tmp_path, "training.seed=1")
 
 
@@ -141,7 +141,7 @@ def test_a_key_of_a_network_given_by_its_sizes_is_told_beside_single_layers(tmp_
     assert f"network.{key}: is for layers given by their sizes; here each layer has its own" in told
 
 
-def test_early_stopping_by_its_patience_alone_says_how_to_write_it(tmp_path):
+def test_the_error_for_early_stopping_given_as_a_number_says_how_to_write_it(tmp_path):
     assert "(write {patience: 10})" in message(tmp_path, "training.early_stopping=10")
     assert "(write {patience: 6})" in message(tmp_path, "training.early_stopping=true")
 
@@ -167,7 +167,7 @@ def test_a_key_by_another_tools_name_is_not_said_to_be_missing_too(tmp_path):
         ("training.batch_size=32.0", "write 32"),
     ],
 )
-def test_a_number_written_another_way_says_how_to_write_it(tmp_path, override, hint):
+def test_the_error_for_a_number_in_another_notation_says_how_to_write_it(tmp_path, override, hint):
     assert f"({hint})" in message(tmp_path, override)
 
 

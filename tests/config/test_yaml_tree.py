@@ -370,7 +370,7 @@ def test_a_missing_folder_is_named(tmp_path):
     assert f"the folder {tmp_path / 'nowhere'} does not exist" in refusal(tmp_path / "nowhere" / "xor.yaml")
 
 
-def test_what_is_no_readable_file_is_refused(tmp_path):
+def test_a_path_that_is_not_a_readable_file_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "big.yaml").write_bytes(b"#" * (10 << 20))
     (tmp_path / "file").touch()
@@ -475,7 +475,7 @@ def override(tree: YamlTree, *texts: str) -> YamlTree:
     return tree
 
 
-def test_set_value_leaves_the_old_tree_alone():
+def test_set_value_does_not_change_the_old_tree():
     tree = parse_yaml(XOR, "xor.yaml")
     changed = override(tree, "network.layers[1].units=3", "training.epochs=7")
     assert changed.value["network"]["layers"][1] == {"type": "dense", "units": 3}
@@ -523,7 +523,7 @@ def test_a_later_override_replaces_an_earlier_one_below_it():
         ("0=1", "the config is a mapping, not a list"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_refused(text, reason):
+def test_a_key_path_that_does_not_exist_is_refused(text, reason):
     tree = parse_yaml(XOR + "none: []\nflag: true\n", "xor.yaml")
     with pytest.raises(ConfigError) as caught:
         override(tree, text)

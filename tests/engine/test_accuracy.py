@@ -143,7 +143,7 @@ def test_log_cosh_is_half_the_square_near_zero_and_straight_far_out() -> None:
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
-def test_focal_in_float32_keeps_its_digits_for_samples_told_apart(output: str) -> None:
+def test_focal_loss_in_float32_keeps_its_digits_for_well_classified_samples(output: str) -> None:
     """From a probability of 1 - 1e-12 for what is true to one of 1e-4000."""
     logits = SPREAD[(SPREAD < 28) | (SPREAD < 0)][:, None]
     if output == "softmax":

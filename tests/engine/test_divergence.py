@@ -105,7 +105,7 @@ def test_full_batch_methods_look_at_the_weights_they_start_from(name):
     assert "learning_rate" not in text
 
 
-def test_a_state_to_go_on_from_is_named_by_where_it_stands():
+def test_a_start_state_that_is_not_finite_is_reported_at_its_epoch_and_iteration():
     state = dataclasses.replace(poisoned(images(), "dense_1.b", np.nan), epoch=2, step=4)
     assert "in epoch 2, iteration 4: the biases of layer dense_1" in diverging(images(), state=state)[0]
 
@@ -126,7 +126,7 @@ def test_weights_that_overflow_are_found_in_the_very_step(name, activation, dtyp
     assert f"a lower optimizer.learning_rate (it was {rate:g})" in text
 
 
-def test_weights_that_weight_decay_alone_blows_up_are_found_by_the_end_of_the_epoch():
+def test_weights_that_weight_decay_makes_overflow_are_found_by_the_end_of_the_epoch():
     network = stack(Dense(units=3), Dense(units=1), activation=Sigmoid())
     network = Network([*network.entries[:-1], LayerEntry(spec=Dense(units=1), activation=Sigmoid())], (2,))
     text, reports = diverging(network, optimizer=SGD(learning_rate=1.0, weight_decay=1e3), epochs=50)
@@ -180,7 +180,7 @@ def test_a_validation_loss_that_is_not_finite_is_divergence_too():
     assert reports == []
 
 
-def test_nothing_is_said_of_numbers_that_are_large_and_finite():
+def test_large_finite_numbers_are_not_taken_for_divergence():
     network = stack(Dense(units=1))
     state = TrainState.start(network, SGD(), seed=0, dtype="float64")
     samples = Samples(np.full((4, 2), 1e20), np.ones((4, 1)))
@@ -189,7 +189,7 @@ def test_nothing_is_said_of_numbers_that_are_large_and_finite():
 
 
 @pytest.mark.parametrize("clip_norm", [1e-308, 1e308])
-def test_a_clip_norm_whose_square_is_no_float_is_a_norm_like_any_other(clip_norm):
+def test_a_clip_norm_whose_square_is_out_of_range_works_like_any_other(clip_norm):
     network = stack(Dense(units=1))
     state = TrainState.start(network, SGD(), seed=0, dtype="float64")
     before = state.theta.copy()

@@ -382,7 +382,7 @@ def test_adaptive_gradient_descents_first_steps() -> None:
     assert run.memory == {"learning_rate": pytest.approx(0.525), "rate": pytest.approx(0.55125)}
 
 
-def test_a_step_that_lets_the_loss_jump_is_tried_anew_with_a_lower_rate() -> None:
+def test_a_step_that_raises_the_loss_sharply_is_repeated_with_a_lower_rate() -> None:
     """L = x^2 / 2 at 2, rate 3: -4 and, with 2.1, -2.2 are more than 1.04 * 2 high; with 1.47 x = 2 - 2.94 = -0.94."""
     run = Run(made("gradient_descent_adaptive", learning_rate=3.0), quadratic(np.eye(1), np.zeros(1)), [2.0]).iterate()
     assert run.theta[0] == pytest.approx(-0.94)
@@ -485,7 +485,7 @@ class Interrupted(LeastSquares):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_an_iteration_that_was_given_up_at_any_evaluation_is_done_anew_with_the_same_result(name: str) -> None:
+def test_an_iteration_abandoned_at_any_evaluation_is_repeated_with_the_same_result(name: str) -> None:
     whole = Run(made(name), rosenbrock(), [-1.2, 1.0]).iterate(8)
     given_up = 0
     for at in range(40):
@@ -605,7 +605,7 @@ def complaint(tmp_path: Any) -> Callable[..., str]:
         (["network.layers[0].units=10000"], ["optimizer", "40,001 parameters needs 11.9 GiB", "take lbfgs"]),
     ],
 )
-def test_what_does_not_fit_a_full_batch_method_is_said_at_its_key(
+def test_options_that_do_not_fit_a_full_batch_method_are_reported_at_their_keys(
     complaint: Callable[..., str], overrides: list[str], parts: list[str]
 ) -> None:
     said = complaint(*overrides)

@@ -207,7 +207,9 @@ def test_same_with_a_stride_pads_the_odd_row_below() -> None:
         (MaxPool2d(size=(2, 3), padding=(1, 2)), (1, 4, 9), r"padding: must be at most half the size of 2 x 3"),
     ],
 )
-def test_a_shape_that_does_not_fit_is_told_the_fix(spec: LayerSpec, in_shape: tuple[int, ...], message: str) -> None:
+def test_a_shape_that_does_not_fit_is_an_error_that_names_the_fix(
+    spec: LayerSpec, in_shape: tuple[int, ...], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         spec.out_shape(in_shape)
 

@@ -76,7 +76,7 @@ def test_no_two_cases_have_the_same_name() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_metric_says_its_task_and_direction_and_needs_no_options(name: str) -> None:
+def test_every_metric_has_a_task_a_direction_and_defaults(name: str) -> None:
     metric = registry.metrics.get(name)()
     assert metric.task in ("classification", "regression")
     assert metric.higher_is_better in (True, False)

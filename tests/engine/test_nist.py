@@ -29,7 +29,7 @@ def test_the_network_has_the_certified_residuals_at_the_certified_parameters(nam
 
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize("name", ["Misra1d", "BoxBOD"])
-def test_lbfgs_goes_on_where_a_step_lowers_the_loss_by_nothing_that_rounding_leaves(name: str, start: int) -> None:
+def test_lbfgs_continues_when_a_step_lowers_the_loss_by_less_than_rounding(name: str, start: int) -> None:
     assert reached(fitted(name, start, methods()["lbfgs"]))
 
 

@@ -216,7 +216,7 @@ def test_rmsprop_centered_survives_a_gradient_without_variance(dtype: str) -> No
     assert np.isfinite(theta).all()
 
 
-def test_rprop_grows_its_steps_rests_where_the_gradient_turns_and_goes_on_shorter() -> None:
+def test_rprop_grows_its_steps_and_halves_them_where_the_gradient_changes_sign() -> None:
     """Steps 0.1, 0.12, 0.144; the gradient turns: 0.072 and rests; then moves back by 0.072, then by 0.0864."""
     optimizer = made("rprop", {"learning_rate": 0.1})
     gradients = [3.0, 0.2, 7.0, -1.0, -5.0, -0.1]

@@ -18,7 +18,7 @@ def test_l1_is_the_sum_of_the_absolute_weights() -> None:
     assert Penalty(l1=0.1).value(THETA, DECAY) == pytest.approx(0.1 * (3 + 2), rel=1e-15)
 
 
-def test_the_gradient_leaves_biases_alone() -> None:
+def test_the_penalty_gradient_does_not_change_biases() -> None:
     grad = np.ones(3)
     Penalty(l2=0.1, l1=0.01).add_gradient(THETA, grad, np.empty(3), DECAY)
     np.testing.assert_allclose(grad, [1 + 0.3 + 0.01, 1 - 0.2 - 0.01, 1.0], rtol=1e-15)

@@ -13,9 +13,8 @@ from bpcli.engine import registry
 from bpcli.engine.layers.dense import Dense
 from bpcli.engine.losses.mse import MSE
 from bpcli.engine.measure import instrumented, profile
-from bpcli.engine.measure.instrumented import TimedRun, Training
+from bpcli.engine.measure.instrumented import TimedRun, Training, WatchCost, attach, watch_cost
 from bpcli.engine.measure.profile import StepProfile, multiply_adds, profile_step
-from bpcli.engine.measure.stopwatch import WatchCost, attach, watch_cost
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.samples import Samples
@@ -208,7 +207,7 @@ def test_reasons_to_stop_are_left_out() -> None:
     assert not plain.ended
 
 
-def test_divergence_is_said_as_in_training() -> None:
+def test_divergence_is_reported_as_in_training() -> None:
     of = training(samples=Samples(SAMPLES.x, SAMPLES.y * 1e200))
     with pytest.raises(DivergenceError, match="training diverged in epoch 1"):
         profiled(of)
@@ -219,7 +218,7 @@ class Doubler:
         return 2 * x + plus
 
 
-def test_a_stopwatch_is_on_one_object_alone_and_changes_no_result() -> None:
+def test_a_stopwatch_is_attached_to_one_object_only_and_changes_no_result() -> None:
     watched, other = Doubler(), Doubler()
     watch = attach(watched, "twice")
     assert (watched.twice(2.0, plus=1.0), other.twice(2.0)) == (5.0, 4.0)

@@ -37,7 +37,7 @@ def test_a_name_can_be_taken_only_once(name: str) -> None:
         part_of(METHODS, name)(type("Other", (), {}))
 
 
-def test_every_field_out_of_range_is_told() -> None:
+def test_every_field_out_of_range_is_reported() -> None:
     with pytest.raises(ValueError, match=r"learning_rate: must be more than 0, got 0\nmomentum: must be from 0 to 1"):
         HeavyBall(learning_rate=0.0, momentum=2.0)
 
@@ -47,7 +47,7 @@ def test_a_parts_own_check_comes_after_those_of_its_fields() -> None:
         HeavyBall(learning_rate=0.01, momentum=0.5)
 
 
-def test_a_part_is_frozen_and_takes_keywords_alone() -> None:
+def test_a_part_is_frozen_and_takes_only_keyword_arguments() -> None:
     part = HeavyBall(learning_rate=1.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         part.momentum = 0.5  # type: ignore[misc]

@@ -39,7 +39,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(dtype: str) -> None:
     np.testing.assert_allclose(y[y != 0], 1 / 0.7, rtol=1e-6)
 
 
-def test_dropout_draws_anew_for_each_batch_and_the_same_for_the_same_seed() -> None:
+def test_dropout_draws_a_new_mask_for_each_batch_and_repeats_with_the_seed() -> None:
     assert not np.array_equal(forward(Dropout(), X, training=True), forward(Dropout(), X, training=True, seed=1))
     assert np.array_equal(forward(Dropout(), X, training=True), forward(Dropout(), X, training=True))
 
@@ -51,7 +51,7 @@ def test_gaussian_noise_has_its_deviation() -> None:
 
 
 @pytest.mark.parametrize("spec", [Dropout(rate=0.9), GaussianNoise(std=9.0)], ids=["dropout", "gaussian_noise"])
-def test_noise_is_for_training_alone(spec: LayerSpec) -> None:
+def test_noise_is_added_only_in_training(spec: LayerSpec) -> None:
     assert np.array_equal(forward(spec, X, training=False), X)
 
 

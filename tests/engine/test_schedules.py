@@ -84,7 +84,7 @@ def test_every_schedule_without_a_memory_has_a_shape_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("name", "keys", "epochs", "expected"), SHAPES)
-def test_by_epoch_the_rate_stands_still_within_an_epoch(
+def test_with_by_epoch_the_rate_is_constant_within_an_epoch(
     name: str, keys: dict[str, Any], epochs: int, expected: dict[int, float]
 ) -> None:
     schedule = registry.schedules.get(name)(**keys)
@@ -140,7 +140,7 @@ def test_warmup_by_iteration_rises_within_the_epoch() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_warmup_or_a_period_longer_than_training_is_no_error(name: str, epochs: int) -> None:
+def test_a_warmup_or_period_longer_than_training_is_accepted(name: str, epochs: int) -> None:
     """Nor is a moment after the end, which a resume with fewer epochs could ask for."""
     schedule = made(name, warmup=5) if name in WITH_WARMUP else made(name)
     assert all(0 <= factor(schedule, epoch, epochs) <= 1 for epoch in range(12))
@@ -198,11 +198,11 @@ def test_a_plateau_of_patience_epochs_brings_the_rate_down() -> None:
     assert factors([3, 2, 2, 2.5, 2, 2, 2], patience=2) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_whatever_gets_better_begins_the_patience_anew() -> None:
+def test_any_improvement_restarts_the_patience() -> None:
     assert factors([3, 3, 2, 2, 1, 1], patience=2) == [1] * 6
 
 
-def test_no_more_than_min_delta_better_is_no_better() -> None:
+def test_an_improvement_of_at_most_min_delta_does_not_count() -> None:
     """3 to 2.5 and 2.25 is not enough below 3; 1.9 is."""
     assert factors([3, 2.5, 2.25, 1.9], patience=3, min_delta=1.0) == [1, 1, 1, 1]
     assert factors([3, 2.5, 2.25, 2.0], patience=3, min_delta=1.0, gamma=0.5) == [1, 1, 1, 0.5]
@@ -227,6 +227,6 @@ def test_epochs_of_the_warmup_do_not_count() -> None:
     assert found == pytest.approx([2 / 3, 1, 1, 0.5])
 
 
-def test_a_loss_that_is_not_a_number_is_no_better() -> None:
+def test_a_nan_loss_does_not_count_as_better() -> None:
     assert factors([1, math.nan, math.inf], patience=2, gamma=0.5) == [1, 1, 0.5]
     assert factors([math.inf, math.inf], patience=1, gamma=0.5) == [0.5, 0.25]

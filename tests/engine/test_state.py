@@ -79,7 +79,7 @@ def test_generators_go_on_where_they_were(state: TrainState) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_best_stays_as_it_was_while_training_goes_on(state: TrainState, times: int) -> None:
+def test_the_best_state_does_not_change_while_training_continues(state: TrainState, times: int) -> None:
     for _ in range(times):
         train_on(state)
         state.position = 0

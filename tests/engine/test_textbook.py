@@ -16,7 +16,7 @@ from bpcli.engine.measure.trace import StepTrace
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.training.evaluation import predict
 from bpcli.engine.training.options import iterations_per_epoch
-from bpcli.views.step import first_step
+from bpcli.views.inspect import first_step
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

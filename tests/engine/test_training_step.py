@@ -54,7 +54,7 @@ def test_a_step_gives_the_loss_before_it_and_counts_itself() -> None:
     np.testing.assert_allclose(state.theta, [3.0 - 0.1 * 12.0, -0.1 * 6.0], rtol=1e-15)
 
 
-def test_the_penalty_is_added_after_clipping_and_to_weights_alone() -> None:
+def test_the_penalty_is_added_after_clipping_and_only_to_weights() -> None:
     """g = (12, 6), cut to (1, 1), and then for the weight 0.5 * 3 + 0.25 more."""
     optimizer = SGD(learning_rate=0.1, weight_decay=0.5, l1=0.25)
     state = a_state(optimizer)
@@ -63,7 +63,7 @@ def test_the_penalty_is_added_after_clipping_and_to_weights_alone() -> None:
 
 
 @pytest.mark.parametrize("name", registry.optimizers.names())
-def test_a_decoupled_decay_is_no_part_of_what_is_minimised(name: str) -> None:
+def test_a_decoupled_decay_is_not_part_of_the_minimised_loss(name: str) -> None:
     cls = registry.optimizers.get(name)
     keys = {key: 0.5 for key in ("weight_decay", "l1") if key in cls.__dataclass_fields__}
     l2 = 0.0 if cls is AdamW else keys.get("weight_decay", 0.0)

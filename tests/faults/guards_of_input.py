@@ -231,7 +231,7 @@ GUARDS = [
     ),
     Guard(
         "a limit that comes even earlier moves no end",
-        "workflows/same_run.py",
+        "workflows/resume.py",
         "    return float(now) > float(before) if RISES[key] else float(now) < float(before)",
         "    return True",
         "tests/cli/test_resume_ended.py -k even_earlier",
@@ -266,10 +266,10 @@ GUARDS = [
     ),
     Guard(
         "tables are printable",
-        "views/tables.py",
+        "text.py",
         "    rows = [[printable(cell) for cell in row] for row in rows]\n",
         "",
-        "tests/views/test_tables.py",
+        "tests/test_text.py::test_the_cells_of_a_table_are_printable_and_its_columns_aligned",
     ),
     Guard(
         "wrong usage is shown printable",
@@ -378,7 +378,7 @@ GUARDS = [
     ),
     Guard(
         "what is wrong with the data beside a wrong config",
-        "build/checks.py",
+        "build/session.py",
         "further = () if file is None else _further_problems(file)",
         "further = ()",
         "tests/cli/test_validate.py -k in_one_go",
@@ -430,7 +430,7 @@ GUARDS = [
         "data/stored.py",
         "if unpacked > max(_FREE_UNPACKED, _MOST_UNPACKED_PER_BYTE * packed):",
         "if False:",
-        "tests/fuzz/test_memory.py::test_a_file_that_lies_is_refused_in_64_mb_beyond_its_size",
+        "tests/fuzz/test_memory.py::test_a_file_with_a_false_header_is_refused_within_64_mb_beyond_its_size",
     ),
     Guard(
         "bytes after the last value",

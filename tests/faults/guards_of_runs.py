@@ -453,8 +453,8 @@ GUARDS = [
     Guard(
         "predict -o replaces nothing of a run by another name",
         "cli/predict.py",
-        "        _check_output(output, paths[-1], model.files)\n",
-        "        _check_output(output, paths[-1], [])\n",
+        "        _check_output(output, data, model.files)\n",
+        "        _check_output(output, data, [])\n",
         "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
     ),
     Guard(
@@ -465,18 +465,18 @@ GUARDS = [
         "tests/runs/test_checkpoint.py::test_a_hole_before_the_members_is_not_read",
     ),
     Guard(
-        "checkpoints that are removed while training are made anew",
+        "checkpoints that are removed while training are created again",
         "runs/recorder.py",
         "            self.held.make_folder(folder)\n",
         "",
-        "tests/faults/test_folder_moved.py::test_checkpoints_that_are_removed_while_training_are_made_anew",
+        "tests/faults/test_folder_moved.py::test_checkpoints_removed_while_training_are_created_again",
     ),
     Guard(
-        "best.npz is written to checkpoints that are made anew",
+        "best.npz is written to checkpoints that are created again",
         "runs/recorder.py::save",
         "            self.saved_best = -1\n",
         "",
-        "tests/faults/test_folder_moved.py::test_checkpoints_that_are_removed_while_training_are_made_anew",
+        "tests/faults/test_folder_moved.py::test_checkpoints_removed_while_training_are_created_again",
     ),
     Guard(
         "data outside of a run is named before a resume reads it",

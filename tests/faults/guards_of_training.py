@@ -49,14 +49,14 @@ GUARDS = [
     ),
     Guard(
         "a gradient that is not finite",
-        "engine/training/update.py",
+        "engine/training/step.py",
         "if not math.isfinite(square):",
         "if False:",
         "tests/cli/test_exit_codes.py::test_a_gradient_beyond_all_numbers_is_told_in_its_own_iteration",
     ),
     Guard(
         "weights that overflow in a huge step",
-        "engine/training/update.py",
+        "engine/training/step.py",
         " < HUGE_STEP or is_finite(state.theta)",
         " < HUGE_STEP or True",
         "tests/engine/test_divergence.py::test_weights_that_overflow_are_found_in_the_very_step",
@@ -119,13 +119,13 @@ GUARDS = [
     ),
     Guard(
         "other data are refused",
-        "workflows/same_run.py",
+        "workflows/resume.py",
         "if digest != old_digest:",
         "if False:",
         "tests/cli/test_resume.py::test_changed_data_are_refused",
     ),
     Guard(
-        "a best.npz that is damaged is written anew",
+        "a damaged best.npz is written again",
         "workflows/resume.py",
         "        Recorder(folder, held, run_contents(session, config), state).save_best()\n",
         "",
@@ -164,7 +164,7 @@ GUARDS = [
         "views/progress.py",
         "            except OSError:\n",
         "            except ZeroDivisionError:\n",
-        "tests/cli/test_main.py::test_training_goes_on_when_nobody_reads_its_lines",
+        "tests/cli/test_main.py::test_training_continues_when_its_progress_cannot_be_written",
     ),
     Guard(
         "predictions never go over their own data",

@@ -98,7 +98,7 @@ def put(folder: Path, states: tuple[str, ...], harm: bytes | None) -> None:
     [CHOICES[1::4], pytest.param(CHOICES, marks=pytest.mark.faults)],
     ids=["some", "every"],
 )
-def test_the_newest_whole_checkpoint_is_chosen_and_the_user_told(choices: list[tuple[str, ...]], figure) -> None:
+def test_the_newest_intact_checkpoint_is_chosen_and_the_user_notified(choices: list[tuple[str, ...]], figure) -> None:
     config = write_config(output__keep=3)
     rig.run_ok("train", config, "--out", "whole")
     rig.run_ok("train", config, "--out", "begun", "--set", "training.epochs=4")

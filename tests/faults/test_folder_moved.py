@@ -55,13 +55,13 @@ def test_a_lock_file_that_is_removed_lets_no_second_process_in(child) -> None:
     assert child.process.is_alive()
 
 
-def test_checkpoints_that_are_removed_while_training_are_made_anew(child) -> None:
+def test_checkpoints_removed_while_training_are_created_again(child) -> None:
     Path("run/checkpoints").rename("trash")
     while not Path("run/checkpoints/last.npz").exists() and child.process.is_alive():
         child.process.join(0.01)
     assert child.process.is_alive(), child.err
     child.kill()
-    assert "run/checkpoints: is missing; made anew" in child.err
+    assert "run/checkpoints: is missing; it was created again" in child.err
     assert Path("run/checkpoints/best.npz").exists()
     rig.run_ok("resume", "run", "--set", f"training.epochs={rig.saved_epoch(Path('run')) + 1}")
 

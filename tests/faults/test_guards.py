@@ -63,7 +63,7 @@ def test_white_space_and_line_breaks_of_an_entry_do_not_matter(package: Path) ->
     assert guard.without(package) == SOURCE.replace("flush(\n                file,\n            )", "")
 
 
-def test_code_that_occurs_twice_is_told_apart_by_its_function(package: Path) -> None:
+def test_code_that_occurs_twice_is_identified_by_its_function(package: Path) -> None:
     assert Guard("", "files.py", "close(file)", "pass", "").occurrences(package) == 2
     guard = Guard("", "files.py::load", "close(file)", "pass", "")
     assert guard.occurrences(package) == 1

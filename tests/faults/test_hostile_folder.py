@@ -159,7 +159,7 @@ def test_data_inside_of_a_run_or_named_for_it_is_read_without_a_note(run: Path) 
 
 
 @pytest.mark.parametrize("when", ["removed", "a folder"])
-def test_a_log_that_goes_while_training_is_begun_anew_or_told(when: str) -> None:
+def test_a_loss_log_removed_while_training_is_begun_again_or_reported(when: str) -> None:
     config = write_config(output__checkpoint_every=1, training__epochs=100000)
     child = rig.start("train", config, "--out", "run")
     child.wait_for_epoch(2)
@@ -170,7 +170,7 @@ def test_a_log_that_goes_while_training_is_begun_anew_or_told(when: str) -> None
                 break
             child.process.join(0.01)
         assert Path("run/loss.csv").read_text().startswith("epoch,iteration,")
-        assert "run/loss.csv: is missing; begun anew" in child.err
+        assert "run/loss.csv: is missing; a new file begins" in child.err
         child.kill()
         return
     try:
@@ -185,7 +185,7 @@ def test_a_log_that_goes_while_training_is_begun_anew_or_told(when: str) -> None
 
 @pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="there is no /proc/kmsg")
 @pytest.mark.parametrize("name", ["/proc/kmsg", "kmsg.csv", "kmsg.npy", "kmsg.npz", "kmsg-ubyte"])
-def test_a_log_of_the_kernel_is_no_data_and_no_config(name: str, run: Path) -> None:
+def test_the_kernel_log_is_accepted_neither_as_data_nor_as_config(name: str, run: Path) -> None:
     if name != "/proc/kmsg":
         Path(name).symlink_to("/proc/kmsg")
     for arguments in (("train", name), ("predict", "run", name), ("eval", "run", "--data", name)):

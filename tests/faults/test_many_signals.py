@@ -77,7 +77,7 @@ SAID_AT_THE_START = (
 
 
 @pytest.mark.parametrize("signals", [8, pytest.param(300, marks=pytest.mark.faults)])
-def test_an_interrupt_before_training_says_so_in_a_line(signals: int, config: Path, figure) -> None:
+def test_an_interrupt_before_training_is_reported_in_one_line(signals: int, config: Path, figure) -> None:
     """Also while libraries are being imported: no traceback, and none is lost."""
     rng, in_a_line = random.Random(signals), 0
     command = [sys.executable, "-c", BEGUN, "train", str(config), "--out", "run", "--set", "training.epochs=1000000"]
@@ -107,7 +107,7 @@ def test_an_interrupt_while_the_config_is_read(command: str, config: Path, monke
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bpcli.build.checks.load_config", interrupt)  # as train calls it
+    monkeypatch.setattr("bpcli.build.session.load_config", interrupt)  # as train calls it
     monkeypatch.setattr("bpcli.workflows.resume.load_config", interrupt)
     rig.run_ok("train", config, "--out", "run")
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}

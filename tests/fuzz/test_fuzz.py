@@ -51,7 +51,7 @@ def test_the_first_inputs_of_the_long_run(name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_an_input_is_told_by_its_number(name):
+def test_an_input_is_identified_by_its_number(name):
     first, again, other = (input_of(READERS[name], "1", number) for number in (7, 7, 8))
     assert first == again != other
 
@@ -77,7 +77,7 @@ def raises(error: Exception) -> Reader:
     return Reader("file.txt", lambda rng: b"", read)
 
 
-def test_what_escapes_is_told(tmp_path, monkeypatch):
+def test_escapes_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "MOST_SECONDS", 0.1)
     place = f"{tmp_path}/file.txt"
     for reader, told in (

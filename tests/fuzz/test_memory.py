@@ -132,7 +132,7 @@ def grown(tmp_path_factory) -> dict[str, tuple[int, int, int]]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and counts memory in KB")
 @pytest.mark.parametrize("name", FILES, ids=plain)
-def test_a_file_that_lies_is_refused_in_64_mb_beyond_its_size(grown, name, record_property):
+def test_a_file_with_a_false_header_is_refused_within_64_mb_beyond_its_size(grown, name, record_property):
     code, most, size = grown[name]
     record_property("MB", most / MB)
     assert code == (4 if name.startswith("checkpoint") else 3)

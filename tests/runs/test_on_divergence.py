@@ -19,8 +19,7 @@ from bpcli.engine import registry
 from bpcli.engine.training.recovery import MOST_HALVINGS
 from bpcli.errors import ConfigError, DivergenceError
 from bpcli.runs.checkpoint import load_checkpoint
-from bpcli.workflows.resume import resume_run
-from bpcli.workflows.same_run import check_same_run
+from bpcli.workflows.resume import check_same_run, resume_run
 from bpcli.workflows.train import start_run
 
 IRIS = Path(__file__).parents[2] / "datasets" / "iris.csv"

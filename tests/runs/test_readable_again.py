@@ -162,7 +162,7 @@ def test_texts_that_double_in_size_by_quoting_are_read_again(tmp_path):
 
 @pytest.mark.parametrize("command", ["validate", "train", "summary"])
 def test_a_config_that_a_run_could_not_keep_is_refused_before_anything_is_written(cli, named, monkeypatch, command):
-    monkeypatch.setattr("bpcli.config.dump.MAX_NODES", 60)  # of the 100,000 that are read
+    monkeypatch.setattr("bpcli.config.tree.MAX_NODES", 60)  # of the 100,000 that are read
     result = cli(command, named("a"))
     assert result.code == 2
     assert "config.yaml:1: could not be read again as a run keeps it, its defaults filled in: " in result.err

@@ -25,9 +25,9 @@ import pytest
 import bpcli
 from bpcli.errors import DataError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
+from bpcli.views.inspect import summary_text
 from bpcli.views.predictions import predictions_csv
 from bpcli.views.scores import evaluation_json, evaluation_text
-from bpcli.views.summary import summary_text
 from bpcli.workflows.resume import resume_run
 from bpcli.workflows.trained import TrainedModel
 

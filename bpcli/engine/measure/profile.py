@@ -12,8 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from bpcli.engine.arrays import Array
-from bpcli.engine.measure.instrumented import WINDOW_SECONDS, TimedRun, Training, Window
-from bpcli.engine.measure.stopwatch import ProductSpeed, watch_cost
+from bpcli.engine.measure.instrumented import WINDOW_SECONDS, ProductSpeed, TimedRun, Training, Window, watch_cost
 from bpcli.engine.network import Network, PlacedLayer
 from bpcli.engine.team import Team
 from bpcli.engine.training.divergence import NotFiniteError

@@ -107,7 +107,7 @@ class BatchGradient:
             for k in range(shards)
         ]
         self.rows: slice | Array | None = None
-        self.parts: list[slice | Array] = []
+        self.shares: list[slice | Array] = []
 
     @property
     def layers(self) -> list[list[Layer]]:
@@ -124,9 +124,12 @@ class BatchGradient:
             return self.shards[0].run(samples, rows, self.scale)
         if rows is not self.rows:
             self.rows = rows
-            self.parts = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
+            self.shares = [_part(rows, low, high) for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
         values = self.team.run(
-            [partial(shard.run, samples, part, self.scale) for shard, part in zip(self.shards, self.parts, strict=True)]
+            [
+                partial(shard.run, samples, part, self.scale)
+                for shard, part in zip(self.shards, self.shares, strict=True)
+            ]
         )
         for shard in self.shards[1:]:
             np.add(self.grad, shard.grad, out=self.grad)

@@ -56,12 +56,12 @@ def train_with_halvings(
     start: Callable[[], TrainState],
     on_rollback: Callable[[str], None],
 ) -> Iterator[Report]:
-    """Yields the reports of `training`; after divergence, restarts it from an earlier state, up to MOST_HALVINGS times.
+    """Yields the reports of `training`; after divergence restarts it from an earlier state, up to MOST_HALVINGS times.
 
     Args:
         training: trains `state` on with a `HalvedRate`.
         start: returns a new state, as before the first iteration.
-        on_rollback: is given what happened, as text, once `state` has gone back.
+        on_rollback: called with a message once `state` has been set back.
 
     Raises:
         DivergenceError: halving the rate again would not help, or is not allowed.

@@ -1,6 +1,6 @@
-"""All that changes while a network trains: what a checkpoint holds, and a resume needs to go on bit for bit.
+"""Everything that changes while a network trains: what a checkpoint holds and a resume needs to be exact.
 
-A new field of `TrainState` is one line: the `Kind` in its annotation says how it is saved, checked and restored.
+A new field of `TrainState` is one line: the `Kind` in its annotation defines how it is saved, checked and restored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GeneratorState: TypeAlias = Mapping[str, Any]
 
 MOST_SHARDS = 2  # unless training.shards says more
 
-# Each purpose has its own stream, so that drawing more for one leaves the others as they were.
+# Each purpose has its own stream, so that drawing more numbers for one does not change the others.
 STREAMS = ("init", "split", "shuffle", "noise", "evaluation")
 
 
@@ -34,10 +34,14 @@ def random_streams(seed: int) -> dict[str, np.random.Generator]:
 
 
 def generator_at(state: GeneratorState) -> np.random.Generator:
-    """A generator in a state that was read off another."""
+    """A generator in the given state of another."""
     generator = np.random.Generator(np.random.PCG64())
     generator.bit_generator.state = state
     return generator
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Kind:
     """
 
     is_saved: Callable[[Any], bool]
-    save: Callable[[Any], Any] = lambda value: value
-    restore: Callable[[Any], Any] = lambda saved: saved
+    save: Callable[[Any], Any] = _as_it_is
+    restore: Callable[[Any], Any] = _as_it_is
 
 
 def is_count(value: Any) -> bool:
@@ -82,7 +86,9 @@ NUMBER_OR_NONE = Kind(lambda value: value is None or is_number(value))
 NUMBERS = Kind(_are_numbers, dict.copy, dict.copy)  # by name
 _STATE_OF = attrgetter("bit_generator.state")
 GENERATOR = Kind(_is_generator, _STATE_OF, generator_at)
-GENERATORS = Kind(_are_generators, lambda all_: list(map(_STATE_OF, all_)), lambda all_: list(map(generator_at, all_)))
+GENERATORS = Kind(
+    _are_generators, lambda all_: [_STATE_OF(one) for one in all_], lambda all_: list(map(generator_at, all_))
+)
 GENERATOR_STATE_OR_NONE = Kind(lambda value: value is None or _is_generator(value))
 
 WITHIN_EPOCH = object()  # marks what means nothing at the end of an epoch
@@ -90,7 +96,7 @@ WITHIN_EPOCH = object()  # marks what means nothing at the end of an epoch
 
 @dataclass
 class Snapshot:
-    """The state at the end of an epoch, apart from what training does later: enough to go on from there.
+    """A copy of the state at the end of an epoch, which later training does not change.
 
     arrays: copies, by name, of theta, stats and the optimizer's vectors. fields: what the others were saved as.
     """
@@ -106,13 +112,18 @@ class Snapshot:
 
     def retake(self, state: TrainState) -> None:
         """Makes it the snapshot of a later epoch of the same training, in the same memory."""
-        for name, array in state.arrays().items():
-            if array.size:
-                np.copyto(self.arrays[name], array)
-        values, fields = vars(state), self.fields
-        # where nothing was drawn the shuffling generator stands where it stood, and its state takes long to read
-        for name, save in _SAVE if state.shuffle_before is not None else _SAVE_UNSHUFFLED:
-            fields[name] = save(values[name])
+        arrays, fields = self.arrays, self.fields
+        np.copyto(arrays["theta"], state.theta)
+        if state.stats.size:
+            np.copyto(arrays["stats"], state.stats)
+        for name, vector in state.vectors.items():
+            np.copyto(arrays[name], vector)
+        for name in _SAVED_AS_THEY_ARE:  # not from vars(state): after that every access to the state takes longer
+            fields[name] = getattr(state, name)
+        for name, save in _SAVED_OTHERWISE:
+            fields[name] = save(getattr(state, name))
+        if state.shuffle_before is not None:  # else nothing was drawn: the state, which takes long to read, is the same
+            fields["shuffle"] = _STATE_OF(state.shuffle)
 
 
 @dataclass
@@ -135,12 +146,12 @@ class Best:
 
 @dataclass(kw_only=True)
 class TrainState:
-    """Where training stands.
+    """The state of training.
 
     epoch counts whole epochs, step iterations. In the middle of an epoch, `position` of its iterations are done,
     `loss_sum` is the sum so far of each batch's loss times its samples, and `shuffle_before` is the state that the
     shuffling generator had before it drew the epoch's order, from which the order can be drawn again.
-    `stall_value` and `stall_epoch` are early stopping's: the value to beat, and since when it stands.
+    `stall_value` and `stall_epoch` are early stopping's: the value to beat, and the epoch that reached it.
     `stats` is what layers keep up themselves; `noise` has a generator for each shard of a batch,
     `memory` is the learning-rate schedule's, `scalars` are a full-batch optimizer's.
 
@@ -224,5 +235,7 @@ _METADATA = {
 # The fields with a Kind, in the order of a checkpoint's metadata.
 KINDS: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items()}
 AT_END_OF_EPOCH: Mapping[str, Kind] = {name: marks[0] for name, marks in _METADATA.items() if WITHIN_EPOCH not in marks}
-_SAVE = [(name, kind.save) for name, kind in AT_END_OF_EPOCH.items()]
-_SAVE_UNSHUFFLED = [(name, save) for name, save in _SAVE if name != "shuffle"]
+_SAVED_AS_THEY_ARE = [name for name, kind in AT_END_OF_EPOCH.items() if kind.save is _as_it_is]
+_SAVED_OTHERWISE = [
+    (name, kind.save) for name, kind in AT_END_OF_EPOCH.items() if kind.save is not _as_it_is and name != "shuffle"
+]

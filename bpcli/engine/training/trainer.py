@@ -118,6 +118,8 @@ class _Trainer:
         self.shuffles = options.shuffle and self.batches.size < len(samples)
         self.seconds_before = state.seconds
         self.started = time.monotonic()
+        seconds = math.inf if options.max_seconds is None else options.max_seconds
+        self.deadline = self.started + seconds - self.seconds_before
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.tuner = ThreadTuner(team) if team.size > 1 else None
         self.take_step = step
@@ -177,7 +179,8 @@ class _Trainer:
         tuner = self.tuner
         if tuner is not None:
             tuner.begin(begun)
-        step, averages, reason_to_stop = self.step, self.averages, self._reason_to_stop
+        step, averages = self.step, self.averages
+        should_stop, deadline = self.should_stop, self.deadline
         while state.position < count:
             rows, n = self._rows(order)
             try:
@@ -190,21 +193,14 @@ class _Trainer:
             now = time.monotonic()
             if tuner is not None:
                 tuner.step(now)
-            if reason := reason_to_stop(now):
-                return reason
+            if should_stop():
+                return "interrupted"
+            if now >= deadline:
+                return "max_seconds"
             if self.small_change:
                 return None
             if now >= due and state.position < count:
                 return "report"
-        return None
-
-    def _reason_to_stop(self, now: float) -> StopReason | None:
-        """The reason to stop now, even within an epoch; None if there is none."""
-        if self.should_stop():
-            return "interrupted"
-        limit = self.options.max_seconds
-        if limit is not None and self.seconds_before + now - self.started >= limit:
-            return "max_seconds"
         return None
 
     def _gives_up(self) -> bool:
@@ -213,7 +209,7 @@ class _Trainer:
         if now < self.look_at:
             return False
         self.look_at = now + REPORT_SECONDS
-        self.given_up = self._reason_to_stop(now)
+        self.given_up = "interrupted" if self.should_stop() else "max_seconds" if now >= self.deadline else None
         return self.given_up is not None
 
     def _rows(self, order: EpochOrder | None) -> tuple[slice | Array, int]:

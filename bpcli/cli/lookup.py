@@ -1,4 +1,4 @@
-"""bpcli epochs-calc: how many iterations an epoch has."""
+"""bpcli parts and epochs-calc: what can be looked up without a config or a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,27 @@ import typer
 from bpcli.cli.output import write
 
 MOST = 10**18
+
+
+def parts(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="layers, activations, losses, optimizers, schedules, metrics or initializers; default: all of them.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Lists the available parts, with keys and defaults.
+
+    Example: bpcli parts optimizers
+    """
+    from bpcli.views.reference import KINDS, parts_called, reference
+
+    if kind is not None and kind not in KINDS:
+        hint = "".join(f"; {name} is one of the {where}: bpcli parts {where}" for where, name in parts_called(kind))
+        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {kind}{hint}", param_hint="[KIND]")
+    write(reference(None if kind is None else [kind]))
 
 
 def epochs_calc(
@@ -23,9 +44,7 @@ def epochs_calc(
 
     Example: bpcli epochs-calc --n 50000 --batch 256 --epochs 10
     """
-    drops = (
-        drop_last and batch <= n
-    )  # as in training: a batch larger than the data is reduced to its size and is then not a short one
+    drops = drop_last and batch <= n  # as in training, where a batch larger than the data is reduced to their size
     iterations = n // batch if drops else -(-n // batch)
     formula = f"floor({n}/{batch})" if drops else f"ceil({n}/{batch})"
     left = n % batch
