@@ -124,7 +124,7 @@ def _category(item: Any) -> Any:
 def _columns(value: Any) -> Any:
     """The kinds of columns by name."""
     if value is None:
-        return {}
+        return None
     if not isinstance(value, dict):
         raise problem(expected("a kind for each column, such as {age: number, sex: category}", value))
     return read_items(_column, value.items())
@@ -148,7 +148,7 @@ class Data(Strict):
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
     exclude: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
-    columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]], Read(_columns)] = Field(default_factory=dict)
+    columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
     group: str | None = None
     split_seed: Annotated[int | None, within(AtLeast(0))] = None
 
@@ -163,7 +163,7 @@ class Data(Strict):
     @field_validator("columns")
     @classmethod
     def _marks_differ(cls, columns: Any, info: ValidationInfo) -> Any:
-        for name, kind in columns.items():
+        for name, kind in (columns or {}).items():
             if isinstance(kind, Number) and kind.thousands and kind.thousands == info.data.get("decimal"):
                 raise problem_at(name, f"thousands: {shown(kind.thousands)} is the decimal mark too, see data.decimal")
         return columns
@@ -261,6 +261,14 @@ def _trainable(value: Any) -> Any:
     raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
+def _rate_scale(value: Any) -> Any:
+    if value == "inverse_sqrt_fan_in":
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise problem(expected("a number or inverse_sqrt_fan_in", value, ("inverse_sqrt_fan_in",)))
+    return within(AtLeast(0))(float(value))
+
+
 def _layer_name(value: str | None) -> str | None:
     """A layer's name, which must be valid as a member of an npz file: NAME.W. An empty name counts as none."""
     if not value:
@@ -280,7 +288,8 @@ class LayerKeys(Strict):
 
     name: Annotated[str | None, AfterValidator(_layer_name)] = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
-    learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
+    learning_rate_scale: Annotated[Weight | Literal["inverse_sqrt_fan_in"], Read(_rate_scale)] = 1.0
+    bias_learning_rate_scale: Annotated[float | None, within(AtLeast(0))] = None
     trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True
     weights: Annotated[list[Any] | float | None, Read(_numbers)] = None
     biases: Annotated[list[Any] | float | None, Read(_numbers)] = None

@@ -243,6 +243,10 @@ class TrainedModel:
                 f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "
                 "name the file to evaluate on: --data FILE"
             )
+        if datasets.preparation.input_shape != self.preparation.input_shape:
+            raise RunError(
+                f"{self.checkpoint.path}: damaged: its inputs are not those that its config makes of the data"
+            )
         return datasets.parts
 
     def evaluate(self, split: str | None = None) -> EvaluationResult:
