@@ -121,8 +121,16 @@ def test_eval_says_what_does_not_fit(cli, run, datasets, monkeypatch, owner, cod
     ("owner", "code", "message"),
     [
         ("bpcli.workflows.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
-        ("bpcli.workflows.prediction_stream.stream_like", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.workflows.prediction_stream.ChunkPredictor.__call__", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
+        (
+            "bpcli.workflows.prediction_stream.stream_like",
+            3,
+            "new.csv: does not fit into memory; use fewer rows or columns",
+        ),
+        (
+            "bpcli.workflows.prediction_stream.ChunkPredictor.__call__",
+            3,
+            "new.csv: does not fit into memory; use fewer rows or columns",
+        ),
         ("bpcli.views.predictions.PredictionWriter.text", 6, "not enough memory"),
     ],
 )
