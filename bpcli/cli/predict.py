@@ -157,7 +157,7 @@ def _form(
 
     suffix = suffix_of("" if output is None else output.name)
     if suffix is None:
-        raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written so", param_hint="-o")
+        raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are CSV or JSON lines", param_hint="-o")
     as_json = form == "jsonl" if form else suffix == JSON_LINES
     if suffix and suffix != ".txt" and as_json != (suffix == JSON_LINES):
         raise typer.BadParameter(f"{form}, but the name {output} asks for {suffix[1:]}", param_hint="--format")
