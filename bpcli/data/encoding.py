@@ -252,7 +252,7 @@ class EncodingCounts:
             own = raw.texts.get(column.name, ())
             values = column.places(raw.read_x[:, place], own)
             self.gaps[column.name] += int(np.isnan(values).sum())
-            unknown = int((values == _UNKNOWN).sum())
+            unknown = int((values == _UNKNOWN).sum()) if column.kind == "category" else 0
             self.unknown[column.name] += unknown
             if unknown and len(self.texts[column.name]) < _MOST_TEXTS:
                 known = set(column.categories)

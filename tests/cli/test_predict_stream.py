@@ -216,6 +216,11 @@ def test_blocks_of_several_kinds_of_columns_give_the_bytes_of_the_whole_file(by_
     assert '12 of 60 rows have a category in column "colour" that the training part does not have' in stream.notes()[0]
 
 
+def test_a_number_of_minus_one_is_no_unknown_category(by_kind, ok):
+    write("new.csv", [["r0", "-1", "-1", "red", ""], ["r1", "-1", "2", "blue", ""]])
+    assert ok("predict", by_kind, "new.csv").err == ""
+
+
 def test_a_last_chunk_alone_is_shorter(run, monkeypatch):
     monkeypatch.setattr("bpcli.data.csv_lines._BLOCK", 150)
     model = TrainedModel.load(run)
