@@ -68,7 +68,7 @@ def read_csv(
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = dataclasses.replace(_layout_of_file(path, header, decimal), is_argument=is_argument)
+    table = dataclasses.replace(layout_of_file(path, header, decimal), is_argument=is_argument)
     by_kind = columns is not None
     given = dict(columns or {})
     x_columns, y_columns, group_column = _choose(table, features, target, need_target, exclude, given, group)
@@ -124,7 +124,8 @@ def _label_numbers(labels: np.ndarray[Any, Any], decimal: str) -> dict[str, floa
     return found if len(found) == len(numbers) else None
 
 
-def _layout_of_file(path: Path, header: bool | None, decimal: str) -> Table:
+def layout_of_file(path: Path, header: bool | None, decimal: str) -> Table:
+    """How a file is laid out; see `layout`."""
     with opened(path) as file:
         head = LineBlocks(file).head()
     return layout(path, head, header, decimal)

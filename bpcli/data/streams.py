@@ -20,6 +20,7 @@ from bpcli.data.large import NpyRows
 from bpcli.data.preparation import Preparation, kinds_of_columns
 from bpcli.data.read import is_table
 from bpcli.data.stored import opened, unpacked
+from bpcli.data.table_file import is_converted
 from bpcli.data.types import DataPlan, RawData, Source
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
@@ -77,6 +78,8 @@ def stream_like(
                 file = stack.enter_context(unpacked(packed, str(source.x)))
             elif is_table(source):
                 file = stack.enter_context(opened(source.x))
+                if is_converted(source.x):
+                    plan = dataclasses.replace(plan, header=True, decimal=".")
             else:
                 _refuse_options_of_tables(source, keep, skips_bad=skips_bad)
                 yield from _array_blocks(read_like(preparation, source, plan, need_target=False), size)

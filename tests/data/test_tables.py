@@ -184,6 +184,11 @@ def test_a_category_that_training_has_not_seen_is_counted_and_told() -> None:
     )
 
 
+def test_a_number_of_minus_one_is_no_unknown_category() -> None:
+    write("a,c,y\n-1,u,0\n2,v,1\n")
+    assert load(columns={"c": Category()}).notes == ()
+
+
 def test_a_category_that_training_has_not_seen_is_an_error_where_the_config_says_so() -> None:
     write("c,y\nu,0\nv,1\nw,2\n")
     plan = dataclasses.replace(PLAN, columns={"c": Category(unknown="error")})
