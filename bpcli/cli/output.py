@@ -7,8 +7,10 @@ import os
 import select
 import stat
 import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from bpcli.errors import DiskError
 
@@ -96,14 +98,25 @@ def fill_closed_streams() -> None:
                 os.close(sink)
 
 
-def write_output(path: Path, content: bytes) -> None:
-    """Writes a file. A regular file is replaced atomically; a device or pipe is written to; links are followed.
+def write_output(path: Path, write: Callable[[Callable[[bytes], object]], None]) -> None:
+    """Writes a file: `write` is called with the function that takes its content, part by part.
+
+    A regular file is replaced atomically; a device or pipe is written to; links are followed. A file whose name ends
+    with .gz is packed, without a timestamp.
 
     Raises:
         DiskError: it cannot be written.
     """
-    from bpcli.runs.files import disk_errors, void
+    from bpcli.runs.files import disk_errors
     from bpcli.runs.held import write_atomically
+
+    def written(file: IO[bytes]) -> None:
+        if path.name.lower().endswith(".gz"):
+            packer = zlib.compressobj(9, wbits=31)  # the bytes do not depend on the parts that the content comes in
+            write(lambda content: file.write(packer.compress(content)))
+            file.write(packer.flush())
+        else:
+            write(file.write)
 
     with disk_errors(f"cannot write {path}"):
         try:
@@ -111,7 +124,8 @@ def write_output(path: Path, content: bytes) -> None:
         except FileNotFoundError:
             is_file = True
         if not is_file:
-            path.write_bytes(content)
+            with path.open("wb") as file:
+                written(file)
             return
         target = Path(os.path.realpath(path))
-    write_atomically(target, lambda file: void(file.write(content)), notify)
+    write_atomically(target, written, notify)

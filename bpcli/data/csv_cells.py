@@ -139,14 +139,18 @@ def cell_fault(table: Table, line: int, column: int, cell: str, advice: str = ""
 
 
 def missing_fault(
-    table: Table, gap: Gap, counts: dict[int, int], rows: int, missing: Missing, *, is_target: bool
+    table: Table, gap: Gap, counts: dict[int, int] | None, rows: int, missing: Missing, *, is_target: bool
 ) -> DataError:
-    """The error for the first missing value that is not allowed. counts: of missing values, by column."""
+    """The error for the first missing value that is not allowed.
+
+    counts: of missing values, by column; None if they are not known.
+    """
     line, column, cell = gap
     what = f"got {shown(cell)}, expected a number" if cell.strip() else "missing value"
     fix = "fill it or drop the row" if table.is_argument else remedy(missing, is_target=is_target)
-    named = {shown(table.names[column]): count for column, count in counts.items()}
-    return DataError(f"{place_of(table, line, column)}: {what}; {fix} ({counted(named, rows)})")
+    named = {shown(table.names[column]): count for column, count in (counts or {}).items()}
+    how_many = "" if counts is None else f" ({counted(named, rows)})"
+    return DataError(f"{place_of(table, line, column)}: {what}; {fix}{how_many}")
 
 
 def place_of(table: Table, line: int, column: int) -> str:

@@ -33,6 +33,7 @@ from bpcli.data.csv_cells import Table, looks_numeric, number
 from bpcli.data.csv_fast import read_fast
 from bpcli.data.csv_lines import HEAD_BYTES, LineBlocks
 from bpcli.data.csv_rows import Columns, read_exactly, rows_of
+from bpcli.data.csv_stream import Wanted
 from bpcli.data.kinds import kinds_of
 from bpcli.data.stored import opened
 from bpcli.data.types import ColumnKind, Missing, Names, RawData, Targets
@@ -89,6 +90,31 @@ def read_csv(
         read.texts,
         read.groups,
     )
+
+
+def chosen_for_stream(
+    path: Path,
+    head: bytes,
+    features: Names,
+    *,
+    header: bool | None,
+    missing: Missing,
+    decimal: str,
+    columns: Mapping[str, ColumnKind] | None,
+    keep: Sequence[str] = (),
+    skips_bad: bool = False,
+) -> tuple[Table, Wanted]:
+    """How a table is laid out whose first bytes are `head`, and what is read of it by `csv_stream.read_blocks`.
+
+    Raises:
+        DataError: line 1 is wrong, or a column is missing.
+    """
+    table = dataclasses.replace(layout(path, head, header, decimal), is_argument=True)
+    given = dict(columns or {})
+    x_columns, _, _ = _choose(table, features, None, False, (), given, None)
+    kept = _find(table, keep, "--keep") if keep else ()
+    kinds = kinds_of(tuple(table.names[column] for column in x_columns), given)
+    return table, Wanted(x_columns, kinds, columns is not None, missing, kept, skips_bad)
 
 
 def _label_numbers(labels: np.ndarray[Any, Any], decimal: str) -> dict[str, float] | None:
@@ -253,7 +279,8 @@ def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:
     if missing:
         _check_header(table, wanted, missing)
         guesses = ", ".join(shown(name) + did_you_mean(name, table.names) for name in missing[:20])
-        whose = "which the network was trained on" if table.is_argument else f"named in {key}"
+        by_user = key.startswith("--") or not table.is_argument
+        whose = f"named in {key}" if by_user else "which the network was trained on"
         if table.is_argument and key == "data.target":
             whose = "the target to compare predictions with; bpcli predict needs none"
         raise DataError(f"{table.path}: no column {guesses}, {whose}; it has {listed(table.names)}")

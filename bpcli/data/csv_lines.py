@@ -85,6 +85,11 @@ class TextLines:
         """Whether the last line was the last one of a block."""
         return self._text.tell() == self._size
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there are no further lines."""
+        return self.block_is_read and self._blocks.is_at_end
+
 
 def _end_of_lines(data: bytes, size: int) -> int:
     """Where the last whole line among the first `size` bytes ends; 0 if none does."""

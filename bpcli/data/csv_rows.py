@@ -39,7 +39,7 @@ from bpcli.data.stored import opened
 from bpcli.data.types import ColumnKind, Missing, Targets
 from bpcli.errors import DataError
 
-_BLOCK_ROWS = 4096
+BLOCK_ROWS = 4096
 _ZIP = "PK\x03\x04"
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff", "\0\0\udcfe\udcff")  # as surrogateescape reads the bytes
 _MAY_GO_ON = "expected after"  # in the message of csv.Error: what follows a closing quote; its row is read past
@@ -166,7 +166,7 @@ def blocks(table: Table) -> Iterator[Block]:
     while fault is None:
         found: list[tuple[int, list[str]]] = []
         try:
-            found.extend(itertools.islice(numbered, _BLOCK_ROWS))
+            found.extend(itertools.islice(numbered, BLOCK_ROWS))
         except DataError as error:
             fault = error
         if not found and fault is None:

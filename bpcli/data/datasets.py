@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from bpcli.data.classes import check_every_class, class_indices, class_weights_for
 from bpcli.data.columns import column_names, counts_by_column, flattened, row_numbers
 from bpcli.data.content import Content, cast_weights, content_of, with_weights
-from bpcli.data.encoding import encoding_notes, is_scaled_unclipped
+from bpcli.data.encoding import EncodingCounts, is_scaled_unclipped
 from bpcli.data.input_columns import TextColumnsError
 from bpcli.data.kinds import Number
 from bpcli.data.large import NpyRows
@@ -301,16 +302,36 @@ def _part(preparation: Preparation, content: Content, plan: DataPlan, name: str 
 
 def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: str = "") -> tuple[str, ...]:
     """What is filled in of a part of the data, if anything is, and what of it is unknown."""
-    where = f"{raw.source}, {part}" if part else raw.source
-    if preparation.columns is not None:
-        return tuple(encoding_notes(preparation.columns, raw, where))
-    if preparation.fill is None:
-        return ()
-    counts = counts_by_column(dataclasses.replace(raw, y=None))
-    total = sum(counts.values())
-    if not total:
-        return ()
-    return (
-        f"{where}: filled in {total} missing value{'' if total == 1 else 's'} with the column's {missing} over the "
-        f"training part ({counted(counts, len(raw.x))})",
-    )
+    counts = FillCounts(preparation, missing)
+    counts.add(raw)
+    return counts.notes(f"{raw.source}, {part}" if part else raw.source)
+
+
+class FillCounts:
+    """What is filled in, and what is unknown, in data that come in one part or more."""
+
+    def __init__(self, preparation: Preparation, missing: Missing) -> None:
+        self.preparation, self.missing = preparation, missing
+        self.columns = None if preparation.columns is None else EncodingCounts(preparation.columns)
+        self.counts: Counter[str] = Counter()
+        self.rows = 0
+
+    def add(self, raw: RawData) -> None:
+        """Counts a part."""
+        if self.columns is not None:
+            self.columns.add(raw)
+        elif self.preparation.fill is not None:
+            self.counts.update(counts_by_column(dataclasses.replace(raw, y=None)))
+            self.rows += len(raw.x)
+
+    def notes(self, where: str) -> tuple[str, ...]:
+        """What there is to tell."""
+        if self.columns is not None:
+            return tuple(self.columns.notes(where))
+        total = self.counts.total()
+        if not total:
+            return ()
+        return (
+            f"{where}: filled in {total} missing value{'' if total == 1 else 's'} with the column's {self.missing} "
+            f"over the training part ({counted(self.counts, self.rows)})",
+        )

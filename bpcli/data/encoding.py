@@ -8,6 +8,7 @@ cosines of dates.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from bpcli.text import listed, printable, shown
 
 Chain = tuple[Transform, ...]
 _UNKNOWN = -1.0
+_MOST_TEXTS = 1000  # of unknown categories that are kept to be told
 
 
 @dataclass(frozen=True)
@@ -234,26 +236,45 @@ def is_scaled_unclipped(column: PreparedColumn) -> bool:
     return column.kind == "number" and any(isinstance(chain[-1], Scale) for chain in column.amounts if chain)
 
 
-def encoding_notes(prepared: Sequence[PreparedColumn], raw: RawData, where: str) -> Iterator[str]:
-    """What became of missing values and of unknown categories, where there are some."""
-    assert raw.feature_names is not None
-    filled, zeros = dict[str, int](), dict[str, int]()
-    for place, column in enumerate(prepared):
-        values = column.places(raw.read_x[:, place], raw.texts.get(column.name, ()))
-        if count := int(np.isnan(values).sum()):
-            counts = filled if column.missing in ("mean", "median") else zeros
-            counts[f"{printable(column.name)} ({column.missing})"] = count
-        if column.kind == "category" and (unknown := int((values == _UNKNOWN).sum())):
-            known = set(column.categories)
-            names = [text for text in raw.texts[column.name] if text not in known]
-            yield (
-                f"{where}: {unknown} of {len(values)} rows have a category in column {shown(column.name)} that the "
-                f"training part does not have: {listed(names, 5)}; they are taken as none of the known ones"
-            )
-    for what, counts in (("filled in", filled), ("taken as", zeros)):
-        if counts:
-            text = ", ".join(f"{count} in {name}" for name, count in list(counts.items())[:20])
-            yield f"{where}: missing values {what} by their column's rule: {text}"
+class EncodingCounts:
+    """How many values were missing, and how many categories unknown, in data that come in one part or more."""
+
+    def __init__(self, prepared: Sequence[PreparedColumn]) -> None:
+        self.prepared, self.rows = prepared, 0
+        self.gaps: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.texts: dict[str, dict[str, None]] = {column.name: {} for column in prepared}
+
+    def add(self, raw: RawData) -> None:
+        """Counts a part."""
+        self.rows += len(raw.x)
+        for place, column in enumerate(self.prepared):
+            own = raw.texts.get(column.name, ())
+            values = column.places(raw.read_x[:, place], own)
+            self.gaps[column.name] += int(np.isnan(values).sum())
+            unknown = int((values == _UNKNOWN).sum()) if column.kind == "category" else 0
+            self.unknown[column.name] += unknown
+            if unknown and len(self.texts[column.name]) < _MOST_TEXTS:
+                known = set(column.categories)
+                self.texts[column.name].update((text, None) for text in own if text not in known)
+
+    def notes(self, where: str) -> Iterator[str]:
+        """What became of missing values and of unknown categories, where there are some."""
+        for column in self.prepared:
+            if count := self.unknown[column.name]:
+                yield (
+                    f"{where}: {count} of {self.rows} rows have a category in column {shown(column.name)} that the "
+                    f"training part does not have: {listed(self.texts[column.name], 5)}; they are taken as none of the "
+                    "known ones"
+                )
+        for what, filled in (("filled in", True), ("taken as", False)):
+            counts = [
+                f"{self.gaps[column.name]} in {printable(column.name)} ({column.missing})"
+                for column in self.prepared
+                if self.gaps[column.name] and (column.missing in ("mean", "median")) == filled
+            ]
+            if counts:
+                yield f"{where}: missing values {what} by their column's rule: {', '.join(counts[:20])}"
 
 
 def to_plain(column: PreparedColumn) -> dict[str, Any]:

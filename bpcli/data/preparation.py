@@ -83,13 +83,17 @@ class Preparation:
         Raises:
             DataError: another shape than the training data's, or a number that `dtype` cannot hold.
         """
+        self.check_shape(raw)
+        if isinstance(raw.x, NpyRows):
+            return self._stored_inputs(raw, raw.x, dtype)
+        return self._inputs(raw, raw.x, dtype, rows)
+
+    def check_shape(self, raw: RawData) -> None:
+        """DataError if the samples have another shape than the training data's."""
         if raw.x.shape[1:] != self.in_shape:
             raise DataError(
                 f"{raw.source}: samples of shape {raw.x.shape[1:]}, but the network was trained on {self.in_shape}"
             )
-        if isinstance(raw.x, NpyRows):
-            return self._stored_inputs(raw, raw.x, dtype)
-        return self._inputs(raw, raw.x, dtype, rows)
 
     def _inputs(self, raw: RawData, values: Array, dtype: DType, rows: Array | None) -> Array:
         if self.columns is not None:

@@ -116,6 +116,15 @@ def read(
         raise DataError(f"{label}: does not fit into memory; use fewer rows or columns") from error
 
 
+def is_table(source: Source) -> bool:
+    """Whether it is a CSV file, or another one that is read as such.
+
+    Raises:
+        DataError: the file is missing, empty or of no known kind.
+    """
+    return kind_of(source.paths, source.label, is_argument=source.is_argument) == "csv"
+
+
 def missing_files(source: Source) -> list[str]:
     """What to say of each file of a source that is not there."""
     return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not _can_be_read(path)]

@@ -13,7 +13,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -107,10 +107,52 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     try:
-        with gzip.open(path, "rb") as unpacked:
-            yield cast(BinaryIO, io.BufferedReader(_Unpacked(unpacked, path)))
+        size = path.stat().st_size
+        with gzip.open(path, "rb") as plain:
+            yield cast(BinaryIO, io.BufferedReader(_Unpacked(plain, str(path), lambda: size)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut gzip file ({error}); get it again") from error
+        raise _damaged_gzip(path, error) from error
+
+
+@contextmanager
+def unpacked(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The bytes of a pipe or device, which cannot be read twice, unpacked as by `opened` if they begin as gzip's do.
+
+    Raises:
+        DataError: as `opened`.
+    """
+    packed = _FromTheStart(stream)
+    if packed.start != _GZIP_MAGIC:
+        yield cast(BinaryIO, io.BufferedReader(packed, _CHUNK))
+        return
+    try:
+        with gzip.GzipFile(fileobj=io.BufferedReader(packed)) as plain:
+            yield cast(BinaryIO, io.BufferedReader(_Unpacked(plain, name, lambda: packed.count)))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged_gzip(name, error) from error
+
+
+def _damaged_gzip(name: object, error: Exception) -> DataError:
+    return DataError(f"{name}: damaged or cut gzip file ({error}); get it again")
+
+
+class _FromTheStart(io.RawIOBase):
+    """A stream whose first two bytes were looked at. count: how many bytes were read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.start = self._left = stream.read(2)
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._left[: len(buffer)] or self._stream.read(len(buffer))
+        self._left = self._left[len(got) :]
+        buffer[: len(got)] = got
+        self.count += len(got)
+        return len(got)
 
 
 def is_zipped_csv(path: Path) -> bool:
@@ -145,11 +187,10 @@ def _unzipped(path: Path) -> bytes:
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of a gzip file, which ends in a DataError where they become too many."""
+    """The bytes of a gzip file, which ends in a DataError where they become too many. packed: bytes read for them."""
 
-    def __init__(self, unpacked: gzip.GzipFile, path: Path) -> None:
-        self._unpacked, self._path = unpacked, path
-        self._packed = path.stat().st_size
+    def __init__(self, unpacked: gzip.GzipFile, name: str, packed: Callable[[], int]) -> None:
+        self._unpacked, self._name, self._packed = unpacked, name, packed
         self._count = 0
 
     def readable(self) -> bool:
@@ -165,7 +206,7 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         got = self._unpacked.readinto(buffer)
         self._count += got
-        refuse_bomb(str(self._path), self._count, self._packed)
+        refuse_bomb(self._name, self._count, self._packed())
         return got
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bpcli.build.locations import data_files, data_note, data_plan, of_a_run, split_stream
 from bpcli.build.memory import fits_into_memory
@@ -20,7 +21,6 @@ from bpcli.data.columns import lacking
 from bpcli.data.content import inputs_to_drop_for
 from bpcli.data.datasets import fill_notes, load_datasets, load_part, read_like
 from bpcli.data.in_memory import samples
-from bpcli.data.large import StoredInputs
 from bpcli.data.preparation import Preparation
 from bpcli.data.types import Part, RawData, Source
 from bpcli.engine import registry
@@ -204,15 +204,23 @@ class TrainedModel:
                 raise DataError(f"{raw.source}: every row has a missing value, so that there is nothing to predict")
             rows = np.flatnonzero(~missing)
             raw = dataclasses.replace(raw, x=raw.read_x[rows])
-            notes = (*fill_notes(self.preparation, raw, self.plan.missing), _no_prediction(raw.source, missing))
-        prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
-        return _without_labels_of_nothing(raw.source, prediction if rows is None else _spread(prediction, missing))
-
-    def _prediction(self, inputs: Array | StoredInputs, notes: tuple[str, ...]) -> Prediction:
-        x, missing = self.model.inputs(inputs), np.zeros(len(inputs), bool)
+            lost = np.flatnonzero(missing)
+            first = [row + 1 for row in lost[:10].tolist()]
+            notes = (*fill_notes(self.preparation, raw, self.plan.missing),)
+            notes += (no_prediction_note(raw.source, len(lost), len(missing), first),)
         with one_blas_thread():
-            output = predict(self.model.network, self.theta, x, stats=self.stats)
-        preparation = self.preparation
+            x = self.model.inputs(self.preparation.inputs(raw, self.plan.dtype, rows))
+            prediction = self.said(predict(self.model.network, self.theta, x, stats=self.stats))
+        prediction, not_finite = without_labels_of_nothing(prediction if rows is None else spread(prediction, missing))
+        if not_finite.any():
+            first = [row + 1 for row in np.flatnonzero(not_finite)[:10].tolist()]
+            has_class = prediction.labels is not None
+            notes += (not_finite_note(raw.source, int(not_finite.sum()), len(not_finite), first, has_class=has_class),)
+        return dataclasses.replace(prediction, notes=notes)
+
+    def said(self, output: Array) -> Prediction:
+        """The network's outputs (N, *out_shape) in the data's own terms, without notes."""
+        preparation, missing, notes = self.preparation, np.zeros(len(output), bool), ()
         if preparation.classes is not None:
             values = preparation.probabilities(output, self.file.config.loss.boundary)
             labels = np.array(preparation.classes)[values.argmax(axis=1)]
@@ -369,35 +377,39 @@ def _not_finite_note(name: str, output: Array) -> tuple[str, ...]:
     )
 
 
-def _no_prediction(source: str, missing: Array) -> str:
-    """Which rows of the data have no prediction."""
-    rows = [str(row + 1) for row in np.flatnonzero(missing)[:10]]
-    more = ", ..." if missing.sum() > len(rows) else ""
+def no_prediction_note(source: str, count: int, rows: int, first: Sequence[int]) -> str:
+    """Which rows of the data have no prediction. first: the numbers of the first ten, from 1."""
     return (
-        f"{source}: {missing.sum()} of {len(missing)} rows have a missing value and no prediction: "
-        f"their lines are left empty (row{'' if len(rows) == 1 else 's'} {', '.join(rows)}{more})"
+        f"{source}: {count} of {rows} rows have a missing value and no prediction: "
+        f"their lines are left empty ({_numbered(count, first)})"
     )
 
 
-def _without_labels_of_nothing(source: str, prediction: Prediction) -> Prediction:
-    """Takes the label from each sample whose values are not finite, and says which they are.
+def not_finite_note(source: str, count: int, rows: int, first: Sequence[int], *, has_class: bool) -> str:
+    """Which rows have values that are not finite. first: the numbers of the first ten, from 1."""
+    return (
+        f"warning: {source}: what the network gives for {count} of {rows} rows is not finite"
+        f"{', so that they have no class' if has_class else ''} ({_numbered(count, first)}): are they in the units of "
+        "the training data?"
+    )
+
+
+def _numbered(count: int, first: Sequence[int]) -> str:
+    """`rows 1, 7, ...`."""
+    return f"row{'' if len(first) == 1 else 's'} {', '.join(map(str, first))}{', ...' if count > len(first) else ''}"
+
+
+def without_labels_of_nothing(prediction: Prediction) -> tuple[Prediction, npt.NDArray[np.bool_]]:
+    """Takes the label from each sample whose values are not finite; also gives which they are, (N,).
 
     The largest of several values means nothing where one is NaN.
     """
     lost = ~np.isfinite(prediction.values).all(axis=1) & ~prediction.missing
-    if not lost.any():
-        return prediction
-    labels = prediction.labels
-    if labels is not None:
-        labels = labels.copy()
-        labels[lost] = _no_label(labels)
-    rows = [str(row + 1) for row in np.flatnonzero(lost)[:10]]
-    note = (
-        f"warning: {source}: what the network gives for {lost.sum()} of {len(lost)} rows is not finite"
-        f"{'' if labels is None else ', so that they have no class'} (row{'' if len(rows) == 1 else 's'} "
-        f"{', '.join(rows)}{', ...' if lost.sum() > len(rows) else ''}): are they in the units of the training data?"
-    )
-    return dataclasses.replace(prediction, labels=labels, notes=(*prediction.notes, note))
+    if prediction.labels is None or not lost.any():
+        return prediction, lost
+    labels = prediction.labels.copy()
+    labels[lost] = _no_label(labels)
+    return dataclasses.replace(prediction, labels=labels), lost
 
 
 def _no_label(labels: Array) -> str | int:
@@ -405,7 +417,7 @@ def _no_label(labels: Array) -> str | int:
     return "" if labels.dtype.kind == "U" else -1
 
 
-def _spread(prediction: Prediction, missing: Array) -> Prediction:
+def spread(prediction: Prediction, missing: Array) -> Prediction:
     """Predictions for the complete rows as those for all of them."""
     values = np.full((len(missing), prediction.values.shape[1]), np.nan)
     values[~missing] = prediction.values

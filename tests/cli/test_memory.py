@@ -121,9 +121,17 @@ def test_eval_reports_what_does_not_fit_into_memory(cli, run, datasets, monkeypa
     ("owner", "code", "message"),
     [
         ("bpcli.workflows.trained.load_checkpoint", 4, "run: its network does not fit into memory"),
-        ("bpcli.workflows.trained.read_like", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.workflows.trained.predict", 3, "new.csv: does not fit into memory; use fewer rows or columns"),
-        ("bpcli.views.predictions.predictions_csv", 6, "not enough memory"),
+        (
+            "bpcli.workflows.prediction_stream.stream_like",
+            3,
+            "new.csv: does not fit into memory; use fewer rows or columns",
+        ),
+        (
+            "bpcli.workflows.prediction_stream.ChunkPredictor.__call__",
+            3,
+            "new.csv: does not fit into memory; use fewer rows or columns",
+        ),
+        ("bpcli.views.predictions.PredictionWriter.text", 6, "not enough memory"),
     ],
 )
 def test_predict_reports_what_does_not_fit_into_memory(cli, run, datasets, monkeypatch, owner, code, message):

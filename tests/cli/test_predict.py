@@ -349,7 +349,7 @@ def test_a_sample_that_scaling_takes_beyond_all_numbers_is_named(ok, cli, write_
     write_csv("new.csv", [["a"], [1e-300], [1e300]])
     result = cli("predict", "runs/s", "new.csv")
     assert result.code == 3
-    assert 'new.csv: sample 2 is inf in column "a" as the network takes it, no finite number' in result.err
+    assert 'new.csv:3: sample 2 is inf in column "a" as the network takes it, no finite number' in result.err
 
 
 REFUSED = {

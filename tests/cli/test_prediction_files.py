@@ -61,13 +61,11 @@ def test_a_plain_name_has_the_text_of_the_terminal(run, ok, name):
     assert Path(name).read_text(encoding="utf-8") == ok("predict", run, "data.csv").out
 
 
-@pytest.mark.parametrize(
-    "name", ["out.json", "out.jsonl", "out.npz", "out.xlsx", "out.csv.bz2", "out.zip", "out.json.gz"]
-)
+@pytest.mark.parametrize("name", ["out.json", "out.npz", "out.xlsx", "out.csv.bz2", "out.zip", "out.json.gz"])
 def test_another_kind_of_file_is_refused_with_those_there_are(run, cli, name):
     result = cli("predict", run, "data.csv", "-o", name)
     assert result.code == 2
-    assert f"{name}: expected .csv, .tsv or .txt (each also .gz)" in result.err
+    assert f"{name}: expected .csv, .tsv, .txt or .jsonl (each also .gz)" in result.err
     assert not Path(name).exists()
 
 

@@ -26,8 +26,9 @@ import bpcli
 from bpcli.errors import DataError, RunError
 from bpcli.runs.checkpoint import load_checkpoint
 from bpcli.views.inspect import summary_text
-from bpcli.views.predictions import predictions_csv
+from bpcli.views.predictions import Form, PredictionWriter
 from bpcli.views.scores import evaluation_json, evaluation_text
+from bpcli.workflows.prediction_stream import PredictedBlock
 from bpcli.workflows.resume import resume_run
 from bpcli.workflows.trained import TrainedModel
 
@@ -115,7 +116,8 @@ def evaluate(run: Path, data: Path, which: str) -> None:
 
 
 def predict(run: Path, data: Path, which: str) -> None:
-    predictions_csv(TrainedModel.load(run, which=which).predict_file(data)).encode()
+    prediction = TrainedModel.load(run, which=which).predict_file(data)
+    PredictionWriter(Form()).text(PredictedBlock(prediction, ())).encode()
 
 
 def summarise(run: Path, data: Path, which: str) -> None:

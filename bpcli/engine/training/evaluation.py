@@ -39,6 +39,29 @@ def predict(network: Network, theta: Array, x: Inputs, *, stats: Array | None = 
     return output
 
 
+class ChunkPredictor:
+    """a^L of samples that are given chunk by chunk: the same bytes as `predict` gives for all of them at once.
+
+    size: of a chunk; only the last one may be shorter, for a product of matrices may round a row in another way where
+    there are fewer rows. block_rows: of how many samples, at least `size`, the inputs take about as much memory.
+    """
+
+    def __init__(self, network: Network, theta: Array, *, stats: Array | None = None) -> None:
+        self.size = _chunk_size(network)
+        self.block_rows = max(1, CHUNK_NUMBERS // math.prod(network.in_shape))
+        self._parts = network, theta, stats
+        self._forward: _Forward | None = None
+
+    def __call__(self, x: Inputs) -> Array:
+        """a^L (n, *out_shape), a new array, for inputs x (n, *in_shape) of at most `size` samples."""
+        network, theta, stats = self._parts
+        if self._forward is None or len(x) not in self._forward.inputs:
+            self._forward = _Forward(network, theta, stats, [(0, len(x))])
+        output = np.empty((len(x), *network.out_shape), theta.dtype)
+        self._forward(x, 0, len(x), output)
+        return output
+
+
 class Evaluator:
     """Loss and outputs of a network on one split. Buffers are allocated once and reused by every call.
 
@@ -131,8 +154,12 @@ class _Forward:
 
 def _chunks(network: Network, n: int) -> list[Bounds]:
     """(low, high) of the chunks that n samples are evaluated in."""
-    size = max(1, min(n, CHUNK_NUMBERS // _widest(network)))
+    size = max(1, min(n, _chunk_size(network)))
     return [(low, min(low + size, n)) for low in range(0, n, size)]
+
+
+def _chunk_size(network: Network) -> int:
+    return max(1, CHUNK_NUMBERS // _widest(network))
 
 
 def _widest(network: Network) -> int:
