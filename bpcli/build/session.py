@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
+
+import numpy as np
 
 from bpcli.build.locations import data_plan, split_stream
 from bpcli.build.memory import lack_of_memory
@@ -14,6 +17,7 @@ from bpcli.build.model import Model, Problem, activation_problems, build_model, 
 from bpcli.config.load import ConfigFile
 from bpcli.config.tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets
+from bpcli.data.types import DataPlan
 from bpcli.engine import registry
 from bpcli.engine.network import Network
 from bpcli.engine.training.options import TrainOptions
@@ -21,6 +25,8 @@ from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halv
 from bpcli.engine.training.state import MOST_SHARDS, TrainState
 from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
+
+Load: TypeAlias = Callable[[DataPlan, np.random.Generator], Datasets]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +105,10 @@ class Session:
         return train_with_halvings(run, state, self.start, on_rollback) if halving else run()
 
 
-def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
+def open_session(file: ConfigFile, *, threads: int = 1, load: Load = load_datasets) -> Session:
     """Reads the data and puts everything together.
+
+    load: reads and prepares the splits.
 
     Raises:
         ConfigError: sizes that do not fit together or do not fit the data, each at its key; what is wrong with the data
@@ -112,7 +120,7 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     with collected(errors):
         check_alone(file)
     with collected(errors):
-        datasets = load_datasets(plan, split_stream(config))
+        datasets = load(plan, split_stream(config))
         model = build_model(file, plan, datasets.preparation)
         objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
         if objections:
