@@ -157,7 +157,7 @@ def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:
     """A patience that outlasts the training: the first epoch sets the best, so that many must follow it."""
     training = session.model.config.training
     stopping = training.early_stopping
-    if stopping is not None and stopping.patience >= training.epochs - 1:
+    if stopping is not None and stopping.patience is not None and stopping.patience >= training.epochs - 1:
         best = "; the best epoch is kept all the same" if stopping.restore_best else ""
         message = (
             f"{stopping.patience} epochs without a better one cannot pass before the end of {training.epochs}{best}"

@@ -261,6 +261,14 @@ def _trainable(value: Any) -> Any:
     raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
+def _rate_scale(value: Any) -> Any:
+    if value == "inverse_sqrt_fan_in":
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise problem(expected("a number or inverse_sqrt_fan_in", value, ("inverse_sqrt_fan_in",)))
+    return within(AtLeast(0))(float(value))
+
+
 def _layer_name(value: str | None) -> str | None:
     """A layer's name, which must be valid as a member of an npz file: NAME.W. An empty name counts as none."""
     if not value:
@@ -280,7 +288,8 @@ class LayerKeys(Strict):
 
     name: Annotated[str | None, AfterValidator(_layer_name)] = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
-    learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
+    learning_rate_scale: Annotated[Weight | Literal["inverse_sqrt_fan_in"], Read(_rate_scale)] = 1.0
+    bias_learning_rate_scale: Annotated[float | None, within(AtLeast(0))] = None
     trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True
     weights: Annotated[list[Any] | float | None, Read(_numbers)] = None
     biases: Annotated[list[Any] | float | None, Read(_numbers)] = None

@@ -67,7 +67,7 @@ def read_csv(
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
+    table = dataclasses.replace(layout(path, header, decimal), is_argument=is_argument)
     by_kind = columns is not None
     given = dict(columns or {})
     x_columns, y_columns, group_column = _choose(table, features, target, need_target, exclude, given, group)
@@ -98,7 +98,12 @@ def _label_numbers(labels: np.ndarray[Any, Any], decimal: str) -> dict[str, floa
     return found if len(found) == len(numbers) else None
 
 
-def _layout(path: Path, header: bool | None, decimal: str) -> Table:
+def layout(path: Path, header: bool | None, decimal: str) -> Table:
+    """How the file is laid out, by the module's rules.
+
+    Raises:
+        DataError: it is empty, or the names in its header are not sound.
+    """
     separator = _separator(path, decimal)
     line, first = next(rows(path, separator), (0, []))
     if not first:

@@ -94,7 +94,7 @@ def read_exactly(
     y_cells: list[list[str]] = [[] for _ in y_columns]
     lines = array("q")
     known: dict[str, str] = {}  # equal labels share one string
-    for block in _blocks(table):
+    for block in blocks(table):
         for read in (*inputs, *groups):
             read.take(block.columns[read.column], block.lines)
         lines.extend(block.lines)
@@ -148,7 +148,7 @@ def _written_plainly(cells: list[str], kind: ColumnKind | None, decimal: str) ->
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """Some rows: the lines they stand in, and the cells by column. fault: why there are no further ones."""
 
     lines: Sequence[int]
@@ -156,7 +156,7 @@ class _Block:
     fault: DataError | None = None
 
 
-def _blocks(table: Table) -> Iterator[_Block]:
+def blocks(table: Table) -> Iterator[Block]:
     """The rows of the file, without the header."""
     numbered = rows(table.path, table.separator, len(table.names))
     if table.has_header:
@@ -171,7 +171,7 @@ def _blocks(table: Table) -> Iterator[_Block]:
         if not found and fault is None:
             return
         lines = [line for line, _ in found]
-        yield _Block(lines, list(zip(*(row for _, row in found), strict=True)) or [()] * len(table.names), fault)
+        yield Block(lines, list(zip(*(row for _, row in found), strict=True)) or [()] * len(table.names), fault)
 
 
 def _targets(

@@ -337,7 +337,7 @@ def test_a_key_documented_without_a_default_is_null_until_given():
 
 def test_early_stopping_has_the_documented_defaults():
     config = read(with_value(MINIMAL, ("training", "early_stopping"), {}))
-    documented = {"monitor": "val_loss", "patience": 6, "min_delta": 0.0, "restore_best": True}
+    documented = {"monitor": "val_loss", "patience": 6, "min_delta": 0.0, "ties": "first", "restore_best": True}
     assert config.to_plain()["training"]["early_stopping"] == documented
 
 

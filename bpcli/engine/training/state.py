@@ -178,9 +178,11 @@ class TrainState:
             noise=streams["noise"].spawn(shards) if network.has_trait("noise") else [],
         )
 
-    def is_better(self, value: float, sign: float) -> bool:
+    def is_better(self, value: float, sign: float, *, or_equal: bool = False) -> bool:
         """Whether the value is better than the best so far; sign 1 where smaller is better, -1 where larger is."""
-        return self.best is None or sign * value < sign * self.best.value
+        if self.best is None or sign * value < sign * self.best.value:
+            return True
+        return or_equal and value == self.best.value
 
     def arrays(self) -> dict[str, Array]:
         """theta, stats and the optimizer's vectors, by name."""
