@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from bpcli import __version__
+from bpcli.cli.data import data
 from bpcli.cli.epochs_calc import epochs_calc
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
@@ -76,6 +77,7 @@ app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("validate")(validate)
+app.command("data")(data)
 app.command("summary")(summary)
 app.command("step")(step)
 app.command("profile")(profile)

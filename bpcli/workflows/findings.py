@@ -20,9 +20,9 @@ IMPORTANCE = (
     "gives_target_away",
     "shared_rows",
     "words_among_numbers",
+    "kinds",
     "missing_values",
     "no_values",
-    "row_numbers",
     "identifiers",
     "many_categories",
     "class_shares",
@@ -85,8 +85,4 @@ def together(findings: Sequence[Finding], exclude: Sequence[str] = ()) -> dict[s
                 merged[key] = {**value, **merged.get(key, {})}
             elif value != COLUMN:
                 merged.setdefault(key, value)
-    left_out = set(merged.get("data.exclude", exclude))
-    if "data.columns" in merged:
-        kept = {name: kind for name, kind in merged.pop("data.columns").items() if name not in left_out}
-        merged |= {"data.columns": kept} if kept else {}
     return merged

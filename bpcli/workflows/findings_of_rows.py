@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ UNBALANCED = 10.0  # times as many rows in the largest class as in the smallest
 
 @dataclass(frozen=True, eq=False)
 class PartRows:
-    """A part's rows as hashes (N,), of inputs alone and with the targets. rows: their numbers in the file, None: all."""
+    """A part's rows as hashes (N,), of inputs alone and with targets. rows: their numbers in the file, None: all."""
 
     inputs: Hashes
     samples: Hashes
@@ -38,10 +38,10 @@ class PartRows:
         return tuple(sample_number(int(row), self.rows) for row in np.flatnonzero(found)[:MOST_ROWS])
 
 
-def equal_rows(parts: Mapping[str, PartRows], chance: float) -> Iterator[Finding]:
+def equal_rows(parts: Mapping[str, PartRows], chance: Callable[[], float]) -> Iterator[Finding]:
     """Rows that are in training and in another part, that are in training twice, and that contradict each other.
 
-    chance: the probability that two rows have equal inputs, as `row_hashes.chance_of_equal_rows` gives it.
+    chance: gives the probability that two rows have equal inputs, as `row_hashes.chance_of_equal_rows` does.
     """
     train = parts["train"]
     for name, part in parts.items():
@@ -51,8 +51,8 @@ def equal_rows(parts: Mapping[str, PartRows], chance: float) -> Iterator[Finding
         count = int(shared.sum())
         if not count:
             continue
-        is_chance = chance * len(train) * len(part) >= BY_CHANCE * count
-        few = is_chance or count < MANY * len(part)
+        is_chance = chance() * len(train) * len(part) >= BY_CHANCE * count
+        few = is_chance or count < max(2, MANY * len(part))
         what = f"{_count(count, len(part))} of {NAMES[name]} are in training too"
         reason = (
             "; columns of so few different values have equal rows by chance"
@@ -71,10 +71,10 @@ def equal_rows(parts: Mapping[str, PartRows], chance: float) -> Iterator[Finding
     yield from _within(train, chance)
 
 
-def _within(train: PartRows, chance: float) -> Iterator[Finding]:
+def _within(train: PartRows, chance: Callable[[], float]) -> Iterator[Finding]:
     twice = repeated(train.samples)
     count = int(twice.sum())
-    if count and chance * len(train) ** 2 / 2 < BY_CHANCE * count:
+    if count and chance() * len(train) ** 2 / 2 < BY_CHANCE * count:
         what = f"{_count(count, len(train))} of training are the same as an earlier one, which counts twice then"
         yield Finding("note", "doubled_rows", what, part="train", rows=count, first_rows=train.first(twice))
     against = contradicted(train.inputs, train.samples)
@@ -169,8 +169,3 @@ def target_drift(name: str, train: Array, other: Array, part: str) -> Iterator[F
 
 def _count(count: int, of: int) -> str:
     return f"{count:,} of {of:,} rows"
-
-
-def part_names(parts: Sequence[str]) -> str:
-    """The parts as a sentence names them."""
-    return ", ".join(NAMES[name] for name in parts)
