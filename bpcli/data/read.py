@@ -65,7 +65,7 @@ def read(
 
     label = source.label or ", ".join(map(str, source.paths))
     try:
-        kind = _kind_of(source.paths, label, is_argument=source.is_argument)
+        kind = kind_of(source.paths, label, is_argument=source.is_argument)
         if kind != "csv" and (exclude or columns or group):
             key = "exclude" if exclude else "columns" if columns else "group"
             raise DataError(f"{label}: has no named columns, which data.{key} is for; leave it out")
@@ -110,7 +110,12 @@ def missing_files(source: Source) -> list[str]:
     return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not path.is_file()]
 
 
-def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+def kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+    """The kind of a file, by its name or what it begins with.
+
+    Raises:
+        DataError: it is not there, empty, or of another kind; of two, they are not of the same.
+    """
     kinds = []
     for path in paths:
         if not path.is_file():

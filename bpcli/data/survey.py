@@ -25,6 +25,7 @@ from bpcli.data.csv_cells import MISSING_LABELS, Table, is_missing, is_missing_l
 from bpcli.data.csv_file import layout
 from bpcli.data.csv_rows import blocks
 from bpcli.data.kinds import Date, Number, YesNo
+from bpcli.data.read import kind_of
 from bpcli.data.types import ColumnKind
 from bpcli.errors import DataError
 
@@ -160,8 +161,19 @@ def survey(path: Path, *, header: bool | None = None, decimal: Literal[".", ","]
     """Reads the table in `path`. header: as data.header; decimal: None decides by the cells.
 
     Raises:
-        DataError: the file is not a sound table: see `csv_file.layout` and `csv_rows.rows`.
+        DataError: there is no such file, or it is not a sound table: see `csv_file.layout` and `csv_rows.rows`.
     """
+    if (kind := kind_of((path,), str(path), is_argument=True)) != "csv":
+        raise DataError(
+            f"{path}: a file of arrays ({kind}); a table of columns is expected: .csv, .tsv or .txt, also .gz"
+        )
+    try:
+        return _survey(path, header, decimal)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _survey(path: Path, header: bool | None, decimal: Literal[".", ","] | None) -> Survey:
     if decimal is None:
         decimal = "," if _has_decimal_comma(layout(path, header, ".")) else "."
     table = layout(path, header, decimal)
