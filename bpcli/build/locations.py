@@ -40,7 +40,7 @@ def data_plan(file: ConfigFile) -> DataPlan:
         y_scale=scale.y,
         dtype=config.dtype,
         exclude=(data.exclude,) if isinstance(data.exclude, str) else data.exclude or (),
-        columns=data.columns,
+        columns=data.columns or {},
         group=data.group,
     )
 

@@ -124,7 +124,7 @@ def _category(item: Any) -> Any:
 def _columns(value: Any) -> Any:
     """The kinds of columns by name."""
     if value is None:
-        return {}
+        return None
     if not isinstance(value, dict):
         raise problem(expected("a kind for each column, such as {age: number, sex: category}", value))
     return read_items(_column, value.items())
@@ -148,7 +148,7 @@ class Data(Strict):
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
     exclude: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
-    columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]], Read(_columns)] = Field(default_factory=dict)
+    columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
     group: str | None = None
     split_seed: Annotated[int | None, within(AtLeast(0))] = None
 
@@ -163,7 +163,7 @@ class Data(Strict):
     @field_validator("columns")
     @classmethod
     def _marks_differ(cls, columns: Any, info: ValidationInfo) -> Any:
-        for name, kind in columns.items():
+        for name, kind in (columns or {}).items():
             if isinstance(kind, Number) and kind.thousands and kind.thousands == info.data.get("decimal"):
                 raise problem_at(name, f"thousands: {shown(kind.thousands)} is the decimal mark too, see data.decimal")
         return columns

@@ -33,7 +33,7 @@ kinds: Registry[ColumnKind] = Registry("kind of column", "bpcli.data.kinds", key
 
 @part_of(kinds, "number", elsewhere="numeric float int integer continuous real quantitative")
 class Number:
-    """Numbers.
+    """Numbers, perhaps with a percent sign, a sign of a currency or marks between thousands.
 
     indicator: gives the network a further input, 1 where the value is missing and 0 elsewhere.
     percent: each cell ends with a percent sign; 12% is 12. thousands: the mark that may stand between thousands.

@@ -219,7 +219,7 @@ def test_regression_gives_the_datas_own_units(ok, write_config, scale):
             "a,b,y\n1,2,3\nx,4,5\n",
             'd.csv:3: column "a": got "x", expected a number (the network was trained on numbers',
         ),
-        ("a,b,y\nu,2,3\nx,4,5\n", 'd.csv:2: column "a" holds text, such as "u", expected numbers (the network was'),
+        ("a,b,y\nu,2,3\nx,4,5\n", 'd.csv:2: column "a": got "u", expected a number (the network was trained on'),
         ("a,b,y\n1,,3\n", 'd.csv:2: column "b": missing value; fill it or drop the row (missing in 1 rows: 1 in "b")'),
         ("a;b;y\n1;2,5;3\n", 'd.csv:2: column "b": got "2,5", expected a number (decimal comma? write 2.5)'),
     ],
