@@ -9,7 +9,6 @@ million have the same hash by chance once in about 40 million files.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -79,13 +78,18 @@ def contradicted(inputs: Hashes, samples: Hashes) -> Mask:
 
 
 def chance_of_equal_rows(columns: Iterable[npt.NDArray[np.float64]]) -> float:
-    """The probability that two samples have the same inputs if columns are independent: prod_j sum_v p_jv^2.
+    """The probability that two rows are equal if their columns, each (N,), are independent of each other.
+
+    prod_j sum_v n_jv (n_jv - 1) / N (N - 1), where n_jv is how often the value v stands in column j.
 
     Correlated columns make equal rows more likely than this; a table of columns with few different values has many of
     them, and they mean nothing there.
     """
-    shares = (np.bincount(distinct(_bits(values))[1]) / len(values) for values in columns)
-    return math.prod(float(np.square(p).sum()) for p in shares)
+    chance = 1.0
+    for values in columns:
+        counts = np.bincount(distinct(_bits(values))[1])
+        chance *= float((counts * (counts - 1.0)).sum()) / (len(values) * max(1.0, len(values) - 1.0))
+    return chance
 
 
 def _row_blocks(x: Array | NpyRows) -> Iterator[Array]:

@@ -121,6 +121,7 @@ class Survey:
     rows: int
     step: int
     columns: tuple[ColumnSurvey, ...]
+    _told: dict[tuple[str, str, bool], float] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> ColumnSurvey:
         return self.columns[self.table.names.index(name)]
@@ -148,6 +149,12 @@ class Survey:
         their ranks. Missing values count as a category. Categories and ranges have at least 5 rows on average, else
         nothing is told: 0.
         """
+        key = name, target, classes
+        if key not in self._told:
+            self._told[key] = self._tells(name, target, classes=classes)
+        return self._told[key]
+
+    def _tells(self, name: str, target: str, *, classes: bool) -> float:
         column, y = self[name], self[target].values
         known = ~np.isnan(y)
         values, y = column.values[known], y[known]

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -43,7 +44,12 @@ def data_text(found: Inspection, *, width: int, shades: str) -> str:
         blocks.append(_class_table(found.classes))
     blocks.append("\n".join([_counts(found), *_finding_lines(found.findings, width)]))
     if merged := together(found.findings, found.use.excluded if found.use else ()):
-        blocks.append("These lines of a config mend the warnings:\n" + "\n".join(_config_lines(merged)))
+        blocks.append("These lines of a config mend the warnings:\n" + "\n".join(_config_lines(merged, width)))
+    if found.is_file and found.use is not None and found.error is None:
+        targets = " ".join(f"--target {shlex.quote(name)}" for name in found.use.target)
+        blocks.append(
+            f"A whole config, with all of this in it:\n  bpcli init --data {shlex.quote(found.name)} {targets}"
+        )
     return "\n\n".join(blocks)
 
 
@@ -207,15 +213,32 @@ def _mend_lines(mend: Mend) -> list[str]:
     return [f"{key}: {flow(value)}" for key, value in mend.items()]
 
 
-def _config_lines(merged: Mapping[str, Any]) -> Iterator[str]:
+def _config_lines(merged: Mapping[str, Any], width: int) -> Iterator[str]:
     """Keys with points between them as sections of YAML."""
     sections: dict[str, list[str]] = {}
     for key, value in merged.items():
         section, _, name = key.partition(".")
-        sections.setdefault(section, []).append(f"  {name}: {flow(value)}")
+        lines = sections.setdefault(section, [])
+        if key == "data.columns":
+            lines += [f"  {name}:", *(f"    {yaml_name(column)}: {flow(kind)}" for column, kind in value.items())]
+        elif isinstance(value, list):
+            lines += _list_lines(name, list(map(flow, value)), width)
+        else:
+            lines.append(f"  {name}: {flow(value)}")
     for section, lines in sections.items():
         yield f"{section}:"
         yield from lines
+
+
+def _list_lines(name: str, items: Sequence[str], width: int) -> list[str]:
+    """A list of YAML in square brackets, in lines of at most `width` where its items allow it."""
+    lines = [f"  {name}: ["]
+    for item, end in zip(items, [*(", " for _ in items[1:]), "]"], strict=True):
+        if len(lines[-1] + item + end.rstrip()) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("    ")
+        lines[-1] += item + end
+    return lines
 
 
 def flow(value: Any) -> str:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.text import brief
+from bpcli.text import brief, printable
 
 BLOCKS = " ░▒▓█"
 ASCII = " .:*#"
 _GAP = 2  # columns between two images
+_MOST_ROWS = 2
+_LEAST_CAPTION = 4
 
 
 def pictures(images: npt.NDArray[np.float64], captions: Sequence[str], *, width: int, shades: str = BLOCKS) -> str:
-    """Images (K, height, width) of values from 0, the darkest shade, to 1; as many of them as `width` has room for.
+    """Images (K, height, width) of values from 0, the darkest shade, to 1; at most two rows of those that fit `width`.
 
     A character covers two pixels, one above the other, because it is about twice as high as wide; an image wider than
     the terminal is drawn smaller, each character the mean of what it covers.
@@ -23,10 +25,15 @@ def pictures(images: npt.NDArray[np.float64], captions: Sequence[str], *, width:
     factor = -(-images.shape[2] // max(1, width))
     cells = _pooled(images, 2 * factor, factor)
     most = max(1, (width + _GAP) // (cells.shape[2] + _GAP))
-    drawn = [_drawn(image, shades) for image in cells[:most]]
-    names = [brief(name, cells.shape[2]) if cells.shape[2] >= 4 else "" for name in captions[:most]]
-    lines = [*zip(*drawn, strict=True), tuple(name.ljust(cells.shape[2]) for name in names)]
-    return "\n".join((" " * _GAP).join(line).rstrip() for line in lines)
+    starts = range(0, min(len(cells), _MOST_ROWS * most), most)
+    return "\n\n".join(_side_by_side(cells[k : k + most], captions[k : k + most], shades) for k in starts)
+
+
+def _side_by_side(cells: npt.NDArray[np.float64], captions: Sequence[str], shades: str) -> str:
+    wide = cells.shape[2]
+    names = [brief(printable(name), wide) if wide >= _LEAST_CAPTION else "" for name in captions]
+    lines = [*zip(*(_drawn(image, shades) for image in cells), strict=True), tuple(name.ljust(wide) for name in names)]
+    return "\n".join((" " * _GAP).join(line).rstrip() for line in lines).rstrip()
 
 
 def _pooled(images: npt.NDArray[np.float64], high: int, wide: int) -> npt.NDArray[np.float64]:

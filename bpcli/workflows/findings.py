@@ -82,7 +82,9 @@ def together(findings: Sequence[Finding], exclude: Sequence[str] = ()) -> dict[s
                 before = merged.get(key, list(exclude) if key == "data.exclude" else [])
                 merged[key] = list(dict.fromkeys([*before, *value]))
             elif isinstance(value, Mapping):
-                merged[key] = {**value, **merged.get(key, {})}
+                merged[key] = merged.get(key, {}) | {
+                    name: own for name, own in value.items() if name not in merged.get(key, {})
+                }
             elif value != COLUMN:
                 merged.setdefault(key, value)
     return merged

@@ -18,7 +18,9 @@ from bpcli.text import shown
 from bpcli.workflows.findings import MOST_ROWS, Finding, Mend
 
 FEW_ROWS = 20  # of so few, all may well be different or in order
-FAR_AWAY = 30.0  # interquartile ranges beyond a quartile, where no value of a skewed column lies
+TOY = 10  # rows; a column of fewer may well be constant
+FAR, FAR_AWAY = 5.0, 30.0
+"""Interquartile ranges beyond a quartile, where values of skewed columns lie, and where hardly any does by nature."""
 MOSTLY = 0.5  # share of missing values from which on it is told even where they are filled in
 _CODES = (9.0, 99.0, 999.0, 9999.0, 99999.0)  # often written for a missing value, also with a minus
 
@@ -88,7 +90,7 @@ def _target(survey: Survey, column: ColumnSurvey, use: Use) -> Iterator[Finding]
             first_rows=_first_gaps(survey, column),
             mend={"data.missing": "drop"},
         )
-    if column.is_constant and column.present:
+    if column.is_constant and survey.rows >= TOY:
         what = f"the target is {shown(column.common)} in all rows: there is nothing to learn; name another column"
         yield Finding("warning", "one_class", what, (column.name,), rows=survey.rows, mend={"data.target": "COLUMN"})
 
@@ -113,7 +115,7 @@ def _no_values(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None
 
 
 def _constant(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None:
-    if not column.is_constant or column.missing:
+    if not column.is_constant or column.missing or survey.rows < TOY:
         return None
     what = f"is {shown(column.common)} in all rows: it tells nothing"
     return Finding("note", "constant", what, (column.name,), rows=survey.rows, mend={"data.exclude": [column.name]})
@@ -221,26 +223,29 @@ def _first_gaps(survey: Survey, column: ColumnSurvey) -> tuple[int, ...]:
 
 
 def _outliers(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None:
-    if not column.far or not isinstance(column.kind, Number):
-        return None
     first, _, third = column.quartiles
     spread = third - first
+    if not isinstance(column.kind, Number) or not spread > 0:
+        return None
     below, above = (first - column.minimum) / spread, (column.maximum - third) / spread
+    if max(below, above) < FAR:
+        return None
     extreme = column.maximum if above > below else column.minimum
-    far = np.flatnonzero((column.values < first - 3 * spread) | (column.values > third + 3 * spread))
+    far = np.flatnonzero((column.values < first - FAR * spread) | (column.values > third + FAR * spread))
     rows = far[np.argsort(np.abs(column.values[far] - extreme), kind="stable")][:MOST_ROWS]
-    values = "1 value lies" if column.far == 1 else f"{column.far:,} values lie"
-    what = f"{values} far from the others, up to {extreme:.6g}; half are {first:.5g} to {third:.5g}"
-    if math.fabs(extreme) in _CODES and np.count_nonzero(column.values == extreme) > 1:
+    values = "1 value lies" if len(far) == 1 else f"{len(far):,} values lie"
+    what = f"{values} far from the others, up to {extreme:.6g}; half of all are {first:.5g} to {third:.5g}"
+    is_code = math.fabs(extreme) in _CODES and np.count_nonzero(column.values == extreme) > 1
+    if is_code:
         what += "; is it written for a missing value? Leave such cells empty then"
-    is_gross = max(below, above) > FAR_AWAY and not _is_robust(column, use)
-    mend: Mend = {} if _is_robust(column, use) else {"data.scale": "robust"}
+    is_robust = _is_robust(column, use)
+    mend: Mend = {} if is_robust else {"data.scale": "robust"}
     return Finding(
-        "warning" if is_gross else "note",
+        "warning" if not is_robust and (is_code or max(below, above) > FAR_AWAY) else "note",
         "outliers",
         what,
         (column.name,),
-        rows=column.far,
+        rows=len(far),
         first_rows=tuple(1 + survey.step * int(row) for row in sorted(rows.tolist())),
         mend=mend,
     )

@@ -53,16 +53,16 @@ def equal_rows(parts: Mapping[str, PartRows], chance: Callable[[], float]) -> It
             continue
         is_chance = chance() * len(train) * len(part) >= BY_CHANCE * count
         few = is_chance or count < max(2, MANY * len(part))
-        what = f"{_count(count, len(part))} of {NAMES[name]} are in training too"
-        reason = (
-            "; columns of so few different values have equal rows by chance"
-            if is_chance
-            else ": its figures are too good. Drop the doubled rows, or name the column that such rows share"
-        )
+        be = "is" if count == 1 else "are"
+        what = f"{count:,} of the {len(part):,} rows for {NAMES[name]} {be} in training too"
+        if is_chance:
+            what += ", as rows of so few different values are by chance"
+        elif not few:
+            what += ": its figures are too good. Drop the doubled rows, or name the column that such rows share"
         yield Finding(
             "note" if few else "warning",
             "shared_rows",
-            what + reason,
+            what,
             part=name,
             rows=count,
             first_rows=part.first(shared),
@@ -75,12 +75,12 @@ def _within(train: PartRows, chance: Callable[[], float]) -> Iterator[Finding]:
     twice = repeated(train.samples)
     count = int(twice.sum())
     if count and chance() * len(train) ** 2 / 2 < BY_CHANCE * count:
-        what = f"{_count(count, len(train))} of training are the same as an earlier one, which counts twice then"
+        what = f"{_count(count, len(train), 'repeats')} an earlier one, which so counts twice"
         yield Finding("note", "doubled_rows", what, part="train", rows=count, first_rows=train.first(twice))
     against = contradicted(train.inputs, train.samples)
     count = int(against.sum())
     if count >= MANY * len(train):
-        what = f"{_count(count, len(train))} of training have the inputs of another one, but another target"
+        what = f"{_count(count, len(train), 'has')} the inputs of another one, but another target"
         yield Finding(
             "note",
             "contradictions",
@@ -167,5 +167,7 @@ def target_drift(name: str, train: Array, other: Array, part: str) -> Iterator[F
         yield Finding("warning", "target_drift", what, columns, part, mend={"data.split": "shuffled"})
 
 
-def _count(count: int, of: int) -> str:
-    return f"{count:,} of {of:,} rows"
+def _count(count: int, of: int, verb: str) -> str:
+    """What `count` of the rows for training do. verb: for one of them."""
+    plural = {"repeats": "repeat", "has": "have"}[verb]
+    return f"{count:,} of the {of:,} rows for training {verb if count == 1 else plural}"

@@ -38,8 +38,8 @@ class Inspection:
     """What is in the data, and what is noticed about it.
 
     parts: part -> rows. classes: part -> class -> rows; empty where the target does not hold classes. survey, use: of a
-    table. arrays, drawn: of arrays. parameters: of the config's network. error: why training would refuse the data;
-    what is known without it is there all the same.
+    table. arrays, drawn: of arrays. parameters: of the config's network. is_file: there is no config. error: why
+    training would refuse the data; what is known without it is there all the same.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Inspection:
     arrays: ArrayFacts | None = None
     drawn: Drawn | None = None
     parameters: int | None = None
+    is_file: bool = False
     error: ConfigError | DataError | None = None
 
 
@@ -86,12 +87,12 @@ def inspect_config(file: ConfigFile, test: Source | None = None) -> Inspection:
         {name: len(content.raw.x) for name, content in contents.items()} or _all_rows(table),
         counts,
         in_order(findings),
-        table,
-        use,
-        arrays,
-        images_to_draw(contents["train"]) if arrays is not None else None,
-        None if session is None else session.model.network.layout.size,
-        together(errors) if errors else None,
+        survey=table,
+        use=use,
+        arrays=arrays,
+        drawn=images_to_draw(contents["train"]) if arrays is not None else None,
+        parameters=None if session is None else session.model.network.layout.size,
+        error=together(errors) if errors else None,
     )
 
 
@@ -119,36 +120,42 @@ def inspect_file(source: Source, targets: Sequence[str] = (), test: Source | Non
         in_order(findings),
         arrays=arrays,
         drawn=images_to_draw(contents["train"]),
+        is_file=True,
     )
 
 
 def _inspect_table(source: Source, targets: Sequence[str], test: Source | None) -> Inspection:
-    table = survey(source.x)
-    choices = choose(table, targets)
-    classes = choices.task == "classification"
-    use = Use(choices.targets, frozenset(filter(None, [choices.group])), group=choices.group, classes=classes)
+    table, errors, contents = survey(source.x), list[ConfigError | DataError](), dict[str, Content]()
+    if unknown := [name for name in targets if name not in table.table.names]:
+        choose(table, unknown)  # says so
+    choices: Choices | None = None
+    with collected(errors):
+        choices = choose(table, targets)
+    use = Use(tuple(targets) or table.table.names[-1:])
+    if choices is not None:
+        is_classes, group = choices.task == "classification", choices.group
+        use = Use(choices.targets, frozenset([group] if group else ()), classes=is_classes, group=group)
     findings = column_findings(table, use)
     left_out = to_leave_out(findings) | use.left_out
-    errors: list[ConfigError | DataError] = []
-    contents: dict[str, Content] = {}
     with collected(errors):
-        if test is not None:
+        if test is not None and choices is not None:
             plan = _plan_of_file(source, table, choices, left_out)
             datasets = load_datasets(plan, np.random.default_rng(0), contents.__setitem__)
             contents["test"] = _further(datasets, test, plan)
-    counts = _class_counts(contents) if classes and contents else {}
-    counts = counts or ({"train": choices.classes} if classes else {})
+    counts = _class_counts(contents) if use.classes else {}
+    counts = counts or ({"train": choices.classes} if choices is not None and use.classes else {})
     if counts:
-        findings += class_findings(counts, balanced=False, target=choices.targets[0])
-    findings += _part_findings(contents, classes=classes) if contents else _equal_rows_of(table, use, left_out)
+        findings += class_findings(counts, balanced=False, target=use.target[0])
+    findings += _part_findings(contents, classes=use.classes) if contents else _equal_rows_of(table, use, left_out)
     parts = {name: len(content.raw.x) for name, content in contents.items()}
     return Inspection(
         source.label,
         parts or _all_rows(table),
         counts,
         in_order(findings),
-        table,
-        use,
+        survey=table,
+        use=use,
+        is_file=True,
         error=together(errors) if errors else None,
     )
 

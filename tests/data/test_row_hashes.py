@@ -80,6 +80,7 @@ def test_rows_with_other_targets_are_not_the_same_but_contradict_each_other(y):
 
 
 def test_the_chance_of_equal_rows_is_that_of_independent_columns():
+    """Of 16 coins with 8 of each side 2 x 8 x 7 of 16 x 15 pairs are equal."""
     coin = np.array([0.0, 1.0] * 8)
-    assert chance_of_equal_rows([coin, coin]) == pytest.approx(0.25)
-    assert chance_of_equal_rows([np.arange(16.0)]) == pytest.approx(1 / 16)
+    assert chance_of_equal_rows([coin, coin]) == pytest.approx((2 * 8 * 7 / (16 * 15)) ** 2)
+    assert chance_of_equal_rows([coin, np.arange(16.0)]) == 0.0
