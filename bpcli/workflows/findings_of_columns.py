@@ -78,6 +78,21 @@ def kind_in_config(kind: ColumnKind) -> Any:
     return {"kind": name, **own} if own else name
 
 
+def _kind_to_write(survey: Survey, column: ColumnSurvey, use: Use) -> Any:
+    """The kind that a config should give the column; with its rule for missing values where data.missing is taken."""
+    kind = kind_of(column, use)
+    if column.missing and kind.missing is None and _target_has_gaps(survey, use):
+        rule = "median" if isinstance(kind, (Number, Date)) else "zeros"
+        assert isinstance(kind, (Number, Date, YesNo, Category))
+        kind = dataclasses.replace(kind, missing=rule)  # type: ignore[arg-type]  # each rule is one of the kind's
+    return kind_in_config(kind)
+
+
+def _target_has_gaps(survey: Survey, use: Use) -> bool:
+    """Whether rows lack the target, so that data.missing has to be `drop`."""
+    return any(survey[name].missing for name in use.target)
+
+
 def _target(survey: Survey, column: ColumnSurvey, use: Use) -> Iterator[Finding]:
     gaps = column.missing
     if gaps and use.missing != "drop":
@@ -132,7 +147,7 @@ def _identifier(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | Non
     why = why_an_id(column)
     if not why or column.kept < FEW_ROWS or column.name in use.kinds or (use.in_order and column.order):
         return None
-    return _left_out("identifiers", f"{why}: what is learnt from it does not hold for other rows", column, survey.rows)
+    return _left_out("identifiers", f"{why}. What is learnt from it does not hold for other rows", column, survey.rows)
 
 
 def _many_categories(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None:
@@ -148,7 +163,8 @@ def _gives_target_away(survey: Survey, column: ColumnSurvey, use: Use) -> Findin
     told = survey.tells(column.name, use.target[0], classes=use.classes)
     if told < GIVES_AWAY[use.classes]:
         return None
-    share = "errors of the best constant guess avoided" if use.classes else "of the target's variance explained"
+    errors = "of the errors of the best constant guess are avoided"
+    share = errors if use.classes else "of its variance is explained"
     what = f"tells {shown(use.target[0])} by itself ({100 * told:.4g} % {share}): is it known before the target is?"
     return _left_out("gives_target_away", what, column, survey.rows)
 
@@ -157,9 +173,9 @@ _Check = Callable[[Survey, ColumnSurvey, Use], Finding | None]
 _REASONS_TO_LEAVE_OUT: tuple[_Check, ...] = (
     _no_values,
     _constant,
+    _identifier,
     _gives_target_away,
     _copy,
-    _identifier,
     _many_categories,
 )
 
@@ -174,7 +190,7 @@ def _kind_to_say(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | No
     what = f"holds {word}, such as {shown(column.example)}"
     if isinstance(kind, Date) and column.other_format:
         what += f"; or is it {shown(column.other_format)}?"
-    mend: Mend = {"data.columns": {column.name: kind_in_config(kind)}}
+    mend: Mend = {"data.columns": {column.name: _kind_to_write(survey, column, use)}}
     return Finding("note" if is_number else "warning", "kinds", what, (column.name,), mend=mend)
 
 
@@ -206,6 +222,8 @@ def _missing_values(survey: Survey, column: ColumnSurvey, use: Use) -> Finding |
         return None
     what = f"{column.missing:,} of {survey.rows:,} rows lack a value ({100 * share:.3g} %)"
     mend: Mend = {"data.missing": "median"} if is_error else {"data.exclude": [column.name]}
+    if is_error and _target_has_gaps(survey, use):
+        mend = {"data.columns": {column.name: _kind_to_write(survey, column, use)}}
     return Finding(
         "warning" if is_error else "note",
         "missing_values",

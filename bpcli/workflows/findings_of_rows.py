@@ -12,7 +12,7 @@ from bpcli.data.row_hashes import Hashes, Mask, contradicted, repeated
 from bpcli.data.types import sample_number
 from bpcli.engine.arrays import Array
 from bpcli.text import listed, shown
-from bpcli.workflows.findings import COLUMN, MOST_ROWS, Finding, Level
+from bpcli.workflows.findings import COLUMN, MOST_ROWS, Finding, Level, Mend
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 BY_CHANCE = 0.1  # share of the equal rows that chance explains, from which on they mean nothing
@@ -38,10 +38,13 @@ class PartRows:
         return tuple(sample_number(int(row), self.rows) for row in np.flatnonzero(found)[:MOST_ROWS])
 
 
-def equal_rows(parts: Mapping[str, PartRows], chance: Callable[[], float]) -> Iterator[Finding]:
+def equal_rows(
+    parts: Mapping[str, PartRows], chance: Callable[[], float], own_files: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
     """Rows that are in training and in another part, that are in training twice, and that contradict each other.
 
-    chance: gives the probability that two rows have equal inputs, as `row_hashes.chance_of_equal_rows` does.
+    chance: gives the probability that two rows have equal inputs, as `row_hashes.chance_of_equal_rows` does. own_files:
+    parts that are files of their own.
     """
     train = parts["train"]
     for name, part in parts.items():
@@ -58,7 +61,10 @@ def equal_rows(parts: Mapping[str, PartRows], chance: Callable[[], float]) -> It
         if is_chance:
             what += ", as rows of so few different values are by chance"
         elif not few:
-            what += ": its figures are too good. Drop the doubled rows, or name the column that such rows share"
+            fix = (
+                "them from one of the files" if name in own_files else "the doubled rows, or name what such rows share"
+            )
+            what += f": its figures are too good. Drop {fix}"
         yield Finding(
             "note" if few else "warning",
             "shared_rows",
@@ -66,9 +72,14 @@ def equal_rows(parts: Mapping[str, PartRows], chance: Callable[[], float]) -> It
             part=name,
             rows=count,
             first_rows=part.first(shared),
-            mend={} if few else {"data.group": COLUMN},
+            mend={} if few else _split_off(name) if name in own_files else {"data.group": COLUMN},
         )
     yield from _within(train, chance)
+
+
+def _split_off(part: str) -> Mend:
+    """Takes the part from the training file."""
+    return {f"data.{part}": 0.2}
 
 
 def _within(train: PartRows, chance: Callable[[], float]) -> Iterator[Finding]:
@@ -121,10 +132,12 @@ def _shift(drift: Drift) -> str:
     return f"{text}; {drift.new} rows have a category that training lacks" if drift.new else text
 
 
-def class_findings(counts: Mapping[str, Mapping[str, int]], *, balanced: bool, target: str) -> Iterator[Finding]:
+def class_findings(
+    counts: Mapping[str, Mapping[str, int]], target: str, *, balanced: bool, own_files: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
     """Rare classes, and classes whose shares differ between parts.
 
-    counts: part -> class -> rows. balanced: classes have weights already.
+    counts: part -> class -> rows. balanced: classes have weights already. own_files: as for `equal_rows`.
     """
     columns = (target,) if target else ()
     train = counts["train"]
@@ -143,28 +156,29 @@ def class_findings(counts: Mapping[str, Mapping[str, int]], *, balanced: bool, t
         yield Finding(level, "unbalanced", what, columns, "train", train[least], mend=weights)
     for part, others in counts.items():
         if part != "train":
-            yield from _compared(train, others, part, columns)
+            mend = _split_off(part) if part in own_files else {"data.split": "shuffled", "data.stratify": True}
+            yield from _compared(train, others, part, columns, mend)
 
 
 def _compared(
-    train: Mapping[str, int], others: Mapping[str, int], part: str, columns: tuple[str, ...]
+    train: Mapping[str, int], others: Mapping[str, int], part: str, columns: tuple[str, ...], mend: Mend
 ) -> Iterator[Finding]:
-    shuffled = {"data.split": "shuffled", "data.stratify": True}
     if drift := drift_of_shares("", train, others, ALPHA):
         what = f"the classes' shares differ between training and {NAMES[part]}: {_distance(drift)}; {_shift(drift)}"
-        yield Finding("warning", "class_shares", what, columns, part, mend=shuffled)
+        yield Finding("warning", "class_shares", what, columns, part, mend=mend)
     absent = [name for name, count in train.items() if count and not others.get(name)]
     if absent:
         what = f"no row of {listed(absent, 5)} in {NAMES[part]}: its figures say nothing of such samples"
-        yield Finding("note", "missing_class", what, columns, part, 0, mend=shuffled)
+        yield Finding("note", "missing_class", what, columns, part, 0, mend=mend)
 
 
-def target_drift(name: str, train: Array, other: Array, part: str) -> Iterator[Finding]:
-    """A target of numbers (N,) that differs between training and another part."""
+def target_drift(name: str, train: Array, other: Array, part: str, *, own_file: bool) -> Iterator[Finding]:
+    """A target of numbers (N,) that differs between training and another part. own_file: the part is one."""
     if drift := drift_of_numbers(name, train, other, ALPHA):
         what = f"the target differs between training and {NAMES[part]}: {_distance(drift)}; {_shift(drift)}"
         columns = (name,) if name else ()
-        yield Finding("warning", "target_drift", what, columns, part, mend={"data.split": "shuffled"})
+        mend = _split_off(part) if own_file else {"data.split": "shuffled"}
+        yield Finding("warning", "target_drift", what, columns, part, mend=mend)
 
 
 def _count(count: int, of: int, verb: str) -> str:

@@ -31,6 +31,7 @@ from bpcli.workflows.findings_of_rows import PartRows, class_findings, drift_fin
 
 MANY_PARAMETERS = 10.0  # for each row of training, from which on a network may learn the rows by heart
 FEW_ROWS = 10  # a data set of fewer is a toy
+_ALL = frozenset(("train", "test"))  # parts of which each is a file of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,8 @@ def inspect_config(file: ConfigFile, test: Source | None = None) -> Inspection:
         session = open_session(file, load=partial(load_datasets, on_content=contents.__setitem__))
         if test is not None:
             contents["test"] = _further(session.datasets, test, plan)
+    own_files = frozenset(name for name in contents if isinstance(getattr(plan, name), Source))
+    own_files |= {"test"} if test is not None else set()
     table = _survey_of(plan, errors)
     classes = session is not None and session.model.preparation.classes is not None
     use = None if table is None else _use_of_config(table, plan, classes=classes)
@@ -80,8 +83,8 @@ def inspect_config(file: ConfigFile, test: Source | None = None) -> Inspection:
     counts = _class_counts(contents) if classes else {}
     if counts:
         target = ", ".join(contents["train"].raw.target_names or ())
-        findings += class_findings(counts, balanced=plan.class_weights is not None, target=target)
-    findings += _part_findings(contents, classes=classes)
+        findings += class_findings(counts, target, balanced=plan.class_weights is not None, own_files=own_files)
+    findings += _part_findings(contents, own_files, classes=classes)
     return Inspection(
         file.tree.source,
         {name: len(content.raw.x) for name, content in contents.items()} or _all_rows(table),
@@ -111,8 +114,8 @@ def inspect_file(source: Source, targets: Sequence[str] = (), test: Source | Non
     y = contents["train"].raw.y
     classes = y is not None and y.ndim == 1 and (y.dtype.kind == "U" or len(distinct(y)[0]) <= max(2, len(y) / 2))
     counts = _class_counts(contents) if classes else {}
-    findings = [*array_findings(arrays, scaled=False), *_part_findings(contents, classes=classes)]
-    findings += class_findings(counts, balanced=False, target="") if counts else ()
+    findings = [*array_findings(arrays, scaled=False), *_part_findings(contents, _ALL, classes=classes)]
+    findings += class_findings(counts, "", balanced=False, own_files=_ALL) if counts else ()
     return Inspection(
         source.label,
         {name: len(content.raw.x) for name, content in contents.items()},
@@ -145,8 +148,10 @@ def _inspect_table(source: Source, targets: Sequence[str], test: Source | None) 
     counts = _class_counts(contents) if use.classes else {}
     counts = counts or ({"train": choices.classes} if choices is not None and use.classes else {})
     if counts:
-        findings += class_findings(counts, balanced=False, target=use.target[0])
-    findings += _part_findings(contents, classes=use.classes) if contents else _equal_rows_of(table, use, left_out)
+        findings += class_findings(counts, use.target[0], balanced=False, own_files=_ALL)
+    findings += (
+        _part_findings(contents, _ALL, classes=use.classes) if contents else _equal_rows_of(table, use, left_out)
+    )
     parts = {name: len(content.raw.x) for name, content in contents.items()}
     return Inspection(
         source.label,
@@ -251,7 +256,7 @@ def _class_counts(contents: Mapping[str, Content]) -> dict[str, dict[str, int]]:
     return found if "train" in found else {}
 
 
-def _part_findings(contents: Mapping[str, Content], *, classes: bool) -> Iterator[Finding]:
+def _part_findings(contents: Mapping[str, Content], own_files: frozenset[str], *, classes: bool) -> Iterator[Finding]:
     """What is noticed between the parts: equal rows, and drift."""
     if "train" not in contents:
         return
@@ -259,7 +264,7 @@ def _part_findings(contents: Mapping[str, Content], *, classes: bool) -> Iterato
     with_y = all(content.raw.y is not None for content in contents.values())
     rows = {name: _hashed(content, with_y=with_y) for name, content in contents.items()}
     is_table = train.feature_names is not None and not isinstance(train.x, NpyRows)
-    yield from equal_rows(rows, lambda: chance_of_equal_rows(train.read_x.T) if is_table else 0.0)
+    yield from equal_rows(rows, lambda: chance_of_equal_rows(train.read_x.T) if is_table else 0.0, own_files)
     for name, content in contents.items():
         if name == "train":
             continue
@@ -268,7 +273,7 @@ def _part_findings(contents: Mapping[str, Content], *, classes: bool) -> Iterato
         if not classes and train.y is not None and content.raw.y is not None:
             for place, target in enumerate(train.target_names or ("",)):
                 own, other = (y.reshape(len(y), -1)[:, place] for y in (train.y, content.raw.y))
-                yield from target_drift(target, own, other, name)
+                yield from target_drift(target, own, other, name, own_file=name in own_files)
 
 
 def _hashed(content: Content, *, with_y: bool) -> PartRows:

@@ -209,7 +209,7 @@ def test_rows_in_training_and_in_validation_are_told(inspected, write_config):
     (found,) = inspected(with_config(write_config))["findings"]
     assert (found["level"], found["code"], found["part"]) == ("warning", "shared_rows", "val")
     assert (found["rows"], found["first_rows"]) == (30, [51, 52, 53])
-    assert found["config"] == ["data.group: COLUMN"]
+    assert found["config"] == ["data.val: 0.2"]
 
 
 def test_rows_of_a_fractional_split_have_their_numbers_in_the_file(inspected, write_config):
@@ -218,6 +218,7 @@ def test_rows_of_a_fractional_split_have_their_numbers_in_the_file(inspected, wr
     found = inspected(write_config(CONFIG))["findings"]
     shared = next(each for each in found if each["code"] == "shared_rows")
     assert shared["rows"] > 60
+    assert shared["config"] == ["data.group: COLUMN"]
     assert all(1 <= row <= 600 for row in shared["first_rows"])
 
 
@@ -269,7 +270,36 @@ def test_class_shares_and_missing_classes_of_a_part_are_told(inspected, write_co
         ("note", "missing_class", "val"),
     ]
     assert found["classes"]["val"] == {"a": 270, "b": 30}
-    assert found["findings"][0]["mend"] == {"data.split": "shuffled", "data.stratify": True}
+    assert found["findings"][0]["mend"] == {"data.val": 0.2}
+
+
+def test_a_split_in_order_that_parts_the_classes_is_told(inspected, write_config):
+    table = clean()
+    table["y"] = [("a" if k < 450 or k % 5 == 0 else "b") if k % 7 else "b" for k in range(N)]
+    write(table)
+    path = write_config({**CONFIG, "data": {**CONFIG["data"], "split": "in_order"}})
+    (found,) = inspected(path)["findings"]
+    assert (found["code"], found["part"]) == ("class_shares", "val")
+    assert found["mend"] == {"data.split": "shuffled", "data.stratify": True}
+
+
+def test_holes_in_the_target_and_in_inputs_are_mended_together(ok, inspected, write_config):
+    """data.missing drops the rows without a target, and the columns say for themselves what fills them."""
+    member = ["" if k % 50 == 9 else ("yes", "no")[k * 7 % 5 % 2] for k in range(N)]
+    table = clean()
+    table["y"] = ["" if k % 100 == 1 else cell for k, cell in enumerate(table["y"])]
+    write({"dose": HOLES, "member": member, **table})
+    merged = inspected("t.csv", "--target", "y")["config"]
+    assert merged == {
+        "data.missing": "drop",
+        "data.columns": {
+            "member": {"kind": "yes_no", "missing": "zeros"},
+            "dose": {"kind": "number", "missing": "median"},
+        },
+    }
+    data = {key.removeprefix("data."): value for key, value in merged.items()}
+    path = write_config({**CONFIG, "data": {**CONFIG["data"], **data}})
+    assert "left out 6 of 600 rows" in ok("validate", path).err
 
 
 def test_a_target_of_numbers_that_moves_is_told(inspected, write_config):
