@@ -121,7 +121,7 @@ def _input(survey: Survey, column: ColumnSurvey, use: Use) -> Iterator[Finding]:
             yield finding
 
 
-def _left_out(code: str, what: str, column: ColumnSurvey, rows: int | None = None) -> Finding:
+def _left_out(code: str, what: str, column: ColumnSurvey, rows: int) -> Finding:
     return Finding("warning", code, what, (column.name,), rows=rows, mend={"data.exclude": [column.name]})
 
 
@@ -154,7 +154,7 @@ def _many_categories(survey: Survey, column: ColumnSurvey, use: Use) -> Finding 
     if column.kind is not None or column.name in use.kinds or has_few_values(column):
         return None
     what = f"has {column.different:,} different texts in {column.kept:,} rows, too few for each to be an input"
-    return _left_out("many_categories", what, column)
+    return _left_out("many_categories", what, column, column.present)
 
 
 def _gives_target_away(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None:
@@ -191,7 +191,7 @@ def _kind_to_say(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | No
     if isinstance(kind, Date) and column.other_format:
         what += f"; or is it {shown(column.other_format)}?"
     mend: Mend = {"data.columns": {column.name: _kind_to_write(survey, column, use)}}
-    return Finding("note" if is_number else "warning", "kinds", what, (column.name,), mend=mend)
+    return Finding("note" if is_number else "warning", "kinds", what, (column.name,), rows=column.present, mend=mend)
 
 
 def _words_among_numbers(survey: Survey, column: ColumnSurvey, use: Use) -> Finding | None:

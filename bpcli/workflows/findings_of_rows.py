@@ -102,8 +102,8 @@ def _within(train: PartRows, chance: Callable[[], float]) -> Iterator[Finding]:
         )
 
 
-def drift_findings(found: Iterator[Drift], part: str) -> Iterator[Finding]:
-    """Columns whose values differ between training and another part."""
+def drift_findings(found: Iterator[Drift], part: str, rows: int) -> Iterator[Finding]:
+    """Columns whose values differ between training and another part, of so many rows."""
     for drift in found:
         what = f"differs between training and {NAMES[part]}: {_distance(drift)}; {_shift(drift)}"
         yield Finding(
@@ -112,14 +112,14 @@ def drift_findings(found: Iterator[Drift], part: str) -> Iterator[Finding]:
             what,
             columns=(drift.column,),
             part=part,
-            rows=drift.new or None,
+            rows=drift.new or rows,
             mend={"data.exclude": [drift.column]},
         )
 
 
 def _distance(drift: Drift) -> str:
     name = {"ks": "KS distance", "tv": "TV distance", "missing": "share of missing values by"}[drift.statistic]
-    return f"{name} {drift.distance:.2f} (more than {drift.threshold:.2f})"
+    return f"{name} {drift.distance:.2f}, which counts as drift from {drift.threshold:.2f} on"
 
 
 def _shift(drift: Drift) -> str:

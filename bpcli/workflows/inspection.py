@@ -269,7 +269,7 @@ def _part_findings(contents: Mapping[str, Content], own_files: frozenset[str], *
         if name == "train":
             continue
         if is_table:
-            yield from drift_findings(drifts(train, content.raw), name)
+            yield from drift_findings(drifts(train, content.raw), name, len(content.raw.x))
         if not classes and train.y is not None and content.raw.y is not None:
             for place, target in enumerate(train.target_names or ("",)):
                 own, other = (y.reshape(len(y), -1)[:, place] for y in (train.y, content.raw.y))
