@@ -29,9 +29,12 @@ ROWS_OF_A_CLASS = 10
 MOST_CLASSES = 1000
 ROWS_OF_A_CATEGORY = 10
 """On average, for a column of more than 50 categories; 2 for one of fewer."""
+FEWEST_COUNTED = 10
+"""Rows from which on numbers that rise by 1 count the rows, and are none by chance."""
 FEWEST_OTHERS = 3
 """Rows with another value than the most frequent one."""
-ROWS_OF_A_GROUP, FEWEST_GROUPS = 2, 20
+ROWS_OF_A_GROUP, MOST_ROWS_OF_A_GROUP, FEWEST_GROUPS = 2, 50, 20
+"""On average; a column of larger groups is one of categories, which new rows have too."""
 INDICATOR_FROM = 0.05
 """Share of missing values from which on the network is told that a number is missing."""
 GIVES_AWAY = {True: 0.98, False: 0.998}
@@ -45,7 +48,21 @@ _GROUP_WORDS = frozenset(
     {"patient", "subject", "person", "user", "customer", "client", "member", "family", "household", "group", "session"}
 )
 _CODE_WORDS = frozenset(
-    {"code", "type", "kind", "category", "cat", "class", "region", "zone", "district", "zip", "zipcode", "postcode"}
+    {
+        "id",
+        "code",
+        "type",
+        "kind",
+        "category",
+        "cat",
+        "class",
+        "region",
+        "zone",
+        "district",
+        "zip",
+        "zipcode",
+        "postcode",
+    }
     | {"postal", "origin", "month", "weekday"}
 )
 _DAYS_OF_A_YEAR, _DAYS_OF_A_WEEK = 366, 7
@@ -66,10 +83,11 @@ class InputChoice:
 class Choices:
     """What to make of a table.
 
-    targets, task: with target_reason and task_reason. classes: of a classification the count of each class, by its
-    text. target_kind: where the target's numbers have signs or marks. target_gaps: rows without a target.
+    targets, task: with target_reason and task_reason. classes: of a classification with one target the count of each
+        class, by its text; several targets are 0 or 1 each. target_kind: where the target's numbers have signs or
+        marks. target_gaps: rows without a target.
     inputs: the columns used. left_out: (name, reason) of the others. group: the column whose rows stay together.
-    in_order: the last rows validate, for order_reason. probabilities: several targets, each of them 0 or 1.
+    in_order: the last rows validate. order_reason: why, or why not.
     """
 
     targets: tuple[str, ...]
@@ -77,7 +95,6 @@ class Choices:
     task: Task
     task_reason: str
     classes: dict[str, int]
-    probabilities: bool
     target_kind: ColumnKind | None
     target_gaps: int
     inputs: tuple[InputChoice, ...]
@@ -103,11 +120,8 @@ def choose(survey: Survey, targets: Sequence[str] = (), task: Task | None = None
     columns = [survey[name] for name in names]
     for column in columns:
         _check_target(survey, column, several=len(columns) > 1)
-    probabilities = len(columns) > 1 and all(_is_zero_or_one(column) for column in columns)
     task, task_reason = _task(survey, columns, task)
-    if probabilities:
-        task_reason = "each target is 0 or 1: the network gives a probability for each"
-    classes = _classes(survey, columns[0]) if task == "classification" else {}
+    classes = _classes(survey, columns[0]) if task == "classification" and len(columns) == 1 else {}
     group, group_reason = _group(survey, names)
     rising = [c for c in survey.columns if isinstance(c.kind, Date) and c.order == "rising" and c.name not in names]
     in_order = bool(rising) and _every_class_comes_early(columns, task)
@@ -136,7 +150,6 @@ def choose(survey: Survey, targets: Sequence[str] = (), task: Task | None = None
         task=task,
         task_reason=task_reason,
         classes=classes,
-        probabilities=probabilities,
         target_kind=columns[0].kind if isinstance(columns[0].kind, Number) and not plain else None,
         target_gaps=int(np.isnan(np.column_stack([c.values for c in columns])).any(axis=1).sum()) * survey.step,
         inputs=tuple(inputs),
@@ -171,7 +184,7 @@ def _targets(survey: Survey, wanted: Sequence[str]) -> tuple[tuple[str, ...], st
             )
         if len(set(found)) < len(found):
             raise DataError(f"{survey.table.path}: --target names a column twice")
-        return tuple(found), "--target"
+        return tuple(found), "as given with --target"
     for word in TARGET_NAMES:
         named = [name for name in names if name.casefold() == word]
         if named:
@@ -210,10 +223,6 @@ def _check_target(survey: Survey, column: ColumnSurvey, *, several: bool) -> Non
         )
 
 
-def _is_zero_or_one(column: ColumnSurvey) -> bool:
-    return column.is_whole and column.minimum == 0 and column.maximum == 1
-
-
 def _task(survey: Survey, columns: Sequence[ColumnSurvey], wanted: Task | None) -> tuple[Task, str]:
     """The task, and why."""
     first = columns[0]
@@ -223,26 +232,38 @@ def _task(survey: Survey, columns: Sequence[ColumnSurvey], wanted: Task | None) 
             f"{survey.table.path}: --task regression needs numbers, and the target {shown(first.name)} holds "
             f"{shown(first.example)}: leave --task out, or name another column with --target"
         )
-    if wanted == "classification" and len(columns) > 1:
-        raise DataError(f"{survey.table.path}: --task classification takes one target column, got {len(columns)}")
+    if len(columns) > 1:
+        return _task_of_several(survey, columns, wanted)
     if wanted == "classification" and not 0 < len(first.texts) <= MOST_CLASSES:
         raise DataError(
             f"{survey.table.path}: the target {shown(first.name)} has {first.different:,} different values, more than "
             f"{MOST_CLASSES} classes: --task regression, or put the values into ranges"
         )
     if wanted is not None:
-        return wanted, "--task"
-    if len(columns) > 1:
-        return "regression", "several targets: numbers"
+        return wanted, "as given with --task"
     if not numbers:
         return "classification", "the target holds texts"
     few = first.different <= MOST_CLASSES_OF_NUMBERS and first.kept >= ROWS_OF_A_CLASS * first.different
     if first.is_whole and few:
         return "classification", (
-            f"the target has {first.different} different whole numbers (up to {MOST_CLASSES_OF_NUMBERS}, with "
-            f"{ROWS_OF_A_CLASS} rows for each on average, are taken as classes); as numbers: --task regression"
+            f"whole numbers of up to {MOST_CLASSES_OF_NUMBERS} different values, {ROWS_OF_A_CLASS} rows for each on "
+            "average, are taken as classes; --task regression takes them as numbers"
         )
     return "regression", "the target holds numbers"
+
+
+def _task_of_several(survey: Survey, columns: Sequence[ColumnSurvey], wanted: Task | None) -> tuple[Task, str]:
+    are_flags = all(column.is_whole and (column.minimum, column.maximum) == (0, 1) for column in columns)
+    if wanted == "classification" and not are_flags:
+        raise DataError(
+            f"{survey.table.path}: --task classification takes several targets only if each is 0 or 1: train a network "
+            "for each of the others"
+        )
+    if wanted is not None:
+        return wanted, "as given with --task"
+    if are_flags:
+        return "classification", "each target is 0 or 1: the network gives a probability for each"
+    return "regression", "several targets of numbers"
 
 
 def _classes(survey: Survey, column: ColumnSurvey) -> dict[str, int]:
@@ -292,7 +313,8 @@ def _group(survey: Survey, targets: Sequence[str]) -> tuple[str | None, str]:
         words = _words(column.name)
         named = "id" in words or bool(words & _GROUP_WORDS)
         is_name = column.kind is None or column.is_whole
-        often = column.different >= FEWEST_GROUPS and column.kept >= ROWS_OF_A_GROUP * column.different
+        rows = column.kept / max(column.different, 1)
+        often = column.different >= FEWEST_GROUPS and ROWS_OF_A_GROUP <= rows <= MOST_ROWS_OF_A_GROUP
         if named and is_name and often and not column.missing and not column.wrong and column.name not in targets:
             return column.name, (
                 f"{column.different:,} different values in {column.kept:,} rows: rows with the same one stay in one "
@@ -332,12 +354,12 @@ def _why_left_out(survey: Survey, column: ColumnSurvey, targets: Sequence[str], 
 def why_an_id(column: ColumnSurvey) -> str:
     """Why a column names rows and describes nothing; empty if it does not."""
     words = _words(column.name)
-    if column.is_running:
+    if column.is_running and column.rows >= FEWEST_COUNTED:
         return "a running number: it counts the rows"
     if column.kind is None and column.is_all_different:
         return "all texts are different: an id, a name or free text"
     if column.is_whole and column.is_all_different and not column.missing:
-        if column.maximum - column.minimum + 1 == column.rows and _are_many(column):
+        if column.maximum - column.minimum + 1 == column.rows >= FEWEST_COUNTED:
             return "each number once, without gaps: it counts the rows"
         if words & _ID_WORDS:
             return "all numbers are different, and its name says id"
@@ -345,11 +367,6 @@ def why_an_id(column: ColumnSurvey) -> str:
     if is_named and column.different > column.kept / ROWS_OF_A_GROUP:
         return f"an id by its name, with {column.different:,} different numbers in {column.kept:,} rows"
     return ""
-
-
-def _are_many(column: ColumnSurvey) -> bool:
-    """Whether there are rows enough to tell a shuffled count from numbers that are all different by chance."""
-    return column.rows >= FEWEST_GROUPS
 
 
 def _tells(survey: Survey, column: ColumnSurvey, targets: Sequence[str], task: Task) -> tuple[float, str]:
@@ -381,7 +398,10 @@ def _kind(survey: Survey, column: ColumnSurvey, *, in_order: bool) -> tuple[Colu
     if column.texts and has_few_values(column):
         remarks = (_counts(column),)
         if column.wrong:
-            remarks = (f"numbers and words ({column.wrong} cells, such as {_shown_cell(column)}): {_counts(column)}",)
+            remarks = (
+                f"numbers and words ({column.wrong} cells, such as {_shown_cell(column)}), so that each is a category; "
+                f"correct or empty these cells to have numbers: {_counts(column)}",
+            )
         return Category(missing="zeros" if column.missing else None), remarks
     if column.wrong:
         line, _ = column.first_wrong or (0, "")
@@ -408,11 +428,11 @@ def _number(column: ColumnSurvey, kind: Number) -> tuple[ColumnKind, tuple[str, 
         indicator = column.missing >= INDICATOR_FROM * column.rows
         kind = dataclasses.replace(kind, missing="median", indicator=indicator)
         remarks.append(
-            f"{column.missing:,} missing ({_percent(column.missing / column.rows)}): the median"
-            + (", and an input that says so" if indicator else "")
+            f"{column.missing:,} missing ({_percent(column.missing / column.rows)}): filled with the median"
+            + (", and an input says so" if indicator else "")
         )
     if column.far:
-        remarks.append(f"{column.far:,} far out, which scale: robust bears")
+        remarks.append(f"{column.far:,} outlier{'s' * (column.far > 1)}, which scale: robust limits")
     return kind, tuple(remarks)
 
 
@@ -458,4 +478,4 @@ def _counts(column: ColumnSurvey) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}%"

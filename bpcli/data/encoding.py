@@ -243,7 +243,7 @@ def encoding_notes(prepared: Sequence[PreparedColumn], raw: RawData, where: str)
         if count := int(np.isnan(values).sum()):
             counts = filled if column.missing in ("mean", "median") else zeros
             counts[f"{printable(column.name)} ({column.missing})"] = count
-        if unknown := int((values == _UNKNOWN).sum()):
+        if column.kind == "category" and (unknown := int((values == _UNKNOWN).sum())):
             known = set(column.categories)
             names = [text for text in raw.texts[column.name] if text not in known]
             yield (

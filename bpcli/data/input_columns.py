@@ -229,7 +229,11 @@ def _other_kind(column: InputColumn) -> tuple[str, str] | None:
 
 def yaml_name(name: str) -> str:
     """A column's name as a key or item of YAML on one line."""
-    return name if _PLAIN_NAME.fullmatch(name) and name.lower() not in _YAML_WORDS else json.dumps(name)
+    return (
+        name
+        if _PLAIN_NAME.fullmatch(name) and name.lower() not in _YAML_WORDS
+        else json.dumps(name, ensure_ascii=not name.isprintable())
+    )
 
 
 def _plain_numbers(cells: Sequence[str], decimal: str) -> list[float] | None:

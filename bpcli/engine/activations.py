@@ -251,7 +251,7 @@ class SiLU:
 class Mish:
     """a = z tanh(ln(1 + exp(z))): a smooth relu that dips below 0, much like silu. Misra 2019, eq. 1.
 
-    With e = exp(z) and n = e (e + 2): a = z n / (n + 2) and da/dz = n / (n + 2) + 4 z (n - e) / (n + 2)^2.
+    With e = exp(z) and n = e (e + 2): a = z n / (n + 2) and da/dz = (n + 4 z (n - e) / (n + 2)) / (n + 2).
     """
 
     needs_z: ClassVar[bool] = True
@@ -266,18 +266,16 @@ class Mish:
     def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
         memory = np.empty((3, min(z.size, BLOCK)), z.dtype)
         for z_, da_ in blocks(z, da):
-            e, n, r = memory[:, : len(z_)]
+            e, n, q = memory[:, : len(z_)]
             _e_and_n(z_, e, n)
+            np.add(n, 2.0, out=q)
             np.subtract(n, e, out=e)
-            np.add(n, 2.0, out=r)
-            np.reciprocal(r, out=r)
-            np.multiply(n, r, out=n)
-            np.multiply(e, r, out=e)  # twice by r, since (n + 2)^2 may overflow
-            np.multiply(e, r, out=e)
+            np.divide(e, q, out=e)  # before z and the other q: their product may overflow
             np.multiply(e, z_, out=e)
             np.multiply(e, 4.0, out=e)
-            np.add(n, e, out=n)
-            np.multiply(da_, n, out=da_)
+            np.add(e, n, out=e)
+            np.divide(e, q, out=e)
+            np.multiply(da_, e, out=da_)
 
 
 MISH_IS_LINEAR = 40.0  # from here on a = z to the last digit of float64, and n still fits into float32

@@ -20,13 +20,14 @@ Line = tuple[str, str]
 """A line of YAML and the comment beside it."""
 
 _WIDTH = 120
-_WIDEST = 52
+_WIDEST = 60  # lines of YAML with a comment beside them; above longer ones it stands above
+_LONGEST_COMMENT = 600
 VALIDATION = 0.2
 
 
 def table_config(survey: Survey, choices: Choices, *, name: str, train: str, call: str) -> str:
     """The config's text. name: of its file; train: the table's path as the config has it; call: the command."""
-    recipe = recipe_for(survey.rows)
+    recipe = recipe_for(survey.rows - choices.target_gaps)
     parts = [
         *_head(survey, choices, name, train, call),
         *_lines([("seed: 0", "of the first weights, the split and the shuffling; another one gives another network")]),
@@ -35,7 +36,7 @@ def table_config(survey: Survey, choices: Choices, *, name: str, train: str, cal
         "",
         *_network(choices, recipe),
         "",
-        *_training(choices, recipe),
+        *_training(survey, choices, recipe),
     ]
     return "\n".join(parts) + "\n"
 
@@ -84,11 +85,10 @@ def _task_comment(choices: Choices) -> str:
         return choices.task_reason
     total = sum(choices.classes.values())
     shares = [
-        f"{shown(text, 20)} {count:,} ({100 * count / total:.3g} %)"
-        for text, count in list(choices.classes.items())[:5]
+        f"{shown(text, 20)} {count:,} ({100 * count / total:.3g}%)" for text, count in list(choices.classes.items())[:5]
     ]
     more = f", and {len(choices.classes) - 5} more" if len(choices.classes) > 5 else ""
-    return f"{choices.task_reason}; {len(choices.classes)} classes: {', '.join(shares)}{more}"
+    return f"{len(choices.classes)} classes: {', '.join(shares)}{more}; {choices.task_reason}"
 
 
 def _explicit(kind: ColumnKind, choices: Choices) -> ColumnKind:
@@ -145,7 +145,7 @@ def _splits(survey: Survey, choices: Choices) -> list[Line]:
     robust = (
         "numbers: (x - median) / interquartile range, then smoothly kept within -3 to 3, so that outliers do no harm"
     )
-    if choices.task == "regression" and not choices.probabilities:
+    if choices.task == "regression":
         lines.append(
             ("scale: {x: robust, y: standard}", f"{robust}; the target has mean 0 and deviation 1 in training")
         )
@@ -155,33 +155,35 @@ def _splits(survey: Survey, choices: Choices) -> list[Line]:
 
 
 def _network(choices: Choices, recipe: Recipe) -> Iterator[str]:
-    is_classes = choices.task == "classification"
-    activation = "selu" if is_classes or choices.probabilities else "mish"
+    activation = "selu" if choices.task == "classification" else "mish"
     yield from _comment(
-        "The network and its training are those of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491), whose "
-        f"defaults were found on many tables ({recipe.reason})."
+        f"Network and training for a table of {recipe.reason}, from the recipe of RealMLP-TD-S (Holzmueller et al. "
+        "2024, arXiv 2407.04491), whose values did well on many tables."
     )
     yield "network:"
     yield "  layers:"
     yield from _lines(
         [("- {type: scale, learning_rate_scale: 6.0}", "a learned factor for each input: how much it counts")], indent=4
     )
+    yield from _lines(
+        [("", "hidden layers; the more inputs a layer has, the smaller the rate of its weights")], indent=4
+    )
     rates = "learning_rate_scale: inverse_sqrt_fan_in, bias_learning_rate_scale: 0.1"
     for units in recipe.hidden:
-        yield f"    - {{type: dense, units: {units}, activation: {activation}, init: lecun_normal, {rates},"
-        yield "       bias_init: {type: normal, std: 1.0}}"
+        yield f"    - {{type: dense, units: {units}, activation: {activation}, init: lecun_normal,"
+        yield f"       bias_init: {{type: normal, std: 1.0}}, {rates}}}"
     units, end, why = len(choices.targets), "", "a number for each target"
-    if is_classes:
+    if choices.classes:
         units, end, why = len(choices.classes), ", activation: softmax", "a probability for each class"
-    elif choices.probabilities:
+    elif choices.task == "classification":
         end, why = ", activation: sigmoid", "a probability for each target"
-    yield f"    # {why}; the weights start at 0, so that at first all rows get the same"
-    yield f"    - {{type: dense, units: {units}, init: zeros, {rates}{end}}}"
+    yield from _lines([("", f"{why}; the weights start at 0, so that at first all rows get the same")], indent=4)
+    yield f"    - {{type: dense, units: {units}, init: zeros{end},"
+    yield f"       {rates}}}"
 
 
-def _training(choices: Choices, recipe: Recipe) -> Iterator[str]:
-    is_classes = choices.task == "classification"
-    rate = recipe.learning_rate[0 if is_classes or choices.probabilities else 1]
+def _training(survey: Survey, choices: Choices, recipe: Recipe) -> Iterator[str]:
+    rate = recipe.learning_rate[choices.task == "regression"]
     decay = f", weight_decay: {recipe.weight_decay}" if recipe.weight_decay else ""
     lines: list[Line] = [
         _loss(choices, recipe),
@@ -196,29 +198,27 @@ def _training(choices: Choices, recipe: Recipe) -> Iterator[str]:
     yield from _lines(lines)
     yield "training:"
     monitor, why = "val_rmse", "the smallest error"
-    if is_classes and not choices.is_unbalanced:
+    if choices.classes and not choices.is_unbalanced:
         monitor, why = "val_accuracy", "the highest accuracy (the last of equal ones)"
-    elif is_classes or choices.probabilities:
+    elif choices.task == "classification":
         monitor, why = "val_loss", "the smallest loss"
-    yield from _lines(
-        [
-            (f"epochs: {recipe.epochs}", ""),
-            (f"batch_size: {recipe.batch_size}", ""),
-            ("drop_last: true", "a short last batch would weigh as much as a full one"),
-            (
-                f"early_stopping: {{monitor: {monitor}, patience: null, ties: last}}",
-                f"never stops early; the result is the epoch with {why} on the validation part",
-            ),
-        ],
-        indent=2,
+    keys: list[Line] = [(f"epochs: {recipe.epochs}", ""), (f"batch_size: {recipe.batch_size}", "")]
+    if (survey.rows - choices.target_gaps) * (1 - VALIDATION) >= 2 * recipe.batch_size:
+        keys.append(("drop_last: true", "a short last batch would count as much as a full one"))
+    keys.append(
+        (
+            f"early_stopping: {{monitor: {monitor}, patience: null, ties: last}}",
+            f"never stops early; the result is the epoch with {why} on the validation part",
+        )
     )
+    yield from _lines(keys, indent=2)
 
 
 def _loss(choices: Choices, recipe: Recipe) -> Line:
-    if choices.task == "regression" and not choices.probabilities:
+    if choices.task == "regression":
         return "loss: mse", ""
-    smoothing = 0.0 if choices.is_unbalanced or choices.probabilities else recipe.label_smoothing
-    if smoothing:
+    smoothing = recipe.label_smoothing
+    if smoothing and choices.classes and not choices.is_unbalanced:
         return (
             f"loss: {{type: log_likelihood, label_smoothing: {smoothing}}}",
             "smoothing raises the accuracy a little; 0.0 where probabilities matter",
@@ -258,18 +258,17 @@ def _text(text: str) -> str:
 
 def _lines(lines: Sequence[Line], indent: int = 0) -> Iterator[str]:
     """The lines, their comments one below the other, wrapped where they are long."""
-    column = min(max(len(text) for text, _ in lines), _WIDEST) + 2
+    column = max((len(text) for text, comment in lines if comment and len(text) <= _WIDEST), default=0) + 2
     for text, comment in lines:
-        start = " " * indent + text
-        room = _WIDTH - indent - column - 2
-        pieces = textwrap.wrap(brief(comment, 600), max(room, 40), break_long_words=False) if comment else []
-        if pieces and len(text) + 2 > column:
-            yield from (
-                " " * indent + f"# {piece}" for piece in textwrap.wrap(brief(comment, 600), _WIDTH - indent - 2)
-            )
-            pieces = []
-        yield start.ljust(indent + column) + f"# {pieces[0]}" if pieces else start
-        yield from (" " * (indent + column) + f"# {piece}" for piece in pieces[1:])
+        is_long = len(text) + 2 > column
+        start = indent if is_long or not text else indent + column
+        pieces = [f"# {piece}" for piece in textwrap.wrap(brief(comment, _LONGEST_COMMENT), _WIDTH - start - 2)]
+        if pieces and text and not is_long:
+            yield (" " * indent + text).ljust(start) + pieces.pop(0)
+            text = ""
+        yield from (" " * start + piece for piece in pieces)
+        if text:
+            yield " " * indent + text
 
 
 def _comment(text: str) -> Iterable[str]:

