@@ -537,4 +537,32 @@ GUARDS = [
         "if False:",
         "tests/data/test_weights.py -k too_large",
     ),
+    Guard(
+        "-0.0 and 0.0 in equal rows",
+        "data/row_hashes.py",
+        "values = values + 0.0",
+        "values = values.copy()",
+        "tests/data/test_row_hashes.py::test_minus_zero_is_zero_and_missing_equals_missing",
+    ),
+    Guard(
+        "categories of equal rows by their texts",
+        "data/row_hashes.py",
+        "words[:, column] = _of_texts(numbers[:, column], texts)",
+        "_of_texts(numbers[:, column], texts)",
+        "tests/data/test_row_hashes.py::test_a_category_counts_by_its_text_whatever_its_number",
+    ),
+    Guard(
+        "equal rows that chance explains",
+        "workflows/findings_of_rows.py",
+        "few = is_chance or count < max(2, MANY * len(part))",
+        "few = count < max(2, MANY * len(part))",
+        "tests/cli/test_data.py::test_equal_rows_of_few_different_values_are_no_warning",
+    ),
+    Guard(
+        "drift that is too small to matter",
+        "data/drift.py",
+        "return max(LEAST, math.sqrt(-0.5",
+        "return max(0.0, math.sqrt(-0.5",
+        "tests/data/test_drift.py::test_small_distances_are_no_drift_however_many_rows",
+    ),
 ]
