@@ -42,6 +42,7 @@ def data_plan(file: ConfigFile) -> DataPlan:
         exclude=(data.exclude,) if isinstance(data.exclude, str) else data.exclude or (),
         columns=data.columns or {},
         group=data.group,
+        images=data.images,
     )
 
 

@@ -83,16 +83,25 @@ class Model:
         return {name: self._metric_function(metric, part) for name, metric in named.items()}
 
     def _metric_function(self, metric: Metric, part: Part) -> Callable[[Array], float]:
+        return lambda output: metric.value(*self.metric_arguments(part, output))
+
+    def metric_arguments(self, part: Part, output: Array) -> tuple[Array, Array]:
+        """(target, prediction) as metrics take them, for the network's outputs (N, M) on this split.
+
+        Several yes-or-no targets become as many rows for each sample, one after the other.
+        """
         preparation = self.preparation
         if preparation.several_yes_or_no:
-            target = part.y.ravel().astype(np.int64)
-            return lambda output: metric.value(target, _yes_or_no_columns(output))
+            return part.y.ravel().astype(np.int64), _yes_or_no_columns(output)
         if preparation.task == "classification":
-            boundary = self.config.loss.boundary
-            return lambda output: metric.value(part.y, preparation.probabilities(output, boundary))
-        raw = part.raw_targets
-        assert raw is not None  # a regression always keeps its targets
-        return lambda output: metric.value(raw, preparation.values(output))
+            return part.y, preparation.probabilities(output, self.config.loss.boundary)
+        assert part.raw_targets is not None  # a regression always keeps its targets
+        return part.raw_targets, preparation.values(output)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the outputs lie in 0..1 by their activation."""
+        return isinstance(self.network.output_activation, (Sigmoid, Softmax))
 
 
 def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> Model:

@@ -25,7 +25,7 @@ from bpcli.config.strict import (
     shown,
 )
 from bpcli.data.kinds import Number
-from bpcli.data.types import ColumnKind, Scaling
+from bpcli.data.types import ColumnKind, Images, Scaling
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
@@ -106,6 +106,10 @@ def _class_weights(value: Any) -> Any:
     return {label: float(weight) for label, weight in value.items()}
 
 
+def _excluded(value: Any) -> Any:
+    return () if isinstance(value, (list, tuple)) and not value else _names(value)
+
+
 def _column(value: Any) -> Any:
     """A column's kind; in a list of categories numbers and words of YAML stand for their texts."""
     if isinstance(value, dict) and isinstance(value.get("categories"), list):
@@ -130,6 +134,15 @@ def _columns(value: Any) -> Any:
     return read_items(_column, value.items())
 
 
+def _images(value: Any) -> Any:
+    return value if value is None or isinstance(value, Images) else build(Images, value)
+
+
+def _images_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    keys = handler(model_of(Images).__pydantic_core_schema__)
+    return {"anyOf": [keys, {"type": "null"}]}
+
+
 class Data(Strict):
     """The data files and how they are prepared."""
 
@@ -147,10 +160,11 @@ class Data(Strict):
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
-    exclude: Annotated[str | tuple[str, ...] | None, Read(_names)] = None
+    exclude: Annotated[str | tuple[str, ...] | None, Read(_excluded)] = None
     columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
     group: str | None = None
     split_seed: Annotated[int | None, within(AtLeast(0))] = None
+    images: Annotated[Images | None, Read(_images, _images_schema)] = None
 
     @field_validator("test")
     @classmethod
@@ -444,7 +458,7 @@ class Config(Strict):
         return values
 
 
-_OF_TABLES = ("exclude", "columns", "group", "split_seed")  # written only where they are given
+_OF_TABLES = ("exclude", "columns", "group", "split_seed", "images")  # written only where they are given
 
 
 def _plain_layer(entry: LayerEntry) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import itertools
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,16 +32,17 @@ from bpcli.data.csv_cells import (
     names_advice,
     number,
 )
+from bpcli.data.csv_lines import LONGEST_LINE
 from bpcli.data.input_columns import InputColumn, fault_of, matrix, texts_of
 from bpcli.data.kinds import Category, Number, kinds_of, missing_rule
 from bpcli.data.stored import opened
 from bpcli.data.types import ColumnKind, Missing, Targets
 from bpcli.errors import DataError
 
-LONGEST_LINE = 16 << 20
 _BLOCK_ROWS = 4096
 _ZIP = "PK\x03\x04"
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff", "\0\0\udcfe\udcff")  # as surrogateescape reads the bytes
+_MAY_GO_ON = "expected after"  # in the message of csv.Error: what follows a closing quote; its row is read past
 _LONGEST_LABEL = 200  # each label takes the longest one's room in the array of labels
 
 
@@ -230,41 +231,79 @@ def _gap_count(y: np.ndarray[Any, Any]) -> int:
     return int((y == "").sum() if y.dtype.kind == "U" else np.isnan(y).sum())
 
 
+class Lines(Protocol):
+    """Text, line by line."""
+
+    def readline(self, most: int, /) -> str:
+        """The next line with its end, at most so many characters of it; empty at the end."""
+        ...
+
+
+OnFault = Callable[[int, DataError], None]
+
+
+def refuse(line: int, fault: DataError) -> None:
+    """Ends the reading at the first row that cannot be read."""
+    raise fault
+
+
 def rows(path: Path, separator: str, width: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a file, see `rows_of`."""
+    with opened(path) as file, io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="") as text:
+        yield from rows_of(text, path, separator, width)
+
+
+def rows_of(
+    text: Lines, path: Path, separator: str, width: int = 0, *, before: int = 0, on_fault: OnFault = refuse
+) -> Iterator[tuple[int, list[str]]]:
     """Each row as (its first line, from 1; its cells: `width`, or as many as the first row has).
 
     Cells without quotes lose the blanks around them, quoted ones the quotes alone. Blank lines at the end are left out.
 
+    before: how many lines were read before these. on_fault: called with the line of a row that cannot be read, and the
+    fault; if it returns, the row comes with empty cells.
+
     Raises:
-        DataError: a row with more or fewer cells, a blank line between rows, an open quote,
-            NUL, a line that is not UTF-8 or is too long.
+        DataError: a row with more or fewer cells, a blank line between rows, a line that is not UTF-8, text behind a
+            closing quote, all of which `on_fault` may let pass; an open quote, NUL, a line or cell that is too long.
     """
-    with opened(path) as file, io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="") as text:
-        taken: list[str] = []
-        reader = csv.reader(_lines(text, path, taken), delimiter=separator, strict=True, skipinitialspace=True)
+    taken: list[str] = []
+    reader = csv.reader(_lines(text, path, taken, before), delimiter=separator, strict=True, skipinitialspace=True)
+    blank = 0
+    while True:
+        line = before + reader.line_num + 1
+        taken.clear()
+        fault = None
+        row: list[str] = []
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = _wrong_byte(taken, path, before + reader.line_num)
+            fault = fault or DataError(f"{path}:{line}: {_quoting_fault(error)}")
+            if _MAY_GO_ON not in str(error):
+                raise fault from error
+        quoted = any('"' in part for part in taken)
+        if fault is None and (not row or (len(row) == 1 and not quoted and not row[0].strip())):
+            blank = blank or line
+            continue
+        for empty in range(blank, line) if blank else ():
+            on_fault(empty, DataError(f"{path}:{empty}: blank line between rows; delete it"))
+            yield empty, [""] * width
         blank = 0
-        while True:
-            line = reader.line_num + 1
-            taken.clear()
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise DataError(f"{path}:{line}: {_quoting_fault(error)}") from error
-            quoted = any('"' in part for part in taken)
-            if not row or (len(row) == 1 and not quoted and not row[0].strip()):
-                blank = blank or line
-                continue
-            if blank:
-                raise DataError(f"{path}:{blank}: blank line between rows; delete it")
-            width = width or len(row)
-            if len(row) != width:
-                raise DataError(
-                    f"{path}:{line}: got {_cells(len(row))}, expected {width} as in line 1; "
-                    "a separator is missing or one too many"
-                )
-            yield line, _trimmed(row, "".join(taken), separator) if quoted else [cell.strip() for cell in row]
+        width = width or len(row)
+        fault = fault or _wrong_byte(taken, path, before + reader.line_num)
+        if fault is None and len(row) != width:
+            fault = DataError(
+                f"{path}:{line}: got {_cells(len(row))}, expected {width} as in line 1; "
+                "a separator is missing or one too many"
+            )
+        if fault is not None:
+            on_fault(line, fault)
+            yield line, [""] * width
+            continue
+        yield line, _trimmed(row, "".join(taken), separator) if quoted else [cell.strip() for cell in row]
 
 
 def _trimmed(row: list[str], text: str, separator: str) -> list[str]:
@@ -279,9 +318,9 @@ def _cell_pattern(separator: str) -> re.Pattern[str]:
     return re.compile(rf' *("(?:[^"]|"")*")?[^{separator}]*(?:{separator}|\Z)')
 
 
-def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str]:
+def _lines(text: Lines, path: Path, taken: list[str], before: int) -> Iterator[str]:
     """The physical lines, line ends and all, without the byte order mark; each also goes to the end of `taken`."""
-    count = 0
+    count = before
     while line := text.readline(LONGEST_LINE):
         count += 1
         if count == 1 and line.startswith(_ZIP):
@@ -295,19 +334,26 @@ def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str
                 "iconv -f UTF-16 -t UTF-8 OLD.csv > NEW.csv"
             )
         if "\0" in line:
-            raise DataError(f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8")
+            raise _wrong_byte(taken, path, count - 1) or DataError(
+                f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8"
+            )
         if len(line) == LONGEST_LINE:
             raise DataError(f"{path}:{count}: the line is longer than {LONGEST_LINE} characters")
-        if not line.isascii():
-            try:
-                line.encode()
-            except UnicodeEncodeError as error:  # surrogateescape let the wrong byte through until here
-                byte = ord(line[error.start]) - 0xDC00
-                raise DataError(
-                    f"{path}:{count}: not UTF-8 (byte 0x{byte:02x}, as in Latin-1); save the file as UTF-8"
-                ) from error
         taken.append(line.removeprefix("\ufeff") if count == 1 else line)
         yield taken[-1]
+
+
+def _wrong_byte(lines: Sequence[str], path: Path, last: int) -> DataError | None:
+    """The fault of a row whose lines, up to the one numbered `last`, are not all UTF-8; None if they are."""
+    for place, line in enumerate(lines, start=last - len(lines) + 1):
+        if line.isascii():
+            continue
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:  # surrogateescape let the wrong byte through until here
+            byte = ord(line[error.start]) - 0xDC00
+            return DataError(f"{path}:{place}: not UTF-8 (byte 0x{byte:02x}, as in Latin-1); save the file as UTF-8")
+    return None
 
 
 def _is_utf_16(line: str) -> bool:

@@ -23,7 +23,7 @@ from bpcli.data.read import missing_files as missing_in
 from bpcli.data.read import read
 from bpcli.data.splits import Split, split_blocks, split_groups, split_rows
 from bpcli.data.stored import counted, file_hashes, unchanged
-from bpcli.data.types import DataPlan, Missing, Part, RawData, Source, Targets, sample_number
+from bpcli.data.types import DataPlan, Images, Missing, Part, RawData, Source, Targets, sample_number
 from bpcli.engine.arrays import Array
 from bpcli.errors import ConfigError, DataError, collected, together
 
@@ -132,6 +132,7 @@ def _read_as_training(source: Source, plan: DataPlan) -> tuple[RawData, tuple[st
         targets=_targets_of(plan),
         exclude=plan.exclude,
         group=plan.group,
+        images=plan.images,
     )
     by_kind = bool(plan.columns) or plan.group is not None or plan.x_scale == "robust"
     try:
@@ -278,7 +279,14 @@ def read_like(
         decimal=plan.decimal,
         targets=preparation.target_kind,
         columns=columns,
+        images=_images_like(preparation, plan) if source.x.is_dir() else None,
     )
+
+
+def _images_like(preparation: Preparation, plan: DataPlan) -> Images:
+    """How a further folder of images is read: as the first one was."""
+    size = None if plan.images is None else plan.images.size
+    return Images(size, "grey" if len(preparation.in_shape) == 2 else "rgb")
 
 
 def _part(preparation: Preparation, content: Content, plan: DataPlan, name: str = "") -> Part:

@@ -70,7 +70,8 @@ class Scaler:
 
 def smooth_clip(x: Floats) -> Floats:
     """x / sqrt(1 + (x / 3)^2): nearly x where |x| is small, never beyond 3."""
-    return np.asarray(x / np.hypot(1.0, x / 3.0))
+    with np.errstate(invalid="ignore"):  # infinity has no place to go
+        return np.asarray(x / np.hypot(1.0, x / 3.0))
 
 
 def fit(kind: str, x: Floats) -> Scaler | None:

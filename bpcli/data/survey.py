@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bpcli.data.csv_cells import Table, is_missing, is_missing_label, label_text, number
-from bpcli.data.csv_file import layout
+from bpcli.data.csv_file import layout_of_file
 from bpcli.data.csv_rows import blocks
 from bpcli.data.kinds import Date, Number, YesNo
 from bpcli.data.read import kind_of
@@ -176,8 +176,8 @@ def survey(path: Path, *, header: bool | None = None, decimal: Literal[".", ","]
 
 def _survey(path: Path, header: bool | None, decimal: Literal[".", ","] | None) -> Survey:
     if decimal is None:
-        decimal = "," if _has_decimal_comma(layout(path, header, ".")) else "."
-    table = layout(path, header, decimal)
+        decimal = "," if _has_decimal_comma(layout_of_file(path, header, ".")) else "."
+    table = layout_of_file(path, header, decimal)
     readings = [_Reading(decimal) for _ in table.names]
     most = max(MOST_KEPT // len(table.names), 2)
     rows, step, kept = 0, 1, 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.engine.arrays import Array, DType
+from bpcli.engine.fields import AtLeast
 
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
@@ -78,6 +79,18 @@ class DataPlan:
     exclude: tuple[str, ...] = ()
     columns: Mapping[str, ColumnKind] = field(default_factory=dict)
     group: str | None = None
+    images: Images | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How a folder of images is read. size: (height, width) to resize to, None to take them as they are.
+
+    mode: grey or rgb; `auto` is grey if the first image is.
+    """
+
+    size: Annotated[tuple[int, int] | None, AtLeast(1)] = None
+    mode: Literal["auto", "grey", "rgb"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ GeneratorState: TypeAlias = Mapping[str, Any]
 MOST_SHARDS = 2  # unless training.shards says more
 
 # Each purpose has its own stream, so that drawing more for one leaves the others as they were.
-STREAMS = ("init", "split", "shuffle", "noise")
+STREAMS = ("init", "split", "shuffle", "noise", "evaluation")
 
 
 def random_streams(seed: int) -> dict[str, np.random.Generator]:
