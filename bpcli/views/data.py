@@ -66,8 +66,11 @@ def _heading(found: Inspection) -> str:
     if found.survey is not None:
         text += f", {plural(len(found.survey.columns), 'column')}"
     if found.use is not None:
-        task = f"{len(found.classes['train'])} classes" if found.classes else "numbers"
-        text += f"; target {listed(found.use.target, 5, printable)}, {task}"
+        text += f"; target {listed(found.use.target, 5, printable)}"
+        if found.classes:
+            text += f", {len(found.classes['train'])} classes"
+        elif found.error is None:
+            text += ", numbers"
     if found.parameters is not None and found.parts:
         each = found.parameters / found.parts["train"]
         text += f"; a network of {plural(found.parameters, 'parameter')}, {each:.3g} for each row of training"

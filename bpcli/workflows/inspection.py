@@ -15,6 +15,7 @@ from bpcli.config.load import ConfigFile
 from bpcli.data.choices import Choices, choose
 from bpcli.data.classes import label_texts
 from bpcli.data.content import Content, content_of
+from bpcli.data.csv_file import layout_of_file
 from bpcli.data.datasets import Datasets, load_datasets, read_like
 from bpcli.data.drift import drifts
 from bpcli.data.large import NpyRows
@@ -24,6 +25,7 @@ from bpcli.data.survey import Survey, survey
 from bpcli.data.types import DataPlan, Source
 from bpcli.engine.arrays import distinct
 from bpcli.errors import ConfigError, DataError, collected, together
+from bpcli.text import MOST_LISTED, did_you_mean, listed, shown
 from bpcli.workflows.findings import Finding, in_order
 from bpcli.workflows.findings_of_arrays import ArrayFacts, Drawn, array_facts, array_findings, images_to_draw
 from bpcli.workflows.findings_of_columns import Use, column_findings, to_leave_out
@@ -224,11 +226,23 @@ def _plan_of_file(source: Source, table: Survey, choices: Choices, left_out: fro
 
 
 def _further(datasets: Datasets, source: Source, plan: DataPlan) -> Content:
-    """A further file, with its targets where it has some."""
-    try:
-        return content_of(read_like(datasets.preparation, source, plan), plan)
-    except DataError:
-        return content_of(read_like(datasets.preparation, source, plan, need_target=False), plan)
+    """A further file, with its targets where it has some.
+
+    Raises:
+        DataError: it cannot be read, or lacks a column of the training file.
+    """
+    preparation = datasets.preparation
+    if preparation.feature_names is not None and kind_of(source.paths, source.label, is_argument=True) == "csv":
+        names = layout_of_file(source.x, plan.header, plan.decimal).names
+        need_target = set(preparation.target_names or ()) <= set(names)
+        if missing := [name for name in preparation.feature_names if name not in names]:
+            guesses = ", ".join(shown(name) + did_you_mean(name, names) for name in missing[:MOST_LISTED])
+            raise DataError(
+                f"{source.label}: no column {guesses}, which {plan.train.label} has; it has {listed(names)}"
+            )
+    else:
+        need_target = source.y is not None or source.x.suffix == ".npz" or source.x.is_dir()
+    return content_of(read_like(preparation, source, plan, need_target=need_target), plan)
 
 
 def _array_content(source: Source) -> Content:

@@ -358,6 +358,15 @@ def test_data_that_training_refuses_are_shown_with_its_error(cli, write_config):
     assert json.loads(cli("data", path, "--json").out)["errors"] == [validated.err.removeprefix("error: ").strip()]
 
 
+def test_a_table_without_a_target_to_predict_is_shown_with_the_reason(cli):
+    write({"k": list(range(N)), "y": ["x"] * N})
+    result = cli("data", "t.csv")
+    assert result.code == 3
+    assert 'the target "y" is "x" in every row that has a value' in result.err
+    assert result.out.startswith("t.csv: 600 rows, 2 columns; target y\n")
+    assert "! y: the target is" in result.out
+
+
 def test_a_wrong_config_is_told_as_by_validate(cli, write_config):
     path = write_config({**CONFIG, "loss": "logliklihood"})
     result, validated = cli("data", path), cli("validate", path)
@@ -369,6 +378,11 @@ def test_a_wrong_config_is_told_as_by_validate(cli, write_config):
     [
         (["nowhere.csv"], 3, "nowhere.csv: no such file"),
         (["t.csv", "--target", "yy"], 3, 'no column "yy" (did you mean "y"?), named in --target'),
+        (
+            ["t.csv", "--target", "y", "--test", "o.csv"],
+            3,
+            'o.csv: no column "color" (did you mean "colour"?), which t.csv',
+        ),
         (["t.csv", "--set", "data.val=0.2"], 2, "is for a config"),
         (["c.yaml", "--target", "y"], 2, "--set data.target=COLUMN"),
         (["t.csv", "t.csv", "t.csv"], 2, "takes one data file, or two"),
@@ -380,10 +394,11 @@ def test_wrong_calls_are_told(cli, write_config, arguments, code, message):
     write(clean())
     write_config(CONFIG, "c.yaml")
     np.savez("x.npz", x=np.zeros((4, 2)), y=np.arange(4.0))
+    write({"colour" if name == "color" else name: cells for name, cells in clean().items()}, "o.csv")
     result = cli("data", *arguments)
     assert result.code == code
     assert message in " ".join(result.err.split())
-    assert result.out == ""
+    assert "o.csv" in arguments or result.out == ""
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
