@@ -62,9 +62,12 @@ AFFINE = {
 }
 
 
-def warnings(session: Session) -> list[str]:
-    """Every warning for a session, as `warning: file:line key: ...`."""
-    checks: tuple[Callable[[Session], Iterator[tuple[KeyPath, str]]], ...] = (
+Check: TypeAlias = Callable[[Session], Iterator[tuple[KeyPath, str]]]
+
+
+def warnings(session: Session, *, but: Sequence[Check] = ()) -> list[str]:
+    """Every warning for a session, as `warning: file:line key: ...`. but: checks that are left out."""
+    checks: tuple[Check, ...] = (
         idle_schedule,
         idle_early_stopping,
         idle_drop_last,
@@ -78,7 +81,7 @@ def warnings(session: Session) -> list[str]:
         lone_samples,
         one_hot_targets,
     )
-    found = (item for check in checks for item in check(session))
+    found = (item for check in checks if check not in but for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
 
 

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from bpcli.build.locations import data_plan, split_stream
 from bpcli.build.memory import lack_of_memory
@@ -15,6 +18,7 @@ from bpcli.build.model import Misfit, Model, activation_problems, build_model, f
 from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.config.tree import dump_yaml
 from bpcli.data.datasets import Datasets, load_datasets, missing_files
+from bpcli.data.types import DataPlan
 from bpcli.engine import registry
 from bpcli.engine.network import Network
 from bpcli.engine.training.options import TrainOptions
@@ -22,6 +26,8 @@ from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halv
 from bpcli.engine.training.state import MOST_SHARDS, TrainState
 from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
+
+Load: TypeAlias = Callable[[DataPlan, np.random.Generator], Datasets]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +106,10 @@ class Session:
         return train_with_halvings(run, state, self.start, on_rollback) if halving else run()
 
 
-def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
+def open_session(file: ConfigFile, *, threads: int = 1, load: Load = load_datasets) -> Session:
     """Reads the data and builds everything from it and the config.
+
+    load: reads and prepares the splits.
 
     Raises:
         ConfigError: sizes that do not fit together or do not fit the data, each at its key; the problems of the data
@@ -113,7 +121,7 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     with collected(errors):
         check_alone(file)
     with collected(errors):
-        datasets = load_datasets(plan, split_stream(config))
+        datasets = load(plan, split_stream(config))
         model = build_model(file, plan, datasets.preparation)
         objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
         if objections:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from bpcli import __version__
+from bpcli.cli.data import data
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
 from bpcli.cli.inspect import step, summary, validate
@@ -97,6 +98,7 @@ app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("validate")(validate)
+app.command("data")(data)
 app.command("summary")(summary)
 app.command("step")(step)
 app.command("profile")(profile)

@@ -340,7 +340,7 @@ def _why_left_out(
         and survey.step == 1
     ):
         return f"nearly constant: {shown(column.common)} in all rows but {others}"
-    if why := _why_an_id(column):
+    if why := why_an_id(column):
         return why
     if (copied := survey.copies.get(column.name)) is not None and copied not in targets:
         return f"holds in every row what {shown(copied)} does"
@@ -354,7 +354,7 @@ def _why_left_out(
     return ""
 
 
-def _why_an_id(column: ColumnSurvey) -> str:
+def why_an_id(column: ColumnSurvey) -> str:
     """Why a column names rows and describes nothing; empty if it does not."""
     words = _words(column.name)
     if column.is_running and column.rows >= FEWEST_COUNTED:
@@ -395,11 +395,11 @@ def _kind(survey: Survey, column: ColumnSurvey, *, in_order: bool) -> tuple[Colu
         return _date(column, kind, in_order=in_order)
     codes = column.is_whole and (column.has_leading_zeros or bool(_words(column.name) & _CODE_WORDS))
     if isinstance(kind, Number) and not column.wrong:
-        if codes and kind.is_plain and not column.missing and column.different > 2 and _few(column):
+        if codes and kind.is_plain and not column.missing and column.different > 2 and has_few_values(column):
             why = "written with leading zeros" if column.has_leading_zeros else "codes by its name"
             return Category(), (f"whole numbers, {why}: {_counts(column)}",)
         return _number(column, kind)
-    if column.texts and _few(column):
+    if column.texts and has_few_values(column):
         remarks = (_counts(column),)
         if column.wrong:
             remarks = (
@@ -420,7 +420,7 @@ def _shown_cell(column: ColumnSurvey) -> str:
     return shown(column.first_wrong[1]) if column.first_wrong else ""
 
 
-def _few(column: ColumnSurvey) -> bool:
+def has_few_values(column: ColumnSurvey) -> bool:
     """Whether there are few enough different values for each to have an input of its own."""
     rows_of_each = 2 if column.different <= MOST_CATEGORIES else ROWS_OF_A_CATEGORY
     return bool(column.texts) and column.different * rows_of_each <= column.kept

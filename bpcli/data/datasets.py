@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -43,25 +44,32 @@ class Datasets:
         return tuple(dict.fromkeys(note for part in self.parts.values() for note in part.notes))
 
 
-def load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
+OnContent: TypeAlias = Callable[[str, Content], None]
+
+
+def load_datasets(
+    plan: DataPlan, rng: np.random.Generator, on_content: OnContent = lambda name, content: None
+) -> Datasets:
     """Reads and prepares every split.
 
-    rng: draws fractional splits.
+    rng: draws fractional splits. on_content: is given the name of each split, and what its rows hold before they are
+    prepared.
 
     Raises:
         DataError: a file cannot be used, or the splits do not fit together; of several files each is told.
     """
     with _enough_memory(plan.train):
-        return _load_datasets(plan, rng)
+        return _load_datasets(plan, rng, on_content)
 
 
-def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
+def _load_datasets(plan: DataPlan, rng: np.random.Generator, on_content: OnContent) -> Datasets:
     try:
         content, preparation, rows, hashes = _training_file(plan, rng)
     except DataError as error:
         others = (source for source in (plan.val, plan.test) if isinstance(source, Source))
         raise DataError(*dict.fromkeys([*error.problems, *_problems_of_files(others, plan)])) from error
     own = content.part(rows.train)
+    on_content("train", own)
     train = _part(preparation, own, plan, "train")
     parts = {"train": dataclasses.replace(train, notes=(*train.notes, *_flattened(preparation, own)))}
     errors: list[ConfigError | DataError] = []
@@ -71,9 +79,13 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
                 with unchanged(source.paths, source.label):
                     other = read_like(preparation, source, plan, weighted=True)
                     hashes |= file_hashes(name, other.files)
-                parts[name] = _part(preparation, content_of(other, plan), plan, name)
+                further = content_of(other, plan)
             elif source is not None:
-                parts[name] = _part(preparation, _share(content, own_rows, name, source), plan, name)
+                further = _share(content, own_rows, name, source)
+            else:
+                continue
+            on_content(name, further)
+            parts[name] = _part(preparation, further, plan, name)
     if errors:
         raise together(errors)
     return Datasets(parts, preparation, hashes, _row_numbers(content.raw))

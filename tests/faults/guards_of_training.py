@@ -35,7 +35,7 @@ GUARDS = [
     ),
     Guard(
         "a resume with another choice among equal epochs",
-        "workflows/same_run.py",
+        "workflows/resume.py",
         "if (old_ties := _ties(old_config)) != (ties := _ties(config)):",
         "if (old_ties := _ties(old_config)) != (ties := _ties(config)) and False:",
         "tests/cli/test_resume_anew.py::test_another_choice_among_equal_epochs_is_refused",
