@@ -446,8 +446,8 @@ GUARDS = [
     Guard(
         "predict -o replaces nothing of a run by another name",
         "cli/predict.py",
-        "        _refuse_to_replace(output, paths[-1], model.files)\n",
-        "        _refuse_to_replace(output, paths[-1], [])\n",
+        "        _refuse_to_replace(output, data, model.files)\n",
+        "        _refuse_to_replace(output, data, [])\n",
         "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
     ),
     Guard(
