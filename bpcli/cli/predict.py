@@ -98,6 +98,10 @@ def predict(
     model = TrainedModel.load(chosen_run(run))
     if output is not None:
         _check_output(output, data, model.files)
+    if data.is_dir():  # of images, told apart by their paths
+        if keep not in (None, [], ["file"]):
+            raise typer.BadParameter("images have no columns; their paths are kept as `file`", param_hint="--keep")
+        keep = ["file"]
     shape = _form(output, form, keep or [], proba, top_k, threshold, spreadsheet_safe=spreadsheet_safe)
     if objection := shape.objection(model):
         raise typer.BadParameter(objection[1], param_hint=objection[0])

@@ -12,7 +12,7 @@ from typing import BinaryIO
 HEAD_BYTES = 4 << 20
 LONGEST_LINE = 16 << 20  # characters
 _BLOCK = 1 << 20
-_MOST_BYTES = 4 * LONGEST_LINE  # of a line in UTF-8
+_MOST_BYTES = LONGEST_LINE  # of a line that is put together
 
 
 class LineBlocks:
@@ -28,7 +28,7 @@ class LineBlocks:
     def head(self) -> bytes:
         """The first 4 MB, and in any case line 1; they are still to be read."""
         self._fill(HEAD_BYTES)
-        while b"\n" not in self._rest and len(self._rest) < _MOST_BYTES and not self._ended:
+        while not self._ended and len(self._rest) < _MOST_BYTES and b"\n" not in self._rest and b"\0" not in self._rest:
             self._fill(2 * len(self._rest))
         return self._rest
 
@@ -38,7 +38,7 @@ class LineBlocks:
         while True:
             self._fill(wanted)
             end = len(self._rest) if len(self._rest) < wanted else _end_of_lines(self._rest, wanted)
-            if end or not self._rest or wanted > _MOST_BYTES:
+            if end or not self._rest or wanted > _MOST_BYTES or b"\0" in self._rest:  # NUL: not a text at all
                 end = end or wanted
                 block, self._rest = self._rest[:end], self._rest[end:]
                 return block

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bpcli.data.datasets import read_like
+from bpcli.data.image_folder import image_files
 from bpcli.data.large import NpyRows
 from bpcli.data.preparation import Preparation, kinds_of_columns
 from bpcli.data.read import is_table
@@ -65,6 +66,8 @@ def stream_like(
 ) -> Iterator[RawBlock]:
     """The raw data of `source` as of `read_like`, without targets, in blocks of at most `size` rows.
 
+    Of a folder of images the paths are handed through, whatever `keep` is.
+
     stream: what is read in place of the file: a table. keep: columns whose texts are handed through. skips_bad: a row
     that cannot be read is no error, but told in `RawBlock.faults`.
 
@@ -81,8 +84,10 @@ def stream_like(
                 if is_converted(source.x):
                     plan = dataclasses.replace(plan, header=True, decimal=".")
             else:
-                _refuse_options_of_tables(source, keep, skips_bad=skips_bad)
-                yield from _array_blocks(read_like(preparation, source, plan, need_target=False), size)
+                is_folder = source.x.is_dir()
+                _refuse_options_of_tables(source, () if is_folder else keep, skips_bad=skips_bad)
+                kept = [[str(path.relative_to(source.x)) for path in image_files(source.x)]] if is_folder else []
+                yield from _array_blocks(read_like(preparation, source, plan, need_target=False), size, kept)
                 return
             yield from _table_blocks(preparation, source, plan, file, keep, skips_bad=skips_bad, size=size)
     except OSError as error:
@@ -143,9 +148,11 @@ def _table_blocks(
         raise DataError(f"{source.label}: no rows of data{' under the header' if table.has_header else ''}")
 
 
-def _array_blocks(raw: RawData, size: int) -> Iterator[RawBlock]:
+def _array_blocks(raw: RawData, size: int, kept: Sequence[Sequence[str]]) -> Iterator[RawBlock]:
     for start in range(0, len(raw.x), size):
-        yield RawBlock(dataclasses.replace(raw, x=_rows(raw.x, start, min(start + size, len(raw.x))), y=None), start)
+        stop = min(start + size, len(raw.x))
+        part = dataclasses.replace(raw, x=_rows(raw.x, start, stop), y=None)
+        yield RawBlock(part, start, kept=[texts[start:stop] for texts in kept])
 
 
 def _rows(x: Array | NpyRows, start: int, stop: int) -> Array:

@@ -151,8 +151,9 @@ def test_a_network_is_trained_on_folders_and_tells_the_classes_of_others(ok, cli
     for name in ("b", "a"):
         picture(f"new/{name}.png", (12, 12))
     lines = ok("predict", "runs/c", "new").out.splitlines()
-    assert lines[0] == "prediction,p_dark,p_light"
-    assert len(lines) == 3
+    assert lines[0] == "file,prediction,p_dark,p_light"
+    assert [line.split(",")[0] for line in lines[1:]] == ["a.png", "b.png"]
+    assert "images have no columns" in cli("predict", "runs/c", "new", "--keep", "size").err
     picture("pets/light/7.png", (10, 10, 3))
     result = cli("eval", "runs/c")
     assert (result.code, "the data files have changed" in result.err) == (4, True)
