@@ -40,6 +40,7 @@ from bpcli.data.types import ColumnKind, Missing, Targets
 from bpcli.errors import DataError
 
 BLOCK_ROWS = 4096
+_BLOCK_CELLS = 1 << 15  # of wide tables: more would not stay in the processor's cache until they are read
 _ZIP = "PK\x03\x04"
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff", "\0\0\udcfe\udcff")  # as surrogateescape reads the bytes
 _MAY_GO_ON = "expected after"  # in the message of csv.Error: what follows a closing quote; its row is read past
@@ -162,11 +163,12 @@ def blocks(table: Table) -> Iterator[Block]:
     numbered = rows(table.path, table.separator, len(table.names))
     if table.has_header:
         next(numbered, None)
+    size = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // len(table.names)))
     fault: DataError | None = None
     while fault is None:
         found: list[tuple[int, list[str]]] = []
         try:
-            found.extend(itertools.islice(numbered, BLOCK_ROWS))
+            found.extend(itertools.islice(numbered, size))
         except DataError as error:
             fault = error
         if not found and fault is None:
@@ -284,7 +286,8 @@ def rows_of(
             fault = fault or DataError(f"{path}:{line}: {_quoting_fault(error)}")
             if _MAY_GO_ON not in str(error):
                 raise fault from error
-        quoted = any('"' in part for part in taken)
+        written = taken[0] if len(taken) == 1 else "".join(taken)
+        quoted = '"' in written
         if fault is None and (not row or (len(row) == 1 and not quoted and not row[0].strip())):
             blank = blank or line
             continue
@@ -303,7 +306,16 @@ def rows_of(
             on_fault(line, fault)
             yield line, [""] * width
             continue
-        yield line, _trimmed(row, "".join(taken), separator) if quoted else [cell.strip() for cell in row]
+        if quoted:
+            row = _trimmed(row, written, separator)
+        elif _may_have_blanks(written):
+            row = [cell.strip() for cell in row]
+        yield line, row
+
+
+def _may_have_blanks(text: str) -> bool:
+    """Whether there is anything in a row that `strip` takes away: no character that is printable, but the blank."""
+    return " " in text or not text.rstrip("\r\n").isprintable()
 
 
 def _trimmed(row: list[str], text: str, separator: str) -> list[str]:

@@ -418,7 +418,7 @@ def _numbers(cells: Sequence[str], decimal: str) -> Floats | None:
             return None
         cells = [cell.replace(",", ".") for cell in cells]
     try:
-        found = np.array(list(map(float, cells)))
+        found = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         gaps = {cell for cell in set(cells) if is_missing(cell)}
         try:

@@ -12,7 +12,7 @@ import pytest
 
 import bpcli
 
-COMMANDS = ["train", "resume", "eval", "predict", "validate", "summary", "step", "init", "epochs-calc"]
+COMMANDS = ["train", "resume", "eval", "predict", "validate", "data", "summary", "step", "init", "epochs-calc"]
 PROBE = """
 import sys
 import time
