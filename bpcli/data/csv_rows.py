@@ -296,7 +296,8 @@ def rows_of(
             yield empty, [""] * width
         blank = 0
         width = width or len(row)
-        fault = fault or _wrong_byte(taken, path, before + reader.line_num)
+        if fault is None and not text_of_row.isascii():
+            fault = _wrong_byte(taken, path, before + reader.line_num)
         if fault is None and len(row) != width:
             fault = DataError(
                 f"{path}:{line}: got {_cells(len(row))}, expected {width} as in line 1; "
@@ -351,8 +352,10 @@ def _lines(text: Lines, path: Path, taken: list[str], before: int) -> Iterator[s
             )
         if len(line) == LONGEST_LINE:
             raise DataError(f"{path}:{count}: the line is longer than {LONGEST_LINE} characters")
-        taken.append(line.removeprefix("\ufeff") if count == 1 else line)
-        yield taken[-1]
+        if count == 1:
+            line = line.removeprefix("\ufeff")
+        taken.append(line)
+        yield line
 
 
 def _wrong_byte(lines: Sequence[str], path: Path, last: int) -> DataError | None:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.csv_cells import Table, cell_fault, looks_numeric, names_advice, place_of
+from bpcli.data.csv_cells import Table, cell_fault, looks_numeric, names_advice, numbers, place_of
 from bpcli.data.kinds import NO, YES, Category, Date, Number
 from bpcli.data.types import ColumnKind
 from bpcli.errors import DataError
@@ -52,10 +52,17 @@ class InputColumn:
 
     def take(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Takes further cells, and the lines they stand in."""
-        numbers = _plain_numbers(cells, self.decimal) if isinstance(self.kind, Number) and self.kind.is_plain else None
-        self.values.extend(self._numbers(cells, lines) if numbers is None else numbers)
+        is_plain = isinstance(self.kind, Number) and self.kind.is_plain
+        found = numbers(cells, self.decimal) if is_plain else None
+        if found is None:
+            self.values.extend(self._values(cells, lines))
+            return
+        self.values.frombytes(found.tobytes())
+        if self.gap is None and (gaps := np.isnan(found)).any():
+            place = int(gaps.argmax())
+            self.gap = lines[place], cells[place]
 
-    def _numbers(self, cells: Sequence[str], lines: Sequence[int]) -> list[float]:
+    def _values(self, cells: Sequence[str], lines: Sequence[int]) -> list[float]:
         is_category = isinstance(self.kind, Category)
         of_text = self.index.copy() if is_category else dict[str, float]()
         gaps, wrong = set[str](), set[str]()
@@ -234,19 +241,6 @@ def yaml_name(name: str) -> str:
         if _PLAIN_NAME.fullmatch(name) and name.lower() not in _YAML_WORDS
         else json.dumps(name, ensure_ascii=not name.isprintable())
     )
-
-
-def _plain_numbers(cells: Sequence[str], decimal: str) -> list[float] | None:
-    """The numbers in the cells, or None if it is not plain that there is one in each."""
-    if decimal == ",":
-        if any("." in cell for cell in cells):
-            return None
-        cells = [cell.replace(",", ".") for cell in cells]
-    try:
-        found = list(map(float, cells))
-    except ValueError:
-        return None
-    return None if "_" in "".join(cells) or not math.isfinite(sum(found)) else found  # or a sum of large numbers
 
 
 def matrix(inputs: Sequence[InputColumn]) -> npt.NDArray[np.float64]:

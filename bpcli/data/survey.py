@@ -12,16 +12,16 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.csv_cells import Table, is_missing, is_missing_label, label_text, number
+from bpcli.data.csv_cells import Table, is_missing, is_missing_label, label_text, number, numbers
 from bpcli.data.csv_file import layout_of_file
 from bpcli.data.csv_rows import blocks
 from bpcli.data.kinds import Date, Number, YesNo
@@ -255,7 +255,8 @@ class _Reading:
     def __init__(self, decimal: str) -> None:
         self.decimal = decimal
         self.amounts = _Amounts()
-        self.others: dict[ColumnKind, _Amounts] = {}
+        self.others: dict[ColumnKind, tuple[_Memo, _Amounts]] = {}
+        self.hash_of, self.number_of = _Memo(_hash_of), _Memo(functools.partial(_number_of, decimal))
         self.hashes: list[npt.NDArray[np.int64]] | None = None  # of the texts kept; None: all cells were numbers so far
         self.texts: Counter[str] | None = Counter()  # of all cells; None: more than MOST_TEXTS
         self.rows = self.gaps = self.label_gaps = 0
@@ -268,24 +269,21 @@ class _Reading:
         self._count(cells)
         if self.example is None:
             self.example = next((cell for cell in cells if not is_missing(cell)), None)
-        numbers = _numbers(cells, self.decimal) if self.hashes is None else None
-        if numbers is not None:
-            self.amounts.take(numbers, keep)
-            gaps = int(np.count_nonzero(np.isnan(numbers)))
-            self.gaps += gaps
-            self.label_gaps += sum(map(is_missing_label, cells)) if gaps else 0
+        found = numbers(cells, self.decimal) if self.hashes is None else None
+        if found is not None:
+            self.amounts.take(found, keep)
+            gaps = np.flatnonzero(np.isnan(found)).tolist()
+            self.gaps += len(gaps)
+            self.label_gaps += sum(is_missing_label(cells[place]) for place in gaps)
             return
         if self.hashes is None:
             self._begin_texts()
         assert self.hashes is not None
-        different = dict.fromkeys(cells)
-        label_gaps = {cell for cell in different if is_missing_label(cell)}
-        self.label_gaps += sum(map(label_gaps.__contains__, cells)) if label_gaps else 0
-        self.hashes.append(
-            np.array([_GAP if cell in label_gaps else hash(cell) >> 1 for cell in cells[keep]], np.int64)
-        )
+        hashes = self.hash_of.of_each(cells, np.int64)
+        self.label_gaps += int(np.count_nonzero(hashes == _GAP))
+        self.hashes.append(hashes[keep])
         if not (self.texts is None and not self.others and self.amounts.count < self.rows / 2):
-            self._take_as_kinds(cells, lines, keep, different)
+            self._take_as_kinds(cells, lines, keep)
         else:
             self.amounts.rows += len(cells)
 
@@ -302,32 +300,31 @@ class _Reading:
         self.hashes = [np.array(hashes, np.int64)]
         takes_numbers = self.amounts.count > 0
         self.others = {
-            kind: self.amounts.copy()
+            kind: (_Memo(functools.partial(_value_of, kind, self.decimal)), self.amounts.copy())
             for kind in _other_kinds(self.decimal)
             if not takes_numbers or (isinstance(kind, Number) and not kind.percent)
         }
 
-    def _take_as_kinds(
-        self, cells: Sequence[str], lines: Sequence[int], keep: slice, different: Mapping[str, None]
-    ) -> None:
-        gaps = {cell for cell in different if is_missing(cell)}
-        found = {cell: math.nan if cell in gaps else number(cell, self.decimal) for cell in different}
-        wrong = {cell for cell, value in found.items() if value is None}
-        self.gaps += sum(map(gaps.__contains__, cells)) if gaps else 0
-        if wrong and self.first_wrong is None:
-            self.first_wrong = next((line, cell) for line, cell in zip(lines, cells, strict=True) if cell in wrong)
-        self.amounts.take(_looked_up(found, cells), keep)
-        in_doubt = [*wrong, *(cell for cell in different if cell not in wrong)]  # what few kinds take first
-        for kind, amounts in list(self.others.items()):
-            values = _all_of(kind, in_doubt, self.decimal)
-            if values is None:
+    def _take_as_kinds(self, cells: Sequence[str], lines: Sequence[int], keep: slice) -> None:
+        values = self.number_of.of_each(cells, np.float64)
+        self.gaps += int(np.count_nonzero(np.isnan(values)))
+        wrong = np.isinf(values)
+        self.amounts.take(np.where(wrong, math.nan, values), keep)
+        doubtful: list[str] = []
+        if wrong.any():
+            place = int(wrong.argmax())
+            self.first_wrong = self.first_wrong or (lines[place], cells[place])
+            doubtful = [cells[place]]  # what few kinds take first
+        for kind, (value_of, amounts) in list(self.others.items()):
+            try:
+                value_of.of_each(doubtful, np.float64)
+                amounts.take(value_of.of_each(cells, np.float64), keep)
+            except _OfAnotherKindError:
                 del self.others[kind]
-            else:
-                amounts.take(_looked_up(values, cells), keep)
 
     def thin(self) -> None:
         """Keeps every second of the rows kept."""
-        for amounts in (self.amounts, *self.others.values()):
+        for amounts in (self.amounts, *(amounts for _, amounts in self.others.values())):
             amounts.kept = [np.concatenate([np.empty(0), *amounts.kept])[::2].copy()]
         if self.hashes is not None:
             self.hashes = [np.concatenate(self.hashes)[::2].copy()]
@@ -335,7 +332,7 @@ class _Reading:
     def column(self, name: str, place: int) -> ColumnSurvey:
         """What was found, at the end."""
         kind, other_format = self._kind()
-        amounts = self.others.get(kind, self.amounts) if kind is not None else None
+        amounts = None if kind is None else self.others[kind][1] if kind in self.others else self.amounts
         wrong = self.rows - self.gaps - self.amounts.count if kind == Number() and self.hashes is not None else 0
         if amounts is None:
             amounts = _Amounts([_places(self.hashes)] if self.hashes else self.amounts.kept)
@@ -402,46 +399,55 @@ class _Reading:
             for time in _TIMES:
                 forms = [Date(format=day_first + time), Date(format=month_first + time)]
                 if set(forms) <= set(self.others):
-                    ordered = [form for form in forms if self.others[form].order]
+                    ordered = [form for form in forms if self.others[form][1].order]
                     return (ordered[0], None) if len(ordered) == 1 else (forms[0], forms[1].format)
         return next(iter(self.others)), None
 
 
 _GAP = -1 << 63
+_MOST_REMEMBERED = 10_000
 _LEADING_ZERO = re.compile(r"0\d+")
 
 
-def _numbers(cells: Sequence[str], decimal: str) -> Floats | None:
-    """The numbers in the cells, NaN where one is missing; None if another cell is no number."""
-    if decimal == ",":
-        if any("." in cell for cell in cells):
-            return None
-        cells = [cell.replace(",", ".") for cell in cells]
-    try:
-        found = np.fromiter(map(float, cells), np.float64, len(cells))
-    except ValueError:
-        gaps = {cell for cell in set(cells) if is_missing(cell)}
-        try:
-            found = np.array([math.nan if cell in gaps else float(cell) for cell in cells])
-        except ValueError:
-            return None
-    return None if "_" in "".join(cells) or np.isinf(found).any() else found
+class _Memo(dict[str, float]):
+    """The values of a function of texts, remembered for those that came last, up to about 10,000."""
+
+    def __init__(self, function: Callable[[str], float]) -> None:
+        super().__init__()
+        self.function = function
+
+    def __missing__(self, text: str) -> float:
+        value = self[text] = self.function(text)
+        return value
+
+    def of_each(self, cells: Sequence[str], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """The value of each cell, (N,)."""
+        if len(self) > _MOST_REMEMBERED:
+            self.clear()
+        return np.fromiter(map(self.__getitem__, cells), dtype, len(cells))
 
 
-def _looked_up(values: Mapping[str, float | None], cells: Sequence[str]) -> Floats:
-    """The value of each cell; NaN for None."""
-    return np.array(list(map(values.__getitem__, cells)), np.float64)
+class _OfAnotherKindError(Exception):
+    """A text is not of a kind."""
 
 
-def _all_of(kind: ColumnKind, texts: Sequence[str], decimal: str) -> dict[str, float] | None:
-    """The value of each text, or None if one is not of the kind."""
-    found = {}
-    for text in texts:
-        value = kind.value(text, decimal)
-        if value is None:
-            return None
-        found[text] = value
-    return found
+def _hash_of(text: str) -> int:
+    return _GAP if is_missing_label(text) else hash(text) >> 1
+
+
+def _number_of(decimal: str, text: str) -> float:
+    """The number in a cell, NaN if it is missing, infinity for a word."""
+    if is_missing(text):
+        return math.nan
+    value = number(text, decimal)
+    return math.inf if value is None else value
+
+
+def _value_of(kind: ColumnKind, decimal: str, text: str) -> float:
+    value = kind.value(text, decimal)
+    if value is None:
+        raise _OfAnotherKindError
+    return value
 
 
 @functools.cache
