@@ -1,0 +1,175 @@
+"""The table of errors, the geometric means and the goals, as markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from tabular.results import Result
+
+TITLES = {
+    "bpcli": "bpcli",
+    "mlp": "scikit-learn MLP",
+    "linear": "logistic / ridge",
+    "hgb": "HistGradientBoosting",
+    "realmlp": "RealMLP-TD-S",
+}
+SHIFT = 0.01  # keeps an error of 0 from deciding the mean; the shift of Holzmueller et al. 2024, arXiv 2407.04491
+
+Scores = Mapping[str, Mapping[str, "Score"]]  # table -> method -> score
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one method does on one table, over the seeds."""
+
+    errors: dict[int, float]  # by seed
+    seconds: dict[int, float]
+
+    def at(self, seeds: Set[int]) -> Score:
+        return Score({seed: self.errors[seed] for seed in seeds}, {seed: self.seconds[seed] for seed in seeds})
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.errors.values())
+
+    @property
+    def deviation(self) -> float:
+        return stdev(self.errors.values()) if len(self.errors) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was asked for, the figure, and whether it is met."""
+
+    what: str
+    figure: str
+    met: bool
+
+
+def geometric_mean(errors: Iterable[float], shift: float = SHIFT) -> float:
+    """exp(mean(log(error + shift))). The shift stays in it, also in a ratio of two means, as in the paper."""
+    logs = [math.log(error + shift) for error in errors]
+    return math.exp(fmean(logs))
+
+
+def scores_of(results: Iterable[Result]) -> dict[str, dict[str, Score]]:
+    """By table and method, failures left out."""
+    scores: dict[str, dict[str, Score]] = {}
+    for result in results:
+        if result.error is not None:
+            score = scores.setdefault(result.table, {}).setdefault(result.method, Score({}, {}))
+            score.errors[result.seed] = result.error
+            score.seconds[result.seed] = result.seconds
+    return scores
+
+
+def on_the_same_splits(scores: Scores, one: str, other: str) -> dict[str, tuple[Score, Score]]:
+    """The tables that both methods were trained on, with the seeds that both have."""
+    pairs = {}
+    for table, methods in scores.items():
+        if one in methods and other in methods:
+            a, b = methods[one], methods[other]
+            if seeds := a.errors.keys() & b.errors.keys():
+                pairs[table] = (a.at(seeds), b.at(seeds))
+    return pairs
+
+
+def error_ratio(scores: Scores, one: str, other: str) -> tuple[float, int]:
+    """Geometric mean of one method's errors over that of another's, and the number of tables behind it."""
+    pairs = on_the_same_splits(scores, one, other).values()
+    if not pairs:
+        return math.nan, 0
+    return geometric_mean(a.mean for a, _ in pairs) / geometric_mean(b.mean for _, b in pairs), len(pairs)
+
+
+def goals(scores: Scores) -> list[Goal]:
+    """The goals of bpcli, each beside its figure; none before bpcli and the peer have a table in common."""
+    found = []
+    for other, most in (("mlp", 0.95), ("realmlp", 1.02)):
+        ratio, tables = error_ratio(scores, "bpcli", other)
+        if tables:
+            what = f"geometric mean of the error at most {most:.2f} of {TITLES[other]}'s"
+            found.append(Goal(what, f"{ratio:.3f} on {tables} tables", ratio <= most))
+    linear = {
+        table: a.mean / b.mean if b.mean else math.inf if a.mean else 1.0
+        for table, (a, b) in on_the_same_splits(scores, "bpcli", "linear").items()
+    }
+    if linear:
+        better = sum(ratio < 1 for ratio in linear.values())
+        share = better / len(linear)
+        found.append(Goal("better than the linear model on 9 of 10 tables", f"{better} of {len(linear)}", share >= 0.9))
+        worst = max(linear, key=lambda table: linear[table])
+        figure = f"{(linear[worst] - 1):+.1%} on {worst}"
+        found.append(Goal("never more than 2 % worse than the linear model", figure, linear[worst] <= 1.02))
+    times = [
+        fmean(a.seconds.values()) / fmean(b.seconds.values())
+        for a, b in on_the_same_splits(scores, "bpcli", "realmlp").values()
+    ]
+    if times:
+        ratio = geometric_mean(times, shift=0)
+        found.append(Goal("training time at most half of RealMLP-TD-S's", f"{ratio:.2f}, geometric mean", ratio <= 0.5))
+    return found
+
+
+def report(results: list[Result]) -> str:
+    """The whole report: errors by table, means, goals."""
+    scores = scores_of(results)
+    methods = [method for method in TITLES if any(method in row for row in scores.values())]
+    parts = [_errors(results, scores, methods), _means(scores, methods)]
+    if found := goals(scores):
+        rows = [f"| {goal.what} | {goal.figure} | {'met' if goal.met else 'missed'} |" for goal in found]
+        parts.append("\n".join(["| goal of bpcli | figure | |", "| --- | --- | --- |", *rows]))
+    if failures := [result for result in results if result.error is None]:
+        parts.append("\n".join(f"- {one.table}, {one.method}, seed {one.seed} failed: {one.note}" for one in failures))
+    return "\n\n".join(parts)
+
+
+def _errors(results: list[Result], scores: Scores, methods: list[str]) -> str:
+    """One row for each table; the lowest mean is bold."""
+    first = {result.table: result for result in results}
+    lines = [
+        f"| table | rows in training | inputs | seeds | {' | '.join(TITLES[method] for method in methods)} |",
+        f"| --- | --- | --- | --- |{' --- |' * len(methods)}",
+    ]
+    for task, title in (("classification", "share of wrong labels"), ("regression", "nRMSE")):
+        lines.append(f"| **{task}**, {title} | | | |{' |' * len(methods)}")
+        for table, row in scores.items():
+            if first[table].task == task:
+                best = min(f"{score.mean:.3f}" for score in row.values())
+                seeds = sorted({len(score.errors) for score in row.values()})
+                cells = " | ".join(_cell(row.get(method), best) for method in methods)
+                rows, inputs = first[table].train_rows, first[table].inputs
+                lines.append(f"| {table} | {rows} | {inputs} | {'-'.join(map(str, seeds))} | {cells} |")
+    return "\n".join(lines)
+
+
+def _cell(score: Score | None, best: str) -> str:
+    if score is None:
+        return ""
+    mean = f"{score.mean:.3f}"
+    shown = f"**{mean}**" if mean == best else mean
+    return shown if math.isnan(score.deviation) else f"{shown} ± {score.deviation:.3f}"
+
+
+def _means(scores: Scores, methods: list[str]) -> str:
+    """Means over the tables that every method has, so that the columns can be compared."""
+    common = {table: row for table, row in scores.items() if all(method in row for method in methods)}
+    if not common:
+        return "No table has results of every method yet."
+    errors = [geometric_mean(row[method].mean for row in common.values()) for method in methods]
+    seconds = [sum(fmean(row[method].seconds.values()) for row in common.values()) for method in methods]
+    best = [
+        sum(row[method].mean == min(score.mean for score in row.values()) for row in common.values())
+        for method in methods
+    ]
+    lines = [
+        f"| on {len(common)} tables | {' | '.join(TITLES[method] for method in methods)} |",
+        f"| --- |{' --- |' * len(methods)}",
+        f"| geometric mean of (error + {SHIFT}) | {' | '.join(f'{error:.4f}' for error in errors)} |",
+        f"| lowest error on | {' | '.join(map(str, best))} |",
+        f"| seconds of training, one seed of each | {' | '.join(f'{second:.0f}' for second in seconds)} |",
+    ]
+    return "\n".join(lines)
