@@ -211,9 +211,15 @@ def test_report_shows_means_deviations_failures_and_goals() -> None:
     text = report(measured)
     assert "| houses | 300 | 4 | 3 | **0.300** ± 0.100 | 0.500 ± 0.000 |" in text
     assert "| flowers | 300 | 4 | 1 |  | **0.020** |" in text
-    assert "| on 1 tables | bpcli | scikit-learn MLP |" in text
+    assert "| on 1 tables, with the seeds of all | bpcli | scikit-learn MLP |" in text
     assert "at most 0.95 of scikit-learn MLP's | 0.608 on 1 tables | met |" in text
     assert "- flowers, bpcli, seed 0 failed: exit code 3: a message" in text
+
+
+def test_means_leave_out_seeds_that_a_method_lacks() -> None:
+    measured = [*(result("t", "mlp", error, seed=seed) for seed, error in enumerate((0.19, 0.9)))]
+    measured.append(result("t", "bpcli", 0.29))
+    assert "| geometric mean of (error + 0.01) | 0.3000 | 0.2000 |" in report(measured)
 
 
 def test_results_are_read_back_as_they_were_written() -> None:

@@ -155,8 +155,12 @@ def _cell(score: Score | None, best: str) -> str:
 
 
 def _means(scores: Scores, methods: list[str]) -> str:
-    """Means over the tables that every method has, so that the columns can be compared."""
-    common = {table: row for table, row in scores.items() if all(method in row for method in methods)}
+    """Means over the tables and seeds that every method has, so that the columns can be compared."""
+    common = {}
+    for table, row in scores.items():
+        seeds = set.intersection(*(set(row[method].errors) if method in row else set() for method in methods))
+        if seeds:
+            common[table] = {method: row[method].at(seeds) for method in methods}
     if not common:
         return "No table has results of every method yet."
     errors = [geometric_mean(row[method].mean for row in common.values()) for method in methods]
@@ -166,10 +170,10 @@ def _means(scores: Scores, methods: list[str]) -> str:
         for method in methods
     ]
     lines = [
-        f"| on {len(common)} tables | {' | '.join(TITLES[method] for method in methods)} |",
+        f"| on {len(common)} tables, with the seeds of all | {' | '.join(TITLES[method] for method in methods)} |",
         f"| --- |{' --- |' * len(methods)}",
         f"| geometric mean of (error + {SHIFT}) | {' | '.join(f'{error:.4f}' for error in errors)} |",
         f"| lowest error on | {' | '.join(map(str, best))} |",
-        f"| seconds of training, one seed of each | {' | '.join(f'{second:.0f}' for second in seconds)} |",
+        f"| seconds of training, one seed of each table | {' | '.join(f'{second:.0f}' for second in seconds)} |",
     ]
     return "\n".join(lines)
