@@ -56,7 +56,8 @@ def _run(bpcli: list[str], arguments: list[str], folder: Path) -> str:
     done = subprocess.run([*bpcli, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         called = " ".join(["bpcli", *arguments])
-        raise CommandError(f"`{called}` ended with exit code {done.returncode}: {done.stderr.strip()}")
+        *_, last = ["", *done.stderr.strip().splitlines()]  # of a traceback, what it ended with
+        raise CommandError(f"`{called}` ended with exit code {done.returncode}: {last}")
     return done.stdout
 
 
