@@ -303,7 +303,7 @@ def test_a_feature_that_numbers_the_rows_is_told(write_config, ids, told):
     found = warnings(open_session(load_config(path, ["network.layers=[2, 1]"])))
     said = [text for text in found if '"id" counts the rows, or orders them' in text]
     assert len(said) == told
-    assert all('leave it out, as in features: ["a"]' in text for text in said)
+    assert all("leave it out, data.exclude: [id]" in text for text in said)
     assert all(text.endswith("A quantity of its own, such as a year, may stay") for text in said)
     assert warnings(open_session(load_config(path, ["network.layers=[2, 1]", "data.split=in_order"]))) == []
     assert warnings(open_session(load_config(path, ["network.layers=[1, 1]", "data.features=a"]))) == []

@@ -16,7 +16,7 @@ ROOMS = {
     "system": {"text"},
     "engine": {"errors", "text"},
     "data": {"engine", "errors", "text"},
-    "config": {"engine", "errors", "text"},
+    "config": {"data", "engine", "errors", "text"},
     "runs": {"data", "engine", "errors", "text"},
     "examples": {"runs", "errors", "text"},
     "build": {"config", "data", "engine", "errors", "text"},

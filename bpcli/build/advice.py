@@ -12,6 +12,7 @@ from bpcli.build.model import Model, channels_last_text, looks_channels_last
 from bpcli.build.session import Session
 from bpcli.config.tree import KeyPath
 from bpcli.data.classes import same_numbers
+from bpcli.data.input_columns import yaml_name
 from bpcli.engine import registry
 from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array
@@ -156,7 +157,7 @@ def idle_early_stopping(session: Session) -> Iterator[tuple[KeyPath, str]]:
     """A patience that outlasts the training: the first epoch sets the best, so that many must follow it."""
     training = session.model.config.training
     stopping = training.early_stopping
-    if stopping is not None and stopping.patience >= training.epochs - 1:
+    if stopping is not None and stopping.patience is not None and stopping.patience >= training.epochs - 1:
         best = "; the best epoch is kept all the same" if stopping.restore_best else ""
         message = (
             f"{stopping.patience} epochs without a better one cannot pass before the end of {training.epochs}{best}"
@@ -207,7 +208,7 @@ def rounded_numbers(session: Session) -> Iterator[tuple[KeyPath, str]]:
         return
     found = []
     if preparation.x_scaler is None and isinstance(x, np.ndarray) and x.dtype == np.float32:
-        found += _rounded(x.reshape(len(x), -1), preparation.feature_names, "input")
+        found += _rounded(x.reshape(len(x), -1), preparation.input_names, "input")
     if preparation.task == "regression" and preparation.y_scaler is None:
         found += _rounded(part.y.reshape(len(x), -1), preparation.target_names, "target")
     if found:
@@ -229,7 +230,7 @@ def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
     far = int((size >= LARGE_INPUTS).sum())
     if not far or any(_rounds(session)):
         return
-    column, names = int(size.argmax()), model.preparation.feature_names
+    column, names = int(size.argmax()), model.preparation.input_names
     name = shown(names[column]) if names else f"{column + 1}"
     more = f" ({far} such columns)" if far > 1 else ""
     yield (
@@ -327,12 +328,11 @@ def row_numbers_as_features(session: Session) -> Iterator[tuple[KeyPath, str]]:
     if found and session.model.config.data.split != "in_order":
         many = len(found) > 1
         counts = "count the rows, or order them" if many else "counts the rows, or orders them"
-        rest = [name for name in session.model.preparation.feature_names or () if name not in found]
-        fix = f"as in features: [{', '.join(map(shown, rest))}]" if 0 < len(rest) <= 20 else "with data.features"
         yield (
             ("data", "features"),
             f"{listed(found)} {counts}: what a network learns from an id or a row number does not hold for other rows; "
-            f"leave {'them' if many else 'it'} out, {fix}. A quantity of its own, such as a year, may stay",
+            f"leave {'them' if many else 'it'} out, data.exclude: "
+            f"[{', '.join(map(yaml_name, found))}]. A quantity of its own, such as a year, may stay",
         )
 
 

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from bpcli.build.locations import data_plan
+from bpcli.build.locations import data_plan, split_stream
 from bpcli.build.session import open_session
 from bpcli.config.load import ConfigFile, load_config, load_sound_sections
 from bpcli.data.datasets import load_datasets, missing_files
-from bpcli.engine.training.state import random_streams
 from bpcli.errors import ConfigError, DataError
 
 
@@ -40,7 +39,7 @@ def _further_problems(file: ConfigFile) -> Sequence[str]:
     try:
         if "loss" in file.assumed and plan.task == "auto":
             plan = dataclasses.replace(plan, class_weights=None)
-            if load_datasets(plan, random_streams(file.config.seed)["split"]).preparation.classes is None:
+            if load_datasets(plan, split_stream(file.config)).preparation.classes is None:
                 return ()
         open_session(file)
     except (ConfigError, DataError) as error:

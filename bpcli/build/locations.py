@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bpcli.config.load import ConfigFile
-from bpcli.config.schema import Pair, Scale
-from bpcli.data.types import DataPlan, Source
+from bpcli.config.schema import Config, Pair, Scale
+from bpcli.data.types import DataPlan, Scaling, Source
+from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, UsageError
 
 
 def data_plan(file: ConfigFile) -> DataPlan:
     """The config's data section with paths resolved."""
     config, data = file.config, file.config.data
-    scale = data.scale if isinstance(data.scale, Scale) else Scale(x=data.scale, y=data.scale)
+    scale = data.scale if isinstance(data.scale, Scale) else _scale_of_both(data.scale)
     return DataPlan(
         train=source_of(data.train, file.folder),
         val=_source_or_fraction(data.val, file.folder),
@@ -36,7 +39,21 @@ def data_plan(file: ConfigFile) -> DataPlan:
         x_scale=scale.x,
         y_scale=scale.y,
         dtype=config.dtype,
+        exclude=(data.exclude,) if isinstance(data.exclude, str) else data.exclude or (),
+        columns=data.columns or {},
+        group=data.group,
+        images=data.images,
     )
+
+
+def _scale_of_both(kind: Scaling) -> Scale:
+    """Inputs and targets scaled the same way; standard for targets where the inputs' way cannot be undone."""
+    return Scale(x=kind, y="standard" if kind == "robust" else kind)
+
+
+def split_stream(config: Config) -> np.random.Generator:
+    """What draws the splits."""
+    return random_streams(config.seed if config.data.split_seed is None else config.data.split_seed)["split"]
 
 
 def source_of(location: str | Pair, folder: Path) -> Source:

@@ -83,16 +83,25 @@ class Model:
         return {name: self._metric_function(metric, part) for name, metric in named.items()}
 
     def _metric_function(self, metric: Metric, part: Part) -> Callable[[Array], float]:
+        return lambda output: metric.value(*self.metric_arguments(part, output))
+
+    def metric_arguments(self, part: Part, output: Array) -> tuple[Array, Array]:
+        """(target, prediction) as metrics take them, for the network's outputs (N, M) on this split.
+
+        Several yes-or-no targets become as many rows for each sample, one after the other.
+        """
         preparation = self.preparation
         if preparation.several_yes_or_no:
-            target = part.y.ravel().astype(np.int64)
-            return lambda output: metric.value(target, _yes_or_no_columns(output))
+            return part.y.ravel().astype(np.int64), _yes_or_no_columns(output)
         if preparation.task == "classification":
-            boundary = self.config.loss.boundary
-            return lambda output: metric.value(part.y, preparation.probabilities(output, boundary))
-        raw = part.raw_targets
-        assert raw is not None  # a regression always keeps its targets
-        return lambda output: metric.value(raw, preparation.values(output))
+            return part.y, preparation.probabilities(output, self.config.loss.boundary)
+        assert part.raw_targets is not None  # a regression always keeps its targets
+        return part.raw_targets, preparation.values(output)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the outputs lie in 0..1 by their activation."""
+        return isinstance(self.network.output_activation, (Sigmoid, Softmax))
 
 
 def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> Model:
@@ -101,7 +110,7 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     Raises:
         ConfigError: the network's inputs or outputs do not fit the data, or a metric does not fit the task.
     """
-    config, problems = file.config, list[Problem]()
+    config, problems = with_sizes(file.config, preparation), list[Problem]()
     in_shape = _in_shape(config, preparation, problems)
     network = network_of(config, in_shape, preparation.several_yes_or_no, problems)
     if network is None and looks_channels_last(preparation.in_shape):
@@ -142,6 +151,15 @@ def build_model(file: ConfigFile, plan: DataPlan, preparation: Preparation) -> M
     return Model(config, plan, network, preparation, named)
 
 
+def with_sizes(config: Config, preparation: Preparation) -> Config:
+    """The config with the sizes of layers that follow from the data in place of `auto`."""
+    if not isinstance(config.network, PlainNetwork):
+        return config
+    outputs = preparation.target_width if preparation.classes is None else len(preparation.classes)
+    network = config.network.with_sizes(math.prod(preparation.input_shape), outputs)
+    return config.model_copy(update={"network": network})
+
+
 def metric_name(metric: Metric) -> str:
     """The name of its column: as registered, then what differs from the defaults: f1, f1_micro, top_k_3."""
     options = [getattr(metric, field.name) for field in dataclasses.fields(metric) if _differs(metric, field)]  # type: ignore[arg-type]
@@ -154,7 +172,7 @@ def _differs(metric: Metric, field: dataclasses.Field[Any]) -> bool:
 
 def _in_shape(config: Config, preparation: Preparation, problems: list[Problem]) -> Shape:
     """The shape of one sample as the network takes it: as configured, else the data's, an image with one channel."""
-    shape, wanted = preparation.in_shape, config.network.input
+    shape, wanted = preparation.input_shape, config.network.input
     if wanted is None:
         return (1, *shape) if len(shape) == 2 else shape
     if math.prod(wanted) != math.prod(shape):
@@ -187,10 +205,10 @@ def channels_last_text(shape: Shape) -> str:
 
 
 def _inputs_text(preparation: Preparation) -> str:
-    names = preparation.feature_names
+    names = preparation.input_names
     if names:
         return f"{len(names)} input{'s' if len(names) > 1 else ''} ({listed(names, 6, printable)})"
-    shape = preparation.in_shape
+    shape = preparation.input_shape
     return f"{math.prod(shape)} inputs" + (f" ({' x '.join(map(str, shape))})" if len(shape) > 1 else "")
 
 

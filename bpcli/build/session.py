@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bpcli.build.locations import data_plan
+from bpcli.build.locations import data_plan, split_stream
 from bpcli.build.memory import lack_of_memory
 from bpcli.build.model import Model, Problem, activation_problems, build_model, full_batch_problems, network_of
 from bpcli.config.load import ConfigFile
@@ -17,7 +18,7 @@ from bpcli.engine import registry
 from bpcli.engine.network import Network
 from bpcli.engine.training.options import TrainOptions
 from bpcli.engine.training.recovery import HalvedRate, halvings, train_with_halvings
-from bpcli.engine.training.state import MOST_SHARDS, TrainState, random_streams
+from bpcli.engine.training.state import MOST_SHARDS, TrainState
 from bpcli.engine.training.trainer import Report, Validation, train
 from bpcli.errors import ConfigError, DataError, collected, together
 
@@ -111,13 +112,14 @@ def open_session(file: ConfigFile, *, threads: int = 1) -> Session:
     with collected(errors):
         check_alone(file)
     with collected(errors):
-        datasets = load_datasets(plan, random_streams(config.seed)["split"])
+        datasets = load_datasets(plan, split_stream(config))
         model = build_model(file, plan, datasets.preparation)
         objections = [objection for part in datasets.parts.values() if (objection := model.objection_to(part))]
         if objections:
             raise file.error(objections[0])
     if errors or datasets is None or model is None:
         raise together(errors)
+    file = dataclasses.replace(file, config=model.config)
     return Session(file, model, datasets, config.training.options(threads=threads))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,13 @@ def evaluate(
             help="best or last. Default: best, or last with early_stopping.restore_best: false.", show_default=False
         ),
     ] = None,
+    importance: Annotated[
+        bool,
+        typer.Option("--importance", help="Show by how much the first metric gets worse when a column is shuffled."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Shows loss and metrics of a trained network.
+    """Shows loss and metrics of a trained network, beside those of simple models.
 
     For a classification also the scores of each class and the confusion matrix.
 
@@ -60,7 +65,8 @@ def evaluate(
         notify(note)
     if not data and (reading := model.data_note):
         notify(reading)
-    result = model.evaluate_file(*data) if data else model.evaluate(split)
+    evaluated = partial(model.evaluate_file, *data) if data else partial(model.evaluate, split)
+    result = evaluated(importance=importance)
     for note in result.notes:
         notify(note)
     write(evaluation_json(model, result) if json else evaluation_text(model, result))

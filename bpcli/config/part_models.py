@@ -24,6 +24,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 from bpcli.config.strict import Read, Strict, expected, problem, problem_at, shown, unknown, unknown_key
+from bpcli.data.kinds import kinds
+from bpcli.data.types import ColumnKind
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Between, Constraint, MoreThan, check, constraints
 from bpcli.engine.protocols import Activation, Initializer, LayerSpec, Loss, Metric, Optimizer, Schedule
@@ -41,6 +43,7 @@ REGISTRIES: dict[Any, Registry[Any]] = {
     Schedule: registry.schedules,
     Metric: registry.metrics,
     Initializer: registry.initializers,
+    ColumnKind: kinds,
 }
 
 
@@ -145,31 +148,31 @@ def part_schema(
         cls: Any = parts.get(name)
         model = model_of(cls, base)
         schema = dict(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
-        schema["properties"] = {"type": {"enum": spellings}, **schema.get("properties", {})}
-        schema["required"] = [*schema.get("required", ()), *(() if name == default else ("type",))]
+        schema["properties"] = {parts.key: {"enum": spellings}, **schema.get("properties", {})}
+        schema["required"] = [*schema.get("required", ()), *(() if name == default else (parts.key,))]
         mappings.append(schema)
     return {"anyOf": [{"enum": [*parts.names(), *parts.aliases(), *also]}, *mappings]}
 
 
 def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
-    """(name, the other keys) of a part as written: a name, or a mapping with the key `type`."""
+    """(name, the other keys) of a part as written: a name, or a mapping with the key `type`, or the registry's own."""
     if isinstance(value, str):
         if value not in parts:
             raise problem(_unknown(parts, value, also))
         return value, {}
     if not isinstance(value, dict):
         raise problem(f"expected the name of {_a(parts.kind)}, or {_example(parts)}, got {shown(value)}")
-    if "type" not in value:
-        meant = [key for key in value if edits(key, "type") <= 3]
+    if parts.key not in value:
+        meant = [key for key in value if edits(key, parts.key) <= 3]
         if meant:
-            raise problem_at(meant[0], unknown_key(meant[0], ("type",)))
-        raise problem(f"expected the key `type`, as in {_example(parts)}, got {shown(value)}")
-    name = value["type"]
+            raise problem_at(meant[0], unknown_key(meant[0], (parts.key,)))
+        raise problem(f"expected the key `{parts.key}`, as in {_example(parts)}, got {shown(value)}")
+    name = value[parts.key]
     if not isinstance(name, str):
-        raise problem_at("type", f"expected the name of {_a(parts.kind)}, got {shown(name)}")
+        raise problem_at(parts.key, f"expected the name of {_a(parts.kind)}, got {shown(name)}")
     if name not in parts:
-        raise problem_at("type", _unknown(parts, name, also))
-    return name, {key: item for key, item in value.items() if key != "type"}
+        raise problem_at(parts.key, _unknown(parts, name, also))
+    return name, {key: item for key, item in value.items() if key != parts.key}
 
 
 def _unknown(parts: Registry[Any], name: str, also: tuple[str, ...]) -> str:
@@ -189,7 +192,7 @@ def _with_option(parts: Registry[Any], name: str) -> str | None:
 
 
 def _example(parts: Registry[Any]) -> str:
-    return f"{{type: {next(iter(parts.names()), 'NAME')}, ...}}"
+    return f"{{{parts.key}: {next(iter(parts.names()), 'NAME')}, ...}}"
 
 
 def _a(noun: str) -> str:
@@ -227,7 +230,7 @@ def model_of(cls: type, base: type[Strict] = Strict) -> type[Strict]:
         field.name: (field_type(hints[field.name]), _default(field)) for field in dataclasses.fields(cls)
     }
     model = create_model(cls.__name__, __base__=base, **fields)
-    model.also_known = ("type",) if any(parts.has_class(cls) for parts in REGISTRIES.values()) else ()
+    model.also_known = tuple(parts.key for parts in REGISTRIES.values() if parts.has_class(cls))
     return model
 
 
@@ -283,10 +286,12 @@ def plain(value: Any) -> Any:
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         for parts in REGISTRIES.values():
             if parts.holds(value):
-                return {"type": parts.name_of(value), **fields}
+                return {parts.key: parts.name_of(value), **fields}
         return fields
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     return value

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
 
@@ -21,8 +21,11 @@ from bpcli.config.strict import (
     problem,
     problem_at,
     read_each,
+    read_items,
     shown,
 )
+from bpcli.data.kinds import Number
+from bpcli.data.types import ColumnKind, Images, Scaling
 from bpcli.engine import registry
 from bpcli.engine.fields import AtLeast, Finite
 from bpcli.engine.layers.dense import Dense
@@ -48,7 +51,6 @@ class Pair(Strict):
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Scaling = Literal["none", "standard", "minmax"]
 Weight = Annotated[float, Field(ge=0)]
 Whole = Annotated[int, Field(ge=1)]
 
@@ -78,18 +80,19 @@ def _names(value: Any) -> Any:
 
 
 class Scale(Strict):
-    """How inputs and targets are scaled, separately."""
+    """How inputs and targets are scaled, separately. What `robust` makes of a value cannot be undone in full."""
 
     x: Scaling = "none"
-    y: Scaling = "none"
+    y: Literal["none", "standard", "minmax"] = "none"
 
 
 def _scale(value: Any) -> Any:
-    if isinstance(value, Scale) or value in ("none", "standard", "minmax"):
+    words = get_args(Scaling)
+    if isinstance(value, Scale) or value in words:
         return value
     if isinstance(value, dict):
         return Scale.model_validate(value)
-    raise problem(expected("none, standard, minmax, or {x: ..., y: ...}", value, ("none", "standard", "minmax")))
+    raise problem(expected(f"{', '.join(words)}, or {{x: ..., y: ...}}", value, words))
 
 
 def _class_weights(value: Any) -> Any:
@@ -101,6 +104,43 @@ def _class_weights(value: Any) -> Any:
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
             raise problem_at(label, f"must be at least 0, got {shown(weight)}")
     return {label: float(weight) for label, weight in value.items()}
+
+
+def _excluded(value: Any) -> Any:
+    return () if isinstance(value, (list, tuple)) and not value else _names(value)
+
+
+def _column(value: Any) -> Any:
+    """A column's kind; in a list of categories numbers and words of YAML stand for their texts."""
+    if isinstance(value, dict) and isinstance(value.get("categories"), list):
+        value = {**value, "categories": [_category(item) for item in value["categories"]]}
+    return part(ColumnKind).read(value)
+
+
+def _category(item: Any) -> Any:
+    if isinstance(item, float):
+        raise problem_at(
+            "categories", f"a category is a text as in the file: put {item!r} in quotes, as it stands there"
+        )
+    return str(item) if type(item) is int else item
+
+
+def _columns(value: Any) -> Any:
+    """The kinds of columns by name."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise problem(expected("a kind for each column, such as {age: number, sex: category}", value))
+    return read_items(_column, value.items())
+
+
+def _images(value: Any) -> Any:
+    return value if value is None or isinstance(value, Images) else build(Images, value)
+
+
+def _images_schema(handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    keys = handler(model_of(Images).__pydantic_core_schema__)
+    return {"anyOf": [keys, {"type": "null"}]}
 
 
 class Data(Strict):
@@ -120,6 +160,11 @@ class Data(Strict):
     stratify: bool = True
     split: Literal["shuffled", "in_order"] = "shuffled"
     scale: Annotated[Scaling | Scale, Read(_scale)] = "none"
+    exclude: Annotated[str | tuple[str, ...] | None, Read(_excluded)] = None
+    columns: Annotated[dict[str, Annotated[ColumnKind, part(ColumnKind)]] | None, Read(_columns)] = None
+    group: str | None = None
+    split_seed: Annotated[int | None, within(AtLeast(0))] = None
+    images: Annotated[Images | None, Read(_images, _images_schema)] = None
 
     @field_validator("test")
     @classmethod
@@ -128,6 +173,14 @@ class Data(Strict):
         if isinstance(val, float) and isinstance(test, float) and val + test >= 1:
             raise problem(f"with val: {val} nothing is left to train on: take less than 1 together, got {test}")
         return test
+
+    @field_validator("columns")
+    @classmethod
+    def _marks_differ(cls, columns: Any, info: ValidationInfo) -> Any:
+        for name, kind in (columns or {}).items():
+            if isinstance(kind, Number) and kind.thousands and kind.thousands == info.data.get("decimal"):
+                raise problem_at(name, f"thousands: {shown(kind.thousands)} is the decimal mark too, see data.decimal")
+        return columns
 
 
 def _integers(value: Any) -> Any:
@@ -141,7 +194,17 @@ def _integers(value: Any) -> Any:
 
 
 def _sizes(value: Any) -> Any:
-    if len(_integers(value)) < 2:
+    """The sizes of a stack of layers as a tuple; the first and the last may be `auto`."""
+    sizes = list(value) if isinstance(value, (list, tuple)) else value
+    ends = (0, len(sizes) - 1) if isinstance(sizes, list) else ()
+    if (
+        len(
+            _integers(
+                [1 if place in ends and size == "auto" else size for place, size in enumerate(sizes)] if ends else value
+            )
+        )
+        < 2
+    ):
         raise problem(f"expected at least two sizes, inputs first and outputs last, got {shown(value)}")
     return tuple(value)
 
@@ -155,9 +218,12 @@ HiddenActivation = Annotated[Any, part(Activation)]
 
 
 class PlainNetwork(Strict):
-    """A stack of dense layers, given by their sizes. `activation`: one for all hidden layers, or one for each."""
+    """A stack of dense layers, given by their sizes. `activation`: one for all hidden layers, or one for each.
 
-    layers: Annotated[tuple[Whole, ...], Field(min_length=2), Read(_sizes)]
+    The first and the last size may be `auto`, until the data are known.
+    """
+
+    layers: Annotated[tuple[Whole | Literal["auto"], ...], Field(min_length=2), Read(_sizes)]
     activation: Annotated[HiddenActivation | tuple[HiddenActivation, ...], Read(_activations)] = Field(
         default_factory=lambda: registry.activations.get("sigmoid")()
     )
@@ -166,9 +232,15 @@ class PlainNetwork(Strict):
     bias: bool = True
 
     @property
-    def input(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return (self.layers[0],)
+    def input(self) -> tuple[int, ...] | None:
+        """The shape of one sample, where both ends are known."""
+        return None if isinstance(self.layers[0], str) or isinstance(self.layers[-1], str) else (self.layers[0],)
+
+    def with_sizes(self, inputs: int, outputs: int) -> PlainNetwork:
+        """With these in place of `auto`."""
+        first, *hidden, last = self.layers
+        first, last = (inputs if first == "auto" else first), (outputs if last == "auto" else last)
+        return self.model_copy(update={"layers": (first, *hidden, last)})
 
     def entries(self) -> tuple[LayerEntry, ...]:
         """The layers, hidden ones first; the last one's activation is not chosen yet if it is `auto`."""
@@ -177,7 +249,7 @@ class PlainNetwork(Strict):
         functions: list[Any] = list(given) if isinstance(given, tuple) else [given] * hidden
         functions.append(None if self.output_activation == "auto" else self.output_activation)
         return tuple(
-            LayerEntry(spec=Dense(units=units, bias=self.bias, init=self.init), activation=function)
+            LayerEntry(spec=Dense(units=int(units), bias=self.bias, init=self.init), activation=function)
             for units, function in zip(self.layers[1:], functions, strict=True)
         )
 
@@ -203,6 +275,14 @@ def _trainable(value: Any) -> Any:
     raise problem(expected("true, false, weights or biases", value, ("weights", "biases")))
 
 
+def _rate_scale(value: Any) -> Any:
+    if value == "inverse_sqrt_fan_in":
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise problem(expected("a number or inverse_sqrt_fan_in", value, ("inverse_sqrt_fan_in",)))
+    return within(AtLeast(0))(float(value))
+
+
 def _layer_name(value: str | None) -> str | None:
     """A layer's name, which must be valid as a member of an npz file: NAME.W. An empty name counts as none."""
     if not value:
@@ -222,7 +302,8 @@ class LayerKeys(Strict):
 
     name: Annotated[str | None, AfterValidator(_layer_name)] = None
     activation: Annotated[Activation | None, part(Activation, optional=True)] = None
-    learning_rate_scale: Annotated[float, within(AtLeast(0))] = 1.0
+    learning_rate_scale: Annotated[Weight | Literal["inverse_sqrt_fan_in"], Read(_rate_scale)] = 1.0
+    bias_learning_rate_scale: Annotated[float | None, within(AtLeast(0))] = None
     trainable: Annotated[bool | Literal["weights", "biases"], Read(_trainable)] = True
     weights: Annotated[list[Any] | float | None, Read(_numbers)] = None
     biases: Annotated[list[Any] | float | None, Read(_numbers)] = None
@@ -369,9 +450,15 @@ class Config(Strict):
     def to_plain(self) -> dict[str, Any]:
         """The config as plain values, defaults filled in: `parse` reads back an equal one."""
         values = {name: plain(getattr(self, name)) for name in type(self).model_fields}
+        values["data"] = {
+            key: value for key, value in values["data"].items() if key not in _OF_TABLES or value not in (None, {})
+        }
         if isinstance(self.network, LayeredNetwork):
             values["network"]["layers"] = [_plain_layer(entry) for entry in self.network.layers]
         return values
+
+
+_OF_TABLES = ("exclude", "columns", "group", "split_seed", "images")  # written only where they are given
 
 
 def _plain_layer(entry: LayerEntry) -> dict[str, Any]:

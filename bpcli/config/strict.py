@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import (
@@ -128,22 +128,31 @@ def read_each(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, .
     Raises:
         ValidationError: lists the wrong items, at most MOST_PROBLEMS.
     """
-    read_values, details = [], []
-    for index, value in enumerate(values):
+    return tuple(read_items(read, enumerate(values)).values())
+
+
+def read_items(read: Callable[[Any], Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Reads the value of every (key, value); errors are reported at the key.
+
+    Raises:
+        ValidationError: lists the wrong values, at most MOST_PROBLEMS.
+    """
+    read_values, details = {}, []
+    for key, value in items:
         try:
-            read_values.append(read(value))
+            read_values[key] = read(value)
         except ValidationError as error:
             details += [
-                InitErrorDetails(type=problem(str(item["ctx"]["message"])), loc=(index, *item["loc"]), input=None)
+                InitErrorDetails(type=problem(str(item["ctx"]["message"])), loc=(key, *item["loc"]), input=None)
                 for item in error.errors(include_url=False)
             ]
         except PydanticCustomError as error:
-            details.append(InitErrorDetails(type=error, loc=(index,), input=None))
+            details.append(InitErrorDetails(type=error, loc=(key,), input=None))
         if len(details) >= MOST_PROBLEMS:
             break
     if details:
         raise ValidationError.from_exception_data("", details)
-    return tuple(read_values)
+    return read_values
 
 
 def shown(value: Any) -> str:
@@ -273,6 +282,9 @@ KEYS_ELSEWHERE = {
         "rate": "p prob dropout_rate",
         "bias": "use_bias",
         "init": "initializer kernel_initializer weight_init",
+        "bias_init": "bias_initializer",
+        "learning_rate_scale": "lr_factor lr_mult lr_scale",
+        "bias_learning_rate_scale": "bias_lr_factor bias_lr_scale",
         "input": "input_dim input_shape",
         "layers": "hidden hidden_layer_sizes hidden_layers hidden_units neurons nodes sizes units",
         "activation": "act transfer_fcn",

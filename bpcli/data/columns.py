@@ -100,6 +100,12 @@ def filled(x: Floats, fill: Floats) -> Floats:
     return np.where(gaps, fill, x) if gaps.any() else x
 
 
+def distinct_numbers(values: Floats) -> list[float]:
+    """The different numbers among values (N,), in order; NaN is none."""
+    ordered = np.sort(values[~np.isnan(values)])
+    return [] if not len(ordered) else [float(ordered[0]), *ordered[1:][np.diff(ordered) > 0].tolist()]
+
+
 def numbers_rows(column: Array) -> bool:
     """Whether whole numbers (N,) count 1 by 1, all go up or down, or are those from a to a + N - 1 in any order.
 

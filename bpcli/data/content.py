@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.data.columns import counts_by_column, lacking
+from bpcli.data.kinds import missing_rule
 from bpcli.data.large import NpyRows
 from bpcli.data.stored import counted
-from bpcli.data.types import DataPlan, Names, RawData, sample_number
+from bpcli.data.types import DataPlan, Missing, Names, RawData, sample_number
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
@@ -41,10 +42,11 @@ def content_of(raw: RawData, plan: DataPlan) -> Content:
         DataError: no row is complete; a weight is wrong or missing.
     """
     raw, weights = _without_weights(raw, plan)
-    if plan.missing != "drop":
+    dropped = inputs_to_drop_for(raw, plan.missing)
+    if plan.missing != "drop" and dropped is None:
         return Content(raw, weights)
-    incomplete = lacking(raw.read_x)
-    for values in (raw.y, weights):
+    incomplete = np.zeros(len(raw.x), bool) if dropped is None else lacking(dropped)
+    for values in (raw.y, weights) if plan.missing == "drop" else ():
         if values is not None:
             incomplete = incomplete | lacking(values)
     if not incomplete.any():
@@ -55,6 +57,14 @@ def content_of(raw: RawData, plan: DataPlan) -> Content:
     note = f"{raw.source}: left out {incomplete.sum()} of {len(incomplete)} rows, for a missing value ({counts})"
     rows = np.flatnonzero(~incomplete)
     return dataclasses.replace(Content(raw, weights).part(rows), notes=(note,))
+
+
+def inputs_to_drop_for(raw: RawData, missing: Missing) -> Array | None:
+    """The inputs of which none may be missing, or the sample is left out; None if there are none such."""
+    if raw.kinds is None:
+        return raw.read_x if missing == "drop" else None
+    own = [place for place, kind in enumerate(raw.kinds) if missing_rule(kind, missing) == "drop"]
+    return raw.read_x[:, own] if own else None
 
 
 def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | None]:
@@ -84,7 +94,8 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
             "a weight is never filled in: fill it or drop the row, or set data.missing: drop"
         )
     names = tuple(other for other in raw.feature_names if other != name)
-    return dataclasses.replace(raw, x=np.delete(raw.x, column, axis=1), feature_names=names), weights
+    kinds = raw.kinds and (*raw.kinds[:column], *raw.kinds[column + 1 :])
+    return dataclasses.replace(raw, x=np.delete(raw.x, column, axis=1), feature_names=names, kinds=kinds), weights
 
 
 def with_weights(features: Names, plan: DataPlan) -> Names:
@@ -119,4 +130,5 @@ def _rows_of(raw: RawData, rows: Array) -> RawData:
     if len(rows) == len(raw.x):
         return raw
     x = raw.x.part(rows) if isinstance(raw.x, NpyRows) else raw.x[rows]
-    return dataclasses.replace(raw, x=x, y=None if raw.y is None else raw.y[rows])
+    groups = None if raw.groups is None else raw.groups[rows]
+    return dataclasses.replace(raw, x=x, y=None if raw.y is None else raw.y[rows], groups=groups)

@@ -18,19 +18,17 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bpcli.data.csv_cells import MISSING, Table, is_missing, is_plain_label, number
-from bpcli.data.csv_rows import LONGEST_LINE
+from bpcli.data.csv_lines import LineBlocks
 from bpcli.data.stored import opened
 from bpcli.data.types import Missing, Targets
 
-_BLOCK = 1 << 20
 _NEWLINE = ord("\n")
 _FEWEST_BYTES = 14  # of a cell with its separator, on average: for shorter ones numpy.loadtxt does as well
 _MOST_DECIMALS = 22  # 10^22 is the last power of ten that float64 holds exactly
@@ -62,12 +60,8 @@ def read_fast(
     x_blocks, y_blocks = [], []
     as_classes = targets == "classes" and len(y_columns) == 1
     with opened(table.path) as file:
-        if file.read(len(BOM_UTF8)) != BOM_UTF8:
-            file.seek(0)
-        if table.has_header and not _skip_header(file):
-            return None
-        for text in _plain_blocks(file):
-            block = None if text is None else _numbers(text, table, columns, gaps=missing != "error")
+        for text in _plain_blocks(LineBlocks(file), has_header=table.has_header):
+            block = None if text is None else plain_numbers(text, table, columns, gaps=missing != "error")
             if text is None or block is None or (missing in ("mean", "median") and np.isnan(block[:, width:]).any()):
                 return None
             if as_classes and not _are_plain_labels(text, table, y_columns[0]):
@@ -77,28 +71,40 @@ def read_fast(
     return (np.concatenate(x_blocks), np.concatenate(y_blocks)) if x_blocks else None
 
 
-def _skip_header(file: BinaryIO) -> bool:
-    """Past line 1; False if it is not plainly one row: a quote may hold a line end, a lone CR is one."""
-    line = file.readline(LONGEST_LINE)
-    return line.endswith(b"\n") and b'"' not in line and b"\r" not in line.replace(b"\r\n", b"\n")
+def header_size(block: bytes) -> int:
+    """Bytes in line 1; 0 if it is not plainly one row: a quote may hold a line end, a lone CR is one."""
+    line = block[: block.find(b"\n") + 1]
+    return 0 if b'"' in line or b"\r" in line.replace(b"\r\n", b"\n") else len(line)
 
 
-def _plain_blocks(file: BinaryIO) -> Iterator[bytes | None]:
-    """The file in blocks of whole lines, `\\n` between, none at the end; None once a block is not plain."""
-    ended = False
-    while block := file.read(_BLOCK):
-        block += file.readline(LONGEST_LINE)
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n")
-        lines = block.rstrip(b"\n")
-        if ended or not lines or any(odd in lines for odd in (b'"', b"\r", b"\0")):
-            yield None
-            return
-        ended = len(block) - len(lines) != 1  # blank lines, or a line without an end: nothing may follow
+def _plain_blocks(blocks: LineBlocks, *, has_header: bool) -> Iterator[bytes | None]:
+    """The rows in blocks as of `plain_lines`; None once a block is not plain."""
+    while block := blocks.read():
+        if has_header:
+            block, size = block[header_size(block) :], len(block)
+            has_header = False
+            if len(block) == size:
+                yield None
+                return
+            if not block:
+                continue
+        lines = plain_lines(block, is_last=blocks.is_at_end)
         yield lines
+        if lines is None:
+            return
 
 
-def _numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> np.ndarray[Any, Any] | None:
+def plain_lines(block: bytes, *, is_last: bool) -> bytes | None:
+    """Whole lines with `\n` between and none at the end; None if the block is not plainly a row on each line."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    lines = block.rstrip(b"\n")
+    if not lines or any(odd in lines for odd in (b'"', b"\r", b"\0")):
+        return None
+    return lines if is_last or len(block) - len(lines) == 1 else None  # else blank lines lie between rows
+
+
+def plain_numbers(lines: bytes, table: Table, columns: list[int], *, gaps: bool) -> np.ndarray[Any, Any] | None:
     """The cells of `columns`, float64 (rows, len(columns)); None if a row is ragged or a cell no number.
 
     gaps: a cell may also say that its number is missing, and is NaN then.

@@ -22,7 +22,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,14 @@ import numpy as np
 
 from bpcli.data.csv_cells import Table, looks_numeric, number
 from bpcli.data.csv_fast import read_fast
-from bpcli.data.csv_rows import read_exactly, rows
+from bpcli.data.csv_lines import HEAD_BYTES, LineBlocks
+from bpcli.data.csv_rows import Columns, read_exactly, rows_of
+from bpcli.data.kinds import kinds_of
 from bpcli.data.stored import opened
-from bpcli.data.types import Missing, Names, RawData, Targets
+from bpcli.data.types import ColumnKind, Missing, Names, RawData, Targets
 from bpcli.errors import ConfigError, DataError, collected, together
 from bpcli.text import did_you_mean, listed, shown
 
-_SAMPLE_BYTES = 4 << 20
 _SAMPLE_ROWS = 10
 _OTHERS: tuple[tuple[str, str | None], ...] = (('"|"', "|"), ('":"', ":"), ("blanks", None))
 
@@ -54,6 +55,9 @@ def read_csv(
     decimal: str,
     targets: Targets = "any",
     is_argument: bool = False,
+    exclude: Sequence[str] = (),
+    columns: Mapping[str, ColumnKind] | None = None,
+    group: str | None = None,
 ) -> RawData:
     """x (N, D) float64 from the columns `features`, y (N,) or (N, M) from `target`; see `read`.
 
@@ -63,18 +67,27 @@ def read_csv(
     Raises:
         DataError: a column is missing, or a line is wrong: see `csv_rows.read_exactly`.
     """
-    table = dataclasses.replace(_layout(path, header, decimal), is_argument=is_argument)
-    x_columns, y_columns = _choose(table, features, target, need_target)
-    fast = None if y_columns and targets == "labels" else read_fast(table, x_columns, y_columns, missing, targets)
-    x, y = fast or read_exactly(table, x_columns, y_columns, missing, targets)
+    table = dataclasses.replace(layout_of_file(path, header, decimal), is_argument=is_argument)
+    by_kind = columns is not None
+    given = dict(columns or {})
+    x_columns, y_columns, group_column = _choose(table, features, target, need_target, exclude, given, group)
+    read = None
+    if not (by_kind or group) and not (y_columns and targets == "labels"):
+        fast = read_fast(table, x_columns, y_columns, missing, targets)
+        read = fast and Columns(*fast)
+    read = read or read_exactly(table, x_columns, y_columns, missing, targets, given=given, group=group_column)
+    y = read.y
     return RawData(
         label,
-        x,
+        read.x,
         None if not y_columns else y[:, 0].copy() if len(y_columns) == 1 else y,
         tuple(table.names[column] for column in x_columns),
         tuple(table.names[column] for column in y_columns) or None,
         (path,),
         _label_numbers(y, decimal) if targets == "classes" and y.dtype.kind == "U" else None,
+        kinds_of(tuple(table.names[column] for column in x_columns), given) if by_kind else None,
+        read.texts,
+        read.groups,
     )
 
 
@@ -85,12 +98,26 @@ def _label_numbers(labels: np.ndarray[Any, Any], decimal: str) -> dict[str, floa
     return found if len(found) == len(numbers) else None
 
 
-def _layout(path: Path, header: bool | None, decimal: str) -> Table:
-    separator = _separator(path, decimal)
-    line, first = next(rows(path, separator), (0, []))
+def layout_of_file(path: Path, header: bool | None, decimal: str) -> Table:
+    """How a file is laid out; see `layout`."""
+    with opened(path) as file:
+        head = LineBlocks(file).head()
+    return layout(path, head, header, decimal)
+
+
+def layout(path: Path, head: bytes, header: bool | None, decimal: str) -> Table:
+    """How a file is laid out, by the bytes it begins with.
+
+    Raises:
+        DataError: it is empty, or line 1 is wrong.
+    """
+    sample = head[:HEAD_BYTES].decode("utf-8", "replace")
+    separator = _separator(path, sample, decimal)
+    text = io.StringIO(head.decode("utf-8", "surrogateescape"), newline="")
+    line, first = next(rows_of(text, path, separator), (0, []))
     if not first:
         raise DataError(f"{path}: the file is empty")
-    if len(first) == 1 and (mark := _other_separator(path)):
+    if len(first) == 1 and (mark := _other_separator(sample)):
         raise DataError(
             f"{path}:{line}: the cells are separated by {mark}, and commas, semicolons or tabs are expected: "
             "save the file with one of these between them"
@@ -100,10 +127,12 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     if not header:
         return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False, decimal)
     names = tuple(name.strip() for name in first)
-    if not any(names[1:]) and _names_follow(path):
+    if not any(names[1:]) and _names_follow(sample):
         raise DataError(f"{path}:{line}: a title, with the columns' names in line 2: delete line {line}")
     if "" in names:
-        raise DataError(f"{path}:{line}: column {names.index('') + 1} has no name{_what_of_it(path, separator, names)}")
+        raise DataError(
+            f"{path}:{line}: column {names.index('') + 1} has no name{_what_of_it(sample, separator, names)}"
+        )
     if len(set(names)) < len(names):
         name = next(name for name, count in Counter(names).items() if count > 1)
         one = names.index(name)
@@ -117,9 +146,8 @@ def _layout(path: Path, header: bool | None, decimal: str) -> Table:
     return Table(path, separator, names, True, decimal)
 
 
-def _names_follow(path: Path) -> bool:
+def _names_follow(sample: str) -> bool:
     """Whether line 2 has names, several and no numbers, and line 3 as many cells."""
-    sample = _sample(path)
     for separator in "\t;,":
         names, cells = ([], [], *_sample_rows(sample, separator)[1:3])[-2:]
         if len(names) == len(cells) > 1 and all(names) and not any(map(looks_numeric, names)):
@@ -127,40 +155,33 @@ def _names_follow(path: Path) -> bool:
     return False
 
 
-def _what_of_it(path: Path, separator: str, names: Sequence[str]) -> str:
+def _what_of_it(sample: str, separator: str, names: Sequence[str]) -> str:
     """What to do about the first column without a name."""
     start = names.index("")
-    second = _sample_rows(_sample(path), separator)[1:2]
+    second = _sample_rows(sample, separator)[1:2]
     if second and len(second[0]) == len(names) and not any(names[start:]) and not any(second[0][start:]):
         return " and is empty in line 2: delete the separators at the ends of the lines"
     return "; give it one"
 
 
-def _separator(path: Path, decimal: str) -> str:
+def _separator(path: Path, sample: str, decimal: str) -> str:
     """See the module's rule."""
     if path.name.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
-    sample = _sample(path)
     widths = {separator: _widths(sample, separator) for separator in ("\t;" if decimal == "," else "\t;,")}
     even = (separator for separator, found in widths.items() if found[0] > 1 and len(set(found)) == 1)
     splits = (separator for separator, found in widths.items() if found[0] > 1)
     return next(even, None) or next(splits, ";" if decimal == "," else ",")
 
 
-def _other_separator(path: Path) -> str | None:
+def _other_separator(sample: str) -> str | None:
     """What splits each of the first rows of a file of one column into as many cells, 2 or more; None for nothing."""
-    lines = _sample(path).splitlines()
+    lines = sample.splitlines()
     for name, mark in _OTHERS:
         counts = {len(line.split(mark)) for line in lines[:_SAMPLE_ROWS] if line}
         if len(counts) == 1 and counts != {1}:
             return name
     return None
-
-
-def _sample(path: Path) -> str:
-    """The beginning of the file."""
-    with opened(path) as file:
-        return file.read(_SAMPLE_BYTES).decode("utf-8-sig", "replace")
 
 
 def _widths(sample: str, separator: str) -> list[int]:
@@ -177,11 +198,21 @@ def _sample_rows(sample: str, separator: str) -> list[list[str]]:
     return found
 
 
-def _choose(table: Table, features: Names, target: Names, need_target: bool) -> tuple[Sequence[int], Sequence[int]]:
-    """The columns of x and of y."""
+def _choose(
+    table: Table,
+    features: Names,
+    target: Names,
+    need_target: bool,
+    exclude: Sequence[str],
+    given: Mapping[str, ColumnKind],
+    group: str | None,
+) -> tuple[Sequence[int], Sequence[int], int | None]:
+    """The columns of x and of y, and that of the groups."""
     names, errors = table.names, list[ConfigError | DataError]()
     y_columns: list[int] = []
     x_columns: list[int] = []
+    left_out: set[int] = set()
+    group_column: int | None = None
     with collected(errors):
         if target is not None:
             wanted = [target] if isinstance(target, str) else list(target)
@@ -189,12 +220,22 @@ def _choose(table: Table, features: Names, target: Names, need_target: bool) -> 
                 y_columns = _find(table, wanted, "data.target")
         elif need_target:
             y_columns = [len(names) - 1]
+    if exclude:
+        with collected(errors):
+            left_out |= set(_find(table, exclude, "data.exclude"))
+    if group is not None:
+        with collected(errors):
+            (group_column,) = _find(table, [group], "data.group")
+            left_out.add(group_column)
+    if given and not table.is_argument:
+        with collected(errors):
+            _find(table, list(given), "data.columns")
     with collected(errors):
         if features is not None:
             x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
         else:
-            left_out = set(y_columns)
-            x_columns = [column for column in range(len(names)) if column not in left_out]
+            x_columns = [column for column in range(len(names)) if column not in y_columns]
+        x_columns = [column for column in x_columns if column not in left_out]
     if errors:
         raise together(errors)
     both = [names[column] for column in y_columns if column in x_columns]
@@ -202,7 +243,7 @@ def _choose(table: Table, features: Names, target: Names, need_target: bool) -> 
         raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")
     if not x_columns:
         raise DataError(f"{table.path}: has only the column {listed(names)}; no feature is left beside the target")
-    return x_columns, y_columns
+    return x_columns, y_columns, group_column
 
 
 def _find(table: Table, wanted: Sequence[str], key: str) -> list[int]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +23,6 @@ from bpcli.data.csv_cells import (
     Gap,
     Table,
     cell_fault,
-    feature_fault,
     is_missing,
     is_missing_label,
     is_plain_label,
@@ -31,14 +32,31 @@ from bpcli.data.csv_cells import (
     names_advice,
     number,
 )
+from bpcli.data.csv_lines import LONGEST_LINE
+from bpcli.data.input_columns import InputColumn, fault_of, matrix, texts_of
+from bpcli.data.kinds import Category, Number, kinds_of, missing_rule
 from bpcli.data.stored import opened
-from bpcli.data.types import Missing, Targets
+from bpcli.data.types import ColumnKind, Missing, Targets
 from bpcli.errors import DataError
 
-LONGEST_LINE = 16 << 20
+_BLOCK_ROWS = 4096
 _ZIP = "PK\x03\x04"
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff", "\0\0\udcfe\udcff")  # as surrogateescape reads the bytes
+_MAY_GO_ON = "expected after"  # in the message of csv.Error: what follows a closing quote; its row is read past
 _LONGEST_LABEL = 200  # each label takes the longest one's room in the array of labels
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What the columns asked for hold.
+
+    x: (N, D) float64. y: (N, M) float64, or text labels of dtype `U` if M is 1. texts, groups: as in `RawData`.
+    """
+
+    x: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any]
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: np.ndarray[Any, Any] | None = None
 
 
 def read_exactly(
@@ -47,8 +65,11 @@ def read_exactly(
     y_columns: Sequence[int],
     missing: Missing = "error",
     targets: Targets = "any",
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """x (N, D) float64 and y (N, M): float64, or text labels of dtype `U` if M is 1.
+    *,
+    given: Mapping[str, ColumnKind] | None = None,
+    group: int | None = None,
+) -> Columns:
+    """The columns, each cell of x by the kind that is given for its column, a number where none is.
 
     A target column in which every cell is a number, or says that it is missing, is numeric. Otherwise it holds
     labels; but a column in which all that is not a number was meant to be one (`inf`, `1,5`) is an error. Where
@@ -56,73 +77,102 @@ def read_exactly(
     it says classes, numbers are labels if one is not plain: 01 and 1 are two classes, and 1.0 is named so.
 
     missing: `error` refuses missing values. Otherwise a missing input is NaN; so is, with `drop`, a missing target, an
-        empty text among labels.
+        empty text among labels. A column's kind may say otherwise for it.
+    group: the column of the samples' groups.
 
     Raises:
-        DataError: any fault of `rows`; no rows; a feature that is not a number; a missing value that is not
+        TextColumnsError: columns of x without a kind hold texts.
+        DataError: any fault of `rows`; no rows; an input that is not of its column's kind; a missing value that is not
             allowed; a label longer than 200 characters; text in one of several targets.
     """
-    values = array("d")
+    given = {} if given is None else given
+    kinds = kinds_of(tuple(table.names[column] for column in x_columns), given)
+    inputs = [
+        InputColumn(column, kind, table.decimal, is_given=table.names[column] in given)
+        for column, kind in zip(x_columns, kinds, strict=True)
+    ]
+    groups = [] if group is None else [InputColumn(group, Category(missing="error"), table.decimal)]
     y_cells: list[list[str]] = [[] for _ in y_columns]
     lines = array("q")
     known: dict[str, str] = {}  # equal labels share one string
-    gap: Gap | None = None
+    for block in blocks(table):
+        for read in (*inputs, *groups):
+            read.take(block.columns[read.column], block.lines)
+        lines.extend(block.lines)
+        for position, column in enumerate(y_columns):
+            y_cells[position].extend(known.setdefault(cell, cell) for cell in block.columns[column])
+        if fault := fault_of(table, inputs, at_once=block.fault is None):
+            raise fault
+        if block.fault is not None:
+            raise block.fault
+    if not lines:
+        raise DataError(f"{table.path}: no rows of data{' under the header' if table.has_header else ''}")
+    if fault := fault_of(table, inputs):
+        raise fault
+    y_cells = [
+        _written_plainly(cells, given.get(table.names[column]), table.decimal)
+        for column, cells in zip(y_columns, y_cells, strict=True)
+    ]
+    y, y_gaps = _targets(table, y_columns, y_cells, lines, missing, targets)
+    _refuse_gaps(table, [*inputs, *groups], y_columns, y, y_gaps, missing)
+    codes = np.frombuffer(groups[0].values).astype(np.int64) if groups else None
+    return Columns(matrix(inputs), y, texts_of(table.names, inputs), codes)
+
+
+def _refuse_gaps(
+    table: Table,
+    inputs: Sequence[InputColumn],
+    y_columns: Sequence[int],
+    y: np.ndarray[Any, Any],
+    y_gaps: list[Gap],
+    missing: Missing,
+) -> None:
+    """DataError for the first missing value that is not allowed."""
+    refused = [column for column in inputs if column.gap and missing_rule(column.kind, missing) == "error"]
+    gaps = [(column.gap[0], column.column, column.gap[1]) for column in refused if column.gap]
+    gaps += y_gaps if missing != "drop" else []
+    if gaps:
+        counts = {column.column: column.gap_count for column in inputs if refused}
+        counts |= {column: _gap_count(y[:, k]) for k, column in enumerate(y_columns)}
+        raise missing_fault(table, min(gaps), counts, len(y), missing, is_target=min(gaps)[1] in y_columns)
+
+
+def _written_plainly(cells: list[str], kind: ColumnKind | None, decimal: str) -> list[str]:
+    """Targets with signs or marks that their kind allows as plain numbers."""
+    if not isinstance(kind, Number) or kind.is_plain:
+        return cells
+    plain = {}
+    for text in set(cells):
+        value = kind.value(text, decimal)
+        plain[text] = text if value is None or math.isnan(value) else repr(value).replace(".", decimal)
+    return list(map(plain.__getitem__, cells))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows: the lines they stand in, and the cells by column. fault: why there are no further ones."""
+
+    lines: Sequence[int]
+    columns: Sequence[Sequence[str]]
+    fault: DataError | None = None
+
+
+def blocks(table: Table) -> Iterator[Block]:
+    """The rows of the file, without the header."""
     numbered = rows(table.path, table.separator, len(table.names))
     if table.has_header:
         next(numbered, None)
-    for line, row in numbered:
-        cells = [row[column] for column in x_columns]
-        found = _plain_numbers(cells, table.decimal)
-        if found is None:
-            found, empty = _numbers_and_gaps(cells, table.decimal)
-            if found is None:
-                read = np.frombuffer(values).reshape(len(lines), len(x_columns))
-                raise feature_fault(table, numbered, line, row, x_columns, read)
-            if empty and gap is None:
-                gap = (line, x_columns[empty[0]], cells[empty[0]])
-        values.extend(found)
-        lines.append(line)
-        for column, labels in zip(y_columns, y_cells, strict=True):
-            labels.append(known.setdefault(row[column], row[column]))
-    if not lines:
-        raise DataError(f"{table.path}: no rows of data{' under the header' if table.has_header else ''}")
-    x = np.frombuffer(values).reshape(len(lines), len(x_columns))
-    y, y_gaps = _targets(table, y_columns, y_cells, lines, missing, targets)
-    if missing == "error":
-        y_gaps = ([gap] if gap else []) + y_gaps
-    if y_gaps and missing != "drop":
-        counts = {column: int(np.isnan(x[:, k]).sum()) for k, column in enumerate(x_columns)} if gap else {}
-        counts |= {column: _gap_count(y[:, k]) for k, column in enumerate(y_columns)}
-        raise missing_fault(table, min(y_gaps), counts, len(lines), missing, is_target=min(y_gaps)[1] in y_columns)
-    return x, y
-
-
-def _plain_numbers(cells: list[str], decimal: str) -> list[float] | None:
-    """The numbers of a row, or None if it is not plain that there is one in each cell."""
-    if decimal == ",":
-        if any("." in cell for cell in cells):
-            return None
-        cells = [cell.replace(",", ".") for cell in cells]
-    try:
-        found = list(map(float, cells))
-    except ValueError:
-        return None
-    return None if "_" in "".join(cells) or not math.isfinite(sum(found)) else found  # or a sum of large numbers
-
-
-def _numbers_and_gaps(cells: list[str], decimal: str) -> tuple[list[float] | None, list[int]]:
-    """The numbers of a row, NaN where one is missing, None if a cell holds something else; and where one is missing."""
-    found: list[float] = []
-    empty: list[int] = []
-    for position, cell in enumerate(cells):
-        value = number(cell, decimal)
-        if value is None:
-            if not is_missing(cell):
-                return None, []
-            empty.append(position)
-            value = math.nan
-        found.append(value)
-    return found, empty
+    fault: DataError | None = None
+    while fault is None:
+        found: list[tuple[int, list[str]]] = []
+        try:
+            found.extend(itertools.islice(numbered, _BLOCK_ROWS))
+        except DataError as error:
+            fault = error
+        if not found and fault is None:
+            return
+        lines = [line for line, _ in found]
+        yield Block(lines, list(zip(*(row for _, row in found), strict=True)) or [()] * len(table.names), fault)
 
 
 def _targets(
@@ -181,41 +231,79 @@ def _gap_count(y: np.ndarray[Any, Any]) -> int:
     return int((y == "").sum() if y.dtype.kind == "U" else np.isnan(y).sum())
 
 
+class Lines(Protocol):
+    """Text, line by line."""
+
+    def readline(self, most: int, /) -> str:
+        """The next line with its end, at most so many characters of it; empty at the end."""
+        ...
+
+
+OnFault = Callable[[int, DataError], None]
+
+
+def refuse(line: int, fault: DataError) -> None:
+    """Ends the reading at the first row that cannot be read."""
+    raise fault
+
+
 def rows(path: Path, separator: str, width: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a file, see `rows_of`."""
+    with opened(path) as file, io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="") as text:
+        yield from rows_of(text, path, separator, width)
+
+
+def rows_of(
+    text: Lines, path: Path, separator: str, width: int = 0, *, before: int = 0, on_fault: OnFault = refuse
+) -> Iterator[tuple[int, list[str]]]:
     """Each row as (its first line, from 1; its cells: `width`, or as many as the first row has).
 
     Cells without quotes lose the blanks around them, quoted ones the quotes alone. Blank lines at the end are left out.
 
+    before: how many lines were read before these. on_fault: called with the line of a row that cannot be read, and the
+    fault; if it returns, the row comes with empty cells.
+
     Raises:
-        DataError: a row with more or fewer cells, a blank line between rows, an open quote,
-            NUL, a line that is not UTF-8 or is too long.
+        DataError: a row with more or fewer cells, a blank line between rows, a line that is not UTF-8, text behind a
+            closing quote, all of which `on_fault` may let pass; an open quote, NUL, a line or cell that is too long.
     """
-    with opened(path) as file, io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="") as text:
-        taken: list[str] = []
-        reader = csv.reader(_lines(text, path, taken), delimiter=separator, strict=True, skipinitialspace=True)
+    taken: list[str] = []
+    reader = csv.reader(_lines(text, path, taken, before), delimiter=separator, strict=True, skipinitialspace=True)
+    blank = 0
+    while True:
+        line = before + reader.line_num + 1
+        taken.clear()
+        fault = None
+        row: list[str] = []
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = _wrong_byte(taken, path, before + reader.line_num)
+            fault = fault or DataError(f"{path}:{line}: {_quoting_fault(error)}")
+            if _MAY_GO_ON not in str(error):
+                raise fault from error
+        quoted = any('"' in part for part in taken)
+        if fault is None and (not row or (len(row) == 1 and not quoted and not row[0].strip())):
+            blank = blank or line
+            continue
+        for empty in range(blank, line) if blank else ():
+            on_fault(empty, DataError(f"{path}:{empty}: blank line between rows; delete it"))
+            yield empty, [""] * width
         blank = 0
-        while True:
-            line = reader.line_num + 1
-            taken.clear()
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise DataError(f"{path}:{line}: {_quoting_fault(error)}") from error
-            quoted = any('"' in part for part in taken)
-            if not row or (len(row) == 1 and not quoted and not row[0].strip()):
-                blank = blank or line
-                continue
-            if blank:
-                raise DataError(f"{path}:{blank}: blank line between rows; delete it")
-            width = width or len(row)
-            if len(row) != width:
-                raise DataError(
-                    f"{path}:{line}: got {_cells(len(row))}, expected {width} as in line 1; "
-                    "a separator is missing or one too many"
-                )
-            yield line, _trimmed(row, "".join(taken), separator) if quoted else [cell.strip() for cell in row]
+        width = width or len(row)
+        fault = fault or _wrong_byte(taken, path, before + reader.line_num)
+        if fault is None and len(row) != width:
+            fault = DataError(
+                f"{path}:{line}: got {_cells(len(row))}, expected {width} as in line 1; "
+                "a separator is missing or one too many"
+            )
+        if fault is not None:
+            on_fault(line, fault)
+            yield line, [""] * width
+            continue
+        yield line, _trimmed(row, "".join(taken), separator) if quoted else [cell.strip() for cell in row]
 
 
 def _trimmed(row: list[str], text: str, separator: str) -> list[str]:
@@ -230,9 +318,9 @@ def _cell_pattern(separator: str) -> re.Pattern[str]:
     return re.compile(rf' *("(?:[^"]|"")*")?[^{separator}]*(?:{separator}|\Z)')
 
 
-def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str]:
+def _lines(text: Lines, path: Path, taken: list[str], before: int) -> Iterator[str]:
     """The physical lines, line ends and all, without the byte order mark; each also goes to the end of `taken`."""
-    count = 0
+    count = before
     while line := text.readline(LONGEST_LINE):
         count += 1
         if count == 1 and line.startswith(_ZIP):
@@ -246,19 +334,26 @@ def _lines(text: io.TextIOWrapper, path: Path, taken: list[str]) -> Iterator[str
                 "iconv -f UTF-16 -t UTF-8 OLD.csv > NEW.csv"
             )
         if "\0" in line:
-            raise DataError(f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8")
+            raise _wrong_byte(taken, path, count - 1) or DataError(
+                f"{path}:{count}: holds a NUL byte; not a CSV text file, or not saved as UTF-8"
+            )
         if len(line) == LONGEST_LINE:
             raise DataError(f"{path}:{count}: the line is longer than {LONGEST_LINE} characters")
-        if not line.isascii():
-            try:
-                line.encode()
-            except UnicodeEncodeError as error:  # surrogateescape let the wrong byte through until here
-                byte = ord(line[error.start]) - 0xDC00
-                raise DataError(
-                    f"{path}:{count}: not UTF-8 (byte 0x{byte:02x}, as in Latin-1); save the file as UTF-8"
-                ) from error
         taken.append(line.removeprefix("\ufeff") if count == 1 else line)
         yield taken[-1]
+
+
+def _wrong_byte(lines: Sequence[str], path: Path, last: int) -> DataError | None:
+    """The fault of a row whose lines, up to the one numbered `last`, are not all UTF-8; None if they are."""
+    for place, line in enumerate(lines, start=last - len(lines) + 1):
+        if line.isascii():
+            continue
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:  # surrogateescape let the wrong byte through until here
+            byte = ord(line[error.start]) - 0xDC00
+            return DataError(f"{path}:{place}: not UTF-8 (byte 0x{byte:02x}, as in Latin-1); save the file as UTF-8")
+    return None
 
 
 def _is_utf_16(line: str) -> bool:

@@ -13,13 +13,16 @@ import numpy as np
 from bpcli.data.classes import check_every_class, class_indices, class_weights_for
 from bpcli.data.columns import column_names, counts_by_column, flattened, row_numbers
 from bpcli.data.content import Content, cast_weights, content_of, with_weights
+from bpcli.data.encoding import encoding_notes, is_scaled_unclipped
+from bpcli.data.input_columns import TextColumnsError
+from bpcli.data.kinds import Number
 from bpcli.data.large import NpyRows
-from bpcli.data.preparation import Preparation, as_floats, fit_fill, fit_scalers, prepare
+from bpcli.data.preparation import Preparation, as_floats, fit_fill, fit_kinds, fit_scalers, kinds_of_columns, prepare
 from bpcli.data.read import missing_files as missing_in
 from bpcli.data.read import read
-from bpcli.data.splits import Split, split_blocks, split_rows
+from bpcli.data.splits import Split, split_blocks, split_groups, split_rows
 from bpcli.data.stored import counted, file_hashes, unchanged
-from bpcli.data.types import DataPlan, Missing, Part, RawData, Source, Targets, sample_number
+from bpcli.data.types import DataPlan, Images, Missing, Part, RawData, Source, Targets, sample_number
 from bpcli.engine.arrays import Array
 from bpcli.errors import ConfigError, DataError, collected, together
 
@@ -78,9 +81,10 @@ def _load_datasets(plan: DataPlan, rng: np.random.Generator) -> Datasets:
 def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[Content, Preparation, Split, dict[str, str]]:
     """What the training file holds, how it is prepared, which rows are for what, and the file's hash."""
     with unchanged(plan.train.paths, plan.train.label):
-        raw = _read_as_training(plan.train, plan)
+        raw, note = _read_as_training(plan.train, plan)
         hashes = file_hashes("train", raw.files)
     content = content_of(raw, plan)
+    content = dataclasses.replace(content, notes=(*note, *content.notes))
     raw = content.raw
     preparation = prepare(raw, task=plan.task, loss_for_classes=plan.loss_for_classes)
     fractions = {name: part for name, part in (("val", plan.val), ("test", plan.test)) if isinstance(part, float)}
@@ -94,14 +98,19 @@ def _training_file(plan: DataPlan, rng: np.random.Generator) -> tuple[Content, P
         preparation = dataclasses.replace(preparation, class_weights=class_weights)
     if plan.class_weights is not None and preparation.classes is None:
         raise DataError(f"{raw.source}: data.class_weights is for a classification with one target column")
+    preparation = fit_kinds(preparation, raw, rows.train, missing=plan.missing, scale=plan.x_scale)
     preparation = fit_fill(preparation, raw, rows.train, plan.missing)
     preparation = fit_scalers(preparation, raw, rows.train, x_kind=plan.x_scale, y_kind=plan.y_scale)
     return content, preparation, rows, hashes
 
 
-def _read_as_training(source: Source, plan: DataPlan) -> RawData:
-    """A file's raw data by the plan alone, before anything is known of the training data."""
-    return read(
+def _read_as_training(source: Source, plan: DataPlan) -> tuple[RawData, tuple[str, ...]]:
+    """A file's raw data by the plan alone, and a note of columns whose kind was inferred, if some were.
+
+    A column of texts that no kind is given for is taken as one of categories where that is plain.
+    """
+    read_it = partial(
+        read,
         source,
         features=with_weights(plan.features, plan),
         target=plan.target,
@@ -109,7 +118,15 @@ def _read_as_training(source: Source, plan: DataPlan) -> RawData:
         missing=plan.missing,
         decimal=plan.decimal,
         targets=_targets_of(plan),
+        exclude=plan.exclude,
+        group=plan.group,
+        images=plan.images,
     )
+    by_kind = bool(plan.columns) or plan.group is not None or plan.x_scale == "robust"
+    try:
+        return read_it(columns=plan.columns if by_kind else None), ()
+    except TextColumnsError as found:
+        return read_it(columns={**plan.columns, **found.categories()}), (found.note(),)
 
 
 def _share(content: Content, rows: Array, name: str, fraction: float) -> Content:
@@ -143,7 +160,12 @@ def missing_files(plan: DataPlan) -> list[str]:
 
 def _row_numbers(raw: RawData) -> tuple[str, ...]:
     """Which features only number the rows; only a CSV file has named ones."""
-    return () if raw.feature_names is None else row_numbers(raw.read_x, raw.feature_names)
+    if raw.feature_names is None:
+        return ()
+    if raw.kinds is None:
+        return row_numbers(raw.read_x, raw.feature_names)
+    own = [place for place, kind in enumerate(raw.kinds) if isinstance(kind, Number)]
+    return row_numbers(raw.read_x[:, own], tuple(raw.feature_names[place] for place in own))
 
 
 def _targets_of(plan: DataPlan) -> Targets:
@@ -156,24 +178,33 @@ def _targets_of(plan: DataPlan) -> Targets:
 def _flattened(preparation: Preparation, content: Content) -> Iterator[str]:
     """A warning of each input beside which the others of its column vanish in scaling, of at most 5 columns."""
     raw, rows = content.raw, content.rows
-    if preparation.x_scaler is None or isinstance(raw.x, NpyRows) or raw.x.ndim != 2 or preparation.byte_input:
+    if isinstance(raw.x, NpyRows) or raw.x.ndim != 2 or preparation.byte_input:
         return
-    x = preparation.filled(as_floats(raw.x))
-    names = column_names(raw.feature_names, x.shape[1])
+    names = column_names(raw.feature_names, raw.x.shape[1])
+    if preparation.columns is not None:
+        own = [place for place, column in enumerate(preparation.columns) if is_scaled_unclipped(column)]
+        own = [place for place in own if not np.isnan(raw.x[:, place]).any()]
+        x, names = raw.x[:, own], tuple(names[place] for place in own)
+    elif preparation.x_scaler is None or preparation.x_scaler.clips:
+        return
+    else:
+        x = preparation.filled(as_floats(raw.x))
     for column, row in flattened(x)[:5]:
         number = sample_number(row, rows)
         yield (
             f"warning: {raw.source}: sample {number} holds {x[row, column]:g} in {names[column]}, beside which "
-            "data.scale makes all other values of that column the same: is it a mistake?"
+            "data.scale makes all other values of that column the same: is it a mistake? robust bears such values"
         )
 
 
 def _split(
     raw: RawData, plan: DataPlan, fractions: Mapping[str, float], classes: Array | None, rng: np.random.Generator
 ) -> Split:
-    """Which rows are for what: rows one by one, or whole blocks of those that stay in their file."""
+    """Which rows are for what: rows one by one, whole groups, or whole blocks of those that stay in their file."""
     split: Callable[..., Split] = split_rows
-    if isinstance(raw.x, NpyRows):
+    if raw.groups is not None and fractions:
+        split = partial(split_groups, groups=raw.groups)
+    elif isinstance(raw.x, NpyRows):
         split = partial(split_blocks, block_rows=raw.x.block_rows)
     try:
         return split(
@@ -223,6 +254,9 @@ def read_like(
     target = preparation.target_names or plan.target
     if preparation.feature_names is not None and not need_target:
         target = None  # columns that are not named are not looked at
+    columns = None if preparation.columns is None else kinds_of_columns(preparation, plan)
+    if columns is not None and target is not None:
+        columns |= {name: plan.columns[name] for name in preparation.target_names or () if name in plan.columns}
     return read(
         source,
         features=with_weights(names, plan) if weighted else names,
@@ -232,7 +266,15 @@ def read_like(
         missing=plan.missing,
         decimal=plan.decimal,
         targets=preparation.target_kind,
+        columns=columns,
+        images=_images_like(preparation, plan) if source.x.is_dir() else None,
     )
+
+
+def _images_like(preparation: Preparation, plan: DataPlan) -> Images:
+    """How a further folder of images is read: as the first one was."""
+    size = None if plan.images is None else plan.images.size
+    return Images(size, "grey" if len(preparation.in_shape) == 2 else "rgb")
 
 
 def _part(preparation: Preparation, content: Content, plan: DataPlan, name: str = "") -> Part:
@@ -258,14 +300,16 @@ def _part(preparation: Preparation, content: Content, plan: DataPlan, name: str 
 
 
 def fill_notes(preparation: Preparation, raw: RawData, missing: Missing, part: str = "") -> tuple[str, ...]:
-    """What is filled in of a part of the data, if anything is."""
+    """What is filled in of a part of the data, if anything is, and what of it is unknown."""
+    where = f"{raw.source}, {part}" if part else raw.source
+    if preparation.columns is not None:
+        return tuple(encoding_notes(preparation.columns, raw, where))
     if preparation.fill is None:
         return ()
     counts = counts_by_column(dataclasses.replace(raw, y=None))
     total = sum(counts.values())
     if not total:
         return ()
-    where = f"{raw.source}, {part}" if part else raw.source
     return (
         f"{where}: filled in {total} missing value{'' if total == 1 else 's'} with the column's {missing} over the "
         f"training part ({counted(counts, len(raw.x))})",

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.data.preparation import Preparation
-from bpcli.data.types import RawData
+from bpcli.data.csv_cells import label_text
+from bpcli.data.input_columns import InputColumn, matrix, texts_of
+from bpcli.data.preparation import Preparation, kinds_of_columns
+from bpcli.data.types import DataPlan, RawData
 from bpcli.engine.arrays import Array
 from bpcli.errors import DataError
 from bpcli.text import did_you_mean, listed, shown
@@ -21,13 +23,15 @@ from bpcli.text import did_you_mean, listed, shown
 _NAME = "x"
 
 
-def samples(x: Any, preparation: Preparation) -> RawData:
+def samples(x: Any, preparation: Preparation, plan: DataPlan) -> RawData:
     """Samples (N, *shape) as the readers of files give them; None, NA and what is masked are missing values.
 
     Raises:
         DataError: a column is missing, a value is no number, or the shape is not that of the training data.
     """
     names = _column_names(x)
+    if preparation.columns is not None:
+        return _by_kind(x, names, preparation, plan)
     array = _array(x, preparation) if names is None else _by_name(x, names, preparation)
     _refuse_infinity(array, preparation.feature_names)
     if not preparation.byte_input:
@@ -47,6 +51,45 @@ def _column_names(x: Any) -> list[Any] | None:
         return None
     # PyArrow's `columns` are the columns themselves; asked of the type, for pandas takes any name for a column's
     return list(x.column_names if hasattr(type(x), "column_names") else x.columns)
+
+
+def _by_kind(x: Any, names: list[Any] | None, preparation: Preparation, plan: DataPlan) -> RawData:
+    """The columns that the network was trained on, each by its kind; columns without names in their order."""
+    wanted = preparation.feature_names
+    assert wanted is not None
+    given = kinds_of_columns(preparation, plan)
+    if names is None:
+        array = np.array(x, dtype=object)
+        if array.ndim != 2 or array.shape[1] != len(wanted):
+            raise DataError(
+                f"{_NAME}: has the shape {array.shape}, expected (N, {len(wanted)}): the columns {listed(wanted)}"
+            )
+        values: list[Any] = list(array.T)
+    else:
+        _check_names(names, wanted)
+        values = [x[name] for name in wanted]
+    inputs = [InputColumn(place, kind, ".") for place, kind in enumerate(given.values())]
+    for name, column, own in zip(wanted, inputs, values, strict=True):
+        cells = [cell_text(value) for value in np.asarray(own, dtype=object)]
+        column.take(cells, range(1, len(cells) + 1))
+        if column.wrong:
+            raise DataError(
+                f"{_NAME}: column {shown(name)}: sample {column.wrong[0]} holds {shown(column.wrong[1])}, expected "
+                f"{column.kind.expected}"
+            )
+    if len({len(column.values) for column in inputs}) > 1:
+        raise DataError(f"{_NAME}: the columns have different numbers of values")
+    kinds = tuple(given.values())
+    return RawData(_NAME, matrix(inputs), None, wanted, None, (), kinds=kinds, texts=texts_of(wanted, inputs))
+
+
+def cell_text(value: Any) -> str:
+    """A value in memory as a file would have it; empty for None, NA and NaN."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return ""
+    if isinstance(value, (float, np.floating)):
+        return label_text(float(value)) if np.isfinite(value) else repr(float(value))
+    return str(value)
 
 
 def _by_name(table: Any, names: list[Any], preparation: Preparation) -> Array:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from bpcli.data import columns, scaling
 from bpcli.data.classes import Labels, class_indices, find_classes
 from bpcli.data.csv_cells import how_to_write, is_plain_label
+from bpcli.data.encoding import PreparedColumn, encoded, fit_columns, input_names
+from bpcli.data.kinds import kinds
 from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.data.scaling import Scaler
-from bpcli.data.types import RawData, Targets, sample_number
+from bpcli.data.types import ColumnKind, DataPlan, Missing, RawData, Scaling, Targets, sample_number
 from bpcli.engine.arrays import Array, DType, Shape
 from bpcli.engine.training.samples import BYTE_SCALE
 from bpcli.errors import DataError
@@ -32,6 +34,7 @@ class Preparation:
     in_shape: of one raw sample. byte_input: samples are bytes, scaled to 0..1. target_width: target columns.
     class_weights: what multiplies the loss of each class's samples; None where all are 1.
     fill: (D,), what each column of the inputs has in place of a missing value, before scaling; None: nothing.
+    columns: how each column of a table with columns of several kinds becomes inputs; None for data of numbers alone.
     """
 
     task: Task
@@ -45,6 +48,17 @@ class Preparation:
     x_scaler: Scaler | None = None
     y_scaler: Scaler | None = None
     fill: npt.NDArray[np.float64] | None = None
+    columns: tuple[PreparedColumn, ...] | None = None
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of one sample as the network gets it."""
+        return self.in_shape if self.columns is None else (len(input_names(self.columns)),)
+
+    @property
+    def input_names(self) -> tuple[str, ...] | None:
+        """Of the inputs that the network gets, where they have names."""
+        return self.feature_names if self.columns is None else input_names(self.columns)
 
     @property
     def several_yes_or_no(self) -> bool:
@@ -62,7 +76,7 @@ class Preparation:
         return "classes" if all(map(is_plain_label, self.classes or ())) else "labels"
 
     def inputs(self, raw: RawData, dtype: DType, rows: Array | None = None) -> Array | StoredInputs:
-        """Network inputs (N, *in_shape): bytes as they are, or floats, scaled. Rows in a file stay there.
+        """Network inputs (N, *input_shape): bytes as they are, or floats, scaled. Rows in a file stay there.
 
         rows: the rows of the file that `raw` is, for messages; None for all.
 
@@ -78,6 +92,8 @@ class Preparation:
         return self._inputs(raw, raw.x, dtype, rows)
 
     def _inputs(self, raw: RawData, values: Array, dtype: DType, rows: Array | None) -> Array:
+        if self.columns is not None:
+            return _cast(encoded(self.columns, raw, rows), dtype, raw, rows, self.input_names)
         if self.byte_input:
             values = _as_bytes(values, raw.source)
             if self.x_scaler is None:
@@ -176,7 +192,7 @@ def fit_scalers(preparation: Preparation, raw: RawData, rows: Array, *, x_kind: 
     """
     x_scaler = y_scaler = None
     as_bytes = preparation.byte_input
-    if x_kind != "none":
+    if x_kind != "none" and preparation.columns is None:
         if isinstance(raw.x, NpyRows):
             blocks = (as_floats(block, bytes_to_unit=as_bytes) for block in raw.x.part(rows).blocks())
             low, high = (as_floats(values, bytes_to_unit=as_bytes) for values in (raw.x.low, raw.x.high))
@@ -202,6 +218,24 @@ def _check_range(scaler: Scaler | None, source: str, names: tuple[str, ...] | No
     )
 
 
+def fit_kinds(preparation: Preparation, raw: RawData, rows: Array, *, missing: Missing, scale: Scaling) -> Preparation:
+    """The preparation with the columns of a table of several kinds fitted on these rows.
+
+    Raises:
+        DataError: a column has no value in these rows.
+    """
+    if raw.kinds is None:
+        return preparation
+    return dataclasses.replace(preparation, columns=fit_columns(raw, rows, raw.kinds, missing, scale))
+
+
+def kinds_of_columns(preparation: Preparation, plan: DataPlan) -> dict[str, ColumnKind]:
+    """The kinds of the columns that the network was trained on, by name; none where all are numbers by themselves."""
+    return {
+        column.name: plan.columns.get(column.name) or kinds.get(column.kind)() for column in preparation.columns or ()
+    }
+
+
 def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> Preparation:
     """The preparation with what stands for missing inputs fitted on these rows, for the kinds `mean` and `median`.
 
@@ -210,7 +244,7 @@ def fit_fill(preparation: Preparation, raw: RawData, rows: Array, kind: str) -> 
     Raises:
         DataError: a column has no value in these rows; an image lacks a value.
     """
-    if kind not in ("mean", "median") or preparation.byte_input:
+    if kind not in ("mean", "median") or preparation.byte_input or preparation.columns is not None:
         return preparation
     x = raw.read_x
     if x.ndim != 2:

@@ -6,23 +6,27 @@ or the operating system's refusal to read it leaves as a DataError.
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Literal
 
-from bpcli.data.stored import is_gzip, opened
-from bpcli.data.types import Missing, Names, RawData, Source, Targets
+from bpcli.data.image_folder import holds_images, read_images
+from bpcli.data.stored import is_gzip, is_zipped_csv, opened
+from bpcli.data.table_file import is_converted
+from bpcli.data.types import ColumnKind, Images, Missing, Names, RawData, Source, Targets
 from bpcli.errors import DataError
-from bpcli.text import MOST_LISTED, did_you_mean, listed
+from bpcli.text import did_you_mean, listed
 
-Kind = Literal["csv", "npz", "npy", "idx"]
+Kind = Literal["csv", "npz", "npy", "idx", "images"]
 
 _URL_SCHEME = re.compile(r"(?:https?|ftp|s3|gs|file):")
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _ENDINGS: dict[str, Kind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy"}
-_KNOWN = ".csv .tsv .txt (each also .gz), .npz, .npy and IDX (-ubyte, also .gz)"
+_KNOWN = (
+    ".csv .tsv .txt (each also .gz), .parquet .feather .xlsx, .zip with one CSV file, .npz, .npy, IDX (-ubyte, also "
+    ".gz) and folders of PNG or JPEG images"
+)
 
 
 def read(
@@ -35,6 +39,10 @@ def read(
     missing: Missing = "error",
     decimal: str = ".",
     targets: Targets = "any",
+    exclude: Sequence[str] = (),
+    columns: Mapping[str, ColumnKind] | None = None,
+    group: str | None = None,
+    images: Images | None = None,
 ) -> RawData:
     """Everything `source` holds, by the kind of file: `csv_file`, `npz_file` and `idx_file` give the rules.
 
@@ -47,6 +55,8 @@ def read(
     decimal: CSV only; the decimal mark, a point or a comma.
     targets: CSV only; what a single target column holds. `any`: numbers if all of them are such, else labels.
         `classes`: the same, but numbers that are not all plain (01, 1.0, 1e1) are labels too, so that none is lost.
+    exclude: CSV only; columns that are no features. columns: CSV only; the kinds of columns, None for numbers alone.
+        group: CSV only; the column of the samples' groups. images: folders of images only; how they are read.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, of no known kind, or lacks what was asked for.
@@ -59,14 +69,22 @@ def read(
 
     label = source.label or ", ".join(map(str, source.paths))
     try:
-        kind = _kind_of(source.paths, label, is_argument=source.is_argument)
+        kind = kind_of(source.paths, label, is_argument=source.is_argument)
+        if kind != "csv" and (exclude or columns or group):
+            key = "exclude" if exclude else "columns" if columns else "group"
+            raise DataError(f"{label}: has no named columns, which data.{key} is for; leave it out")
+        if kind == "csv" and is_converted(source.x):
+            header, decimal = True, "."
+        if images is not None and kind != "images":
+            raise DataError(f"{label}: is no folder of images, which data.images is for; leave it out")
         if kind in ("csv", "npz"):
             _refuse_a_pair(source, label)
         elif source.is_argument and not isinstance(features, (str, NoneType)):
             raise DataError(f"{label}: has no names of columns; the network was trained on {listed(features)}")
         else:
             _refuse_names(features, target, label)
-            _ask_for_y(source, label, kind, need_target)
+            if kind != "images":
+                _ask_for_y(source, label, kind, need_target)
         match kind:
             case "csv":
                 return csv_file.read_csv(
@@ -80,6 +98,9 @@ def read(
                     decimal=decimal,
                     targets=targets,
                     is_argument=source.is_argument,
+                    exclude=exclude,
+                    columns=columns,
+                    group=group,
                 )
             case "npz":
                 return npz_file.read_npz(source.x, label, features, target, need_target, missing)
@@ -87,6 +108,8 @@ def read(
                 return npz_file.read_npy(source.x, source.y, label, missing)
             case "idx":
                 return idx_file.read_idx(source.x, source.y, label)
+            case "images":
+                return read_images(source.x, label, images or Images(), need_target=need_target)
     except OSError as error:
         raise DataError(f"{label}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
@@ -95,12 +118,23 @@ def read(
 
 def missing_files(source: Source) -> list[str]:
     """What to say of each file of a source that is not there."""
-    return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not path.is_file()]
+    return [_why_no_file(path, is_argument=source.is_argument) for path in source.paths if not _can_be_read(path)]
 
 
-def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+def _can_be_read(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and holds_images(path))
+
+
+def kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
+    """The kind of a file, by its name or what it begins with.
+
+    Raises:
+        DataError: it is not there, empty, or of another kind; of two, they are not of the same.
+    """
     kinds = []
     for path in paths:
+        if path.is_dir() and holds_images(path) and len(paths) == 1:
+            return "images"
         if not path.is_file():
             raise DataError(_why_no_file(path, is_argument=is_argument))
         if path.stat().st_size == 0:  # as those of /proc are, which may have no end, or wait for ever
@@ -115,6 +149,8 @@ def _kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
 
 
 def _kind_by_name(path: Path) -> Kind | None:
+    if is_converted(path) or is_zipped_csv(path):
+        return "csv"
     name = path.name.lower()
     zipped = name.endswith(".gz")
     name = name.removesuffix(".gz")
@@ -151,16 +187,8 @@ def _why_no_file(path: Path, *, is_argument: bool) -> str:
 
 
 def _instead_of_folder(folder: Path) -> str:
-    """What to name instead of a folder, by what is in it."""
-    entries = sorted(folder.iterdir())
-    folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink() and os.access(entry, os.R_OK)]
-    inside = [path for entry in folders[:MOST_LISTED] for path in list(entry.iterdir())]
-    if any(path.name.lower().endswith(_PICTURES) for path in (*entries, *inside)):
-        return (
-            ", and pictures are not read one by one: save them as one npz file, x of shape "
-            "(N, height, width) or (N, channels, height, width) and y the labels"
-        )
-    return f"; name a data file in it; it holds {listed(entry.name for entry in entries)}"
+    """What to name instead of a folder without PNG and JPEG images, by what is in it."""
+    return f"; name a data file in it; it holds {listed(entry.name for entry in sorted(folder.iterdir()))}"
 
 
 def _from_the_current_folder(path: Path, *, is_argument: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.engine.arrays import Array
+from bpcli.engine.arrays import Array, distinct
 from bpcli.errors import DataError
 
 Rows = npt.NDArray[np.int64]
@@ -55,6 +55,67 @@ def split_rows(
     else:
         parts = _by_class(rows, classes, np.array([n_train, n_val, n_test]))
     return Split(*(np.sort(part) for part in parts))
+
+
+def split_groups(
+    n: int,
+    *,
+    groups: Rows,
+    val: float,
+    test: float,
+    in_order: bool,
+    classes: Rows | None,
+    rng: np.random.Generator,
+) -> Split:
+    """Like `split_rows`, but rows with the same number in `groups` (N,) stay together.
+
+    A part takes group after group, in a random order, as long as each brings it nearer to its size, and at least one.
+    in_order: the groups whose first rows come last are the test part, those before them the validation part.
+    classes: not looked at.
+
+    Raises:
+        DataError: there are too few groups.
+    """
+    _, number = distinct(groups)
+    sizes = np.bincount(number)
+    if in_order:
+        first = np.full(len(sizes), n)
+        np.minimum.at(first, number, np.arange(n))
+        order = np.argsort(-first)
+    else:
+        order = rng.permutation(len(sizes))
+    if len(sizes) < 1 + (val > 0) + (test > 0):
+        raise DataError(f"{len(sizes)} groups in data.group are too few: each part takes one or more")
+    rest = order.tolist()
+    parts: dict[str, list[int]] = {"val": [], "test": []}
+    for name, fraction in (("test", test), ("val", val)):
+        if fraction:
+            spare = 1 + (name == "test" and val > 0)  # for the other parts
+            parts[name], rest = _nearest_to(n * fraction, rest, sizes, spare=spare, in_order=in_order)
+    own = (np.flatnonzero(np.isin(number, part)) for part in (rest, parts["val"], parts["test"]))
+    return Split(*own)
+
+
+def _nearest_to(
+    wanted: float, order: list[int], sizes: Rows, *, spare: int, in_order: bool
+) -> tuple[list[int], list[int]]:
+    """(groups with about the wanted number of rows, the rest of them, at least `spare`)."""
+    taken: list[int] = []
+    rest: list[int] = []
+    have = 0
+    for group in order:
+        size = int(sizes[group])
+        nearer = abs(have + size - wanted) < abs(have - wanted) and len(taken) < len(order) - spare
+        if nearer and not (in_order and rest):
+            taken.append(group)
+            have += size
+        else:
+            rest.append(group)
+    if not taken:
+        least = rest[0] if in_order else min(rest, key=lambda group: int(sizes[group]))
+        taken = [least]
+        rest.remove(least)
+    return taken, rest
 
 
 def split_blocks(

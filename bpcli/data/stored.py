@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import math
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
+from bpcli.data.table_file import as_csv, is_converted
 from bpcli.errors import DataError
+from bpcli.text import listed
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 4 << 20
@@ -55,12 +58,12 @@ def unchanged(paths: Sequence[Path], label: str) -> Iterator[None]:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None for what cannot be read, which the reader will say."""
+    """Size and time of the last change, of a folder of its files; None for what cannot be read, see the readers."""
     try:
-        status = path.stat()
+        found = [entry.stat() for entry in [path, *(path.rglob("*") if path.is_dir() else ())]]
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 
 
 def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
@@ -68,9 +71,21 @@ def file_hashes(split: str, files: Sequence[Path]) -> dict[str, str]:
     roles = ("",) if len(files) == 1 else (" x", " y")
     hashes = {}
     for role, file in zip(roles, files, strict=True):
-        with file.open("rb") as stream:
-            hashes[f"{split}{role}: {file.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+        hashes[f"{split}{role}: {file.name}"] = _folder_hash(file) if file.is_dir() else _file_hash(file).hex()
     return hashes
+
+
+def _file_hash(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _folder_hash(folder: Path) -> str:
+    """SHA-256 over the path and the hash of each file in it, in the order of the paths."""
+    found = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(file.relative_to(folder).as_posix().encode("utf-8", "surrogateescape") + b"\0" + _file_hash(file))
+    return found.hexdigest()
 
 
 @contextmanager
@@ -81,6 +96,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         DataError: the gzip data is damaged, cut short or a bomb; raised where it is read.
         OSError: the operating system refuses.
     """
+    if is_converted(path):
+        yield io.BytesIO(as_csv(path))
+        return
+    if is_zipped_csv(path):
+        yield io.BytesIO(_unzipped(path))
+        return
     if not is_gzip(path):
         with path.open("rb") as file:
             yield file
@@ -90,6 +111,37 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, io.BufferedReader(_Unpacked(unpacked, path)))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged or cut gzip file ({error}); get it again") from error
+
+
+def is_zipped_csv(path: Path) -> bool:
+    """Whether it is a zip file, by its name, and CSV files are in it."""
+    if path.suffix.lower() != ".zip":
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(map(_is_csv_in_zip, archive.namelist()))
+    except zipfile.BadZipFile:
+        return False
+
+
+def _is_csv_in_zip(name: str) -> bool:
+    return name.lower().endswith((".csv", ".tsv", ".txt")) and not name.startswith("__MACOSX/")
+
+
+def _unzipped(path: Path) -> bytes:
+    """The one CSV file in a zip file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [member for member in archive.infolist() if _is_csv_in_zip(member.filename)]
+            if len(found) > 1:
+                names = listed(member.filename for member in found)
+                raise DataError(
+                    f"{path}: expected one CSV file in the zip file, it holds {names}: unpack it, and name one"
+                )
+            refuse_bomb(str(path), found[0].file_size, path.stat().st_size)
+            return archive.read(found[0])
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise DataError(f"{path}: damaged, or with a password: {error}; get it again, or unpack it") from error
 
 
 class _Unpacked(io.RawIOBase):

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.engine.arrays import Array, DType
+from bpcli.engine.fields import AtLeast
 
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
 Targets = Literal["any", "numbers", "classes", "labels"]
+Scaling = Literal["none", "standard", "minmax", "robust"]
+
+
+class ColumnKind(Protocol):
+    """What the cells of a table's column hold; `bpcli.data.kinds` has them all.
+
+    missing: what becomes of a missing value; None: as data.missing says. scale: of the inputs that come of the column;
+    None: as data.scale says.
+    """
+
+    expected: ClassVar[str]
+    """What a cell should hold, for messages."""
+
+    @property
+    def missing(self) -> str | None: ...
+
+    @property
+    def scale(self) -> Scaling | None: ...
+
+    def value(self, cell: str, decimal: str) -> float | None:
+        """The number for a cell, NaN for a missing value, None for a cell of another kind."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +69,28 @@ class DataPlan:
     loss_for_classes: bool
     stratify: bool
     in_order: bool
-    x_scale: str
+    x_scale: Scaling
     y_scale: str
     dtype: DType
     sample_weight: str | None = None
     class_weights: str | Mapping[str, float] | None = None
     decimal: str = "."
     missing: Missing = "error"
+    exclude: tuple[str, ...] = ()
+    columns: Mapping[str, ColumnKind] = field(default_factory=dict)
+    group: str | None = None
+    images: Images | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How a folder of images is read. size: (height, width) to resize to, None to take them as they are.
+
+    mode: grey or rgb; `auto` is grey if the first image is.
+    """
+
+    size: Annotated[tuple[int, int] | None, AtLeast(1)] = None
+    mode: Literal["auto", "grey", "rgb"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +102,10 @@ class RawData:
     y: (N,) or (N, M) numbers, or (N,) text labels of dtype `U`; None where none was asked for or found.
 
     A missing number is NaN, a missing label an empty text: only where the user allows it.
+
+    kinds: of the columns of x, where it is a table of columns of several kinds: what a cell holds is a number there,
+        as `bpcli.data.kinds` says. texts: of each column of categories, the text that each number stands for.
+    groups: (N,), the number of each sample's group, where samples come in groups.
     """
 
     source: str  # the path as the user wrote it
@@ -73,6 +115,9 @@ class RawData:
     target_names: tuple[str, ...] | None  # CSV: the columns of y, in order
     files: tuple[Path, ...]  # every file read, so that they can be hashed
     label_numbers: Mapping[str, float] | None = None  # CSV: each text label as a number, where all of them are such
+    kinds: tuple[ColumnKind, ...] | None = None
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: np.ndarray[Any, Any] | None = None
 
     @property
     def read_x(self) -> np.ndarray[Any, Any]:

@@ -247,6 +247,48 @@ class SiLU:
         np.multiply(da, s, out=da)
 
 
+@part_of(activations, "mish")
+class Mish:
+    """a = z tanh(ln(1 + exp(z))): a smooth relu that dips below 0, much like silu. Misra 2019, eq. 1.
+
+    With e = exp(z) and n = e (e + 2): a = z n / (n + 2) and da/dz = (n + 4 z (n - e) / (n + 2)) / (n + 2).
+    """
+
+    needs_z: ClassVar[bool] = True
+    default_init: ClassVar[str] = "glorot_uniform"
+
+    def forward(self, z: Array, a: Array, scratch: Scratch) -> None:
+        _e_and_n(z, scratch.full, a)
+        np.add(a, 2.0, out=scratch.full)
+        np.divide(a, scratch.full, out=a)
+        np.multiply(a, z, out=a)
+
+    def backward(self, da: Array, z: Array, a: Array, scratch: Scratch) -> None:
+        memory = np.empty((3, min(z.size, BLOCK)), z.dtype)
+        for z_, da_ in blocks(z, da):
+            e, n, q = memory[:, : len(z_)]
+            _e_and_n(z_, e, n)
+            np.add(n, 2.0, out=q)
+            np.subtract(n, e, out=e)
+            np.divide(e, q, out=e)  # before z and the other q: their product may overflow
+            np.multiply(e, z_, out=e)
+            np.multiply(e, 4.0, out=e)
+            np.add(e, n, out=e)
+            np.divide(e, q, out=e)
+            np.multiply(da_, e, out=da_)
+
+
+MISH_IS_LINEAR = 40.0  # from here on a = z to the last digit of float64, and n still fits into float32
+
+
+def _e_and_n(z: Array, e: Array, n: Array) -> None:
+    """e = exp(z), n = e (e + 2), with z cut off where mish is linear. All of one shape, apart from each other."""
+    np.clip(z, -np.inf, MISH_IS_LINEAR, out=e)  # np.minimum with a number is slower
+    np.exp(e, out=e)
+    np.add(e, 2.0, out=n)
+    np.multiply(n, e, out=n)
+
+
 @part_of(activations, "gelu")
 class GELU:
     """a = z Phi(z): the Gaussian error linear unit. Hendrycks & Gimpel 2016, section 2.

@@ -86,3 +86,14 @@ class Scratch:
             one=np.ones((), dtype),
             zeros=_batch_innermost(np.zeros, shape[0], shape[1:], dtype),
         )
+
+
+def distinct(labels: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """(the different labels in order, the index of each sample's own): np.unique, which imports numpy.ma, 30 ms."""
+    flat = labels.ravel()
+    order = np.argsort(flat, kind="stable")
+    starts = np.ones(len(flat), bool)
+    starts[1:] = flat[order][1:] != flat[order][:-1]
+    index = np.empty(len(flat), np.int64)
+    index[order] = np.cumsum(starts) - 1
+    return flat[order][starts], index

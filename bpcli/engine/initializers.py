@@ -6,12 +6,14 @@ Values are always drawn in float64, so that float32 and float64 networks start f
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast, Finite
+from bpcli.engine.protocols import Initializer
 from bpcli.engine.registry import initializers, part_of
 
 
@@ -105,3 +107,25 @@ class LecunNormal:
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return rng.normal(0.0, math.sqrt(1 / fans(shape)[0]), shape)
+
+
+@dataclass(frozen=True, slots=True)
+class OneColumn:
+    """Draws biases as one column of weights of the given shape, so that every initializer knows its fans."""
+
+    init: Initializer
+    weights: Shape
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return self.init.draw(self.weights, rng).reshape(*shape, -1)[:, 0]
+
+
+def for_biases(init: Initializer | None, weights: Shape) -> Initializer:
+    """The initializer of the biases beside weights of that shape: by default zeros."""
+    return Zeros() if init is None else OneColumn(init, weights)
+
+
+def check_bias_init(init: Initializer | None, *, bias: bool) -> None:
+    """Raises ValueError if an initializer is given for biases that the layer does not have."""
+    if init is not None and not bias:
+        raise ValueError("bias_init: with bias: false there are no biases; leave one of the two out")

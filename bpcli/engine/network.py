@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from bpcli.engine.activations import Identity
 from bpcli.engine.arrays import Array, DType, Shape
+from bpcli.engine.initializers import fans
 from bpcli.engine.layers.activation import ActivationSpec
 from bpcli.engine.parameters import ParamLayout
 from bpcli.engine.protocols import Activation, Bindings, Layer, LayerSpec, ParamSpec, Trait
@@ -20,6 +22,7 @@ from bpcli.engine.registry import initializers, layers
 from bpcli.engine.team import Products
 
 Trainable: TypeAlias = bool | Literal["weights", "biases"]
+RateScale: TypeAlias = float | Literal["inverse_sqrt_fan_in"]
 T = TypeVar("T")
 
 
@@ -36,14 +39,20 @@ class LayerError(ValueError):
 class LayerEntry:
     """A layer as the user describes it: the layer, its activation, how it learns, and explicit initial values.
 
-    weights, biases: initial values, of the shapes of W and b. learning_rate_scale multiplies the learning rate.
+    weights, biases: initial values, of the shapes of W and b.
     trainable: False freezes W and b, "weights" lets only W learn, "biases" only b.
+    learning_rate_scale multiplies the learning rate: a number; or "inverse_sqrt_fan_in", that of the weights by
+    1 / sqrt(fan_in). bias_learning_rate_scale: that of b instead; None: the same number, 1 for the word.
+
+    With weights that start at N(0, 1 / fan_in), "inverse_sqrt_fan_in" makes Adam's steps those of the neural tangent
+    parametrisation (Jacot et al. 2018), z = W x / sqrt(fan_in) + b with W from N(0, 1), apart from its eps.
     """
 
     spec: LayerSpec
     name: str | None = None
     activation: Activation | None = None
-    learning_rate_scale: float = 1.0
+    learning_rate_scale: RateScale = 1.0
+    bias_learning_rate_scale: float | None = None
     trainable: Trainable = True
     weights: Any = None
     biases: Any = None
@@ -127,6 +136,12 @@ class Network:
                     raise LayerError(index, "trainable", "the layer has no weights that could be frozen")
                 if entry.learning_rate_scale != 1.0:
                     raise LayerError(index, "learning_rate_scale", "the layer has no weights that could learn")
+            elif entry.learning_rate_scale == "inverse_sqrt_fan_in" and not hasattr(entry.spec, "init"):
+                kind = layers.name_of(entry.spec)
+                message = f"only dense and conv2d layers have a fan_in, a {kind} layer has none: give a number"
+                raise LayerError(index, "learning_rate_scale", message)
+            if entry.bias_learning_rate_scale is not None and "b" not in learning.get(name, ()):
+                raise LayerError(index, "bias_learning_rate_scale", "the layer has no biases")
 
     def _check_given_values(self) -> None:
         for name, (index, key, values) in self._given().items():
@@ -167,8 +182,16 @@ class Network:
         """float64 (P,): each parameter's factor on the learning rate; None where all are 1."""
         scale = np.ones(self.layout.size)
         for name, view in self.layout.views(scale).items():
-            view[...] = self._entry_of(name).learning_rate_scale
+            view[...] = self._rate_scale_of(name)
         return None if bool((scale == 1.0).all()) else scale
+
+    def _rate_scale_of(self, parameter: str) -> float:
+        entry, is_bias = self._entry_of(parameter), parameter.endswith(".b")
+        if is_bias and entry.bias_learning_rate_scale is not None:
+            return entry.bias_learning_rate_scale
+        if entry.learning_rate_scale == "inverse_sqrt_fan_in":
+            return 1.0 if is_bias else 1.0 / math.sqrt(fans(self.layout.specs[parameter].shape)[0])
+        return entry.learning_rate_scale
 
     def _entry_of(self, parameter: str) -> LayerEntry:
         return self._entries_by_name[parameter.rpartition(".")[0]]

@@ -6,7 +6,7 @@ have a second class, bound to memory by `LayerSpec.build`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -290,11 +290,28 @@ class WatchingSchedule(Schedule, Protocol):
 
 
 class Metric(Protocol):
-    """A figure of merit over a whole split."""
+    """A figure of merit over a whole split.
+
+    Its confidence interval comes from its values on resamples, for which `value` is called with the rows drawn. A
+    metric that can be computed faster from how often each was drawn has a method `resampled` too, see `Resampled`.
+    """
 
     task: ClassVar[str]  # classification | regression
     higher_is_better: ClassVar[bool]
 
     def value(self, target: Array, prediction: Array) -> float:
         """Classification: class indices (N,), probabilities (N, K). Regression: both (N, M)."""
+        ...
+
+
+@runtime_checkable
+class Resampled(Metric, Protocol):
+    """A metric that computes its values on resamples itself."""
+
+    def resampled(self, target: Array, prediction: Array) -> Callable[[Array], Array] | None:
+        """A function from counts (B, N), how often each sample was drawn, to the values (B,) on these B resamples.
+
+        Counts are whole numbers in float64; each row has the sum N. None: resamples say nothing of this metric, and it
+        has no interval.
+        """
         ...

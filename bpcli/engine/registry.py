@@ -26,10 +26,10 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """The parts of one kind, by name."""
+    """The parts of one kind, by name. key: under which a config gives the name where a part has other keys too."""
 
-    def __init__(self, kind: str, package: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, package: str, key: str = "type") -> None:
+        self.kind, self.key = kind, key
         self._package = package
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}

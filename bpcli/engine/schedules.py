@@ -195,6 +195,24 @@ def _between(first: float, last: float, share: float) -> float:
     return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+@part_of(schedules, "coslog", elsewhere="coslog4")
+class Coslog:
+    """(1 - cos(2 pi log2(1 + (2^cycles - 1) t))) / 2, t from 0 to 1 over training, in cycles of doubling length.
+
+    In each cycle the factor rises from 0 to 1 and falls back to 0; the last cycle takes about half of the training.
+    Holzmueller et al. 2024 (RealMLP, section 3), whose coslog4 has 4 cycles. t is the share of training that is over,
+    in whole iterations or epochs (see `by`), so that the first of them has the rate 0, as there.
+    """
+
+    cycles: Annotated[int, Between(1, 32)] = 4
+    by: Unit = "iteration"
+
+    def factor(self, progress: Progress, memory: dict[str, float]) -> float:
+        time = time_of(progress, by=self.by)
+        share = min(time.now / time.length, 1.0)
+        return 0.5 * (1.0 - math.cos(2.0 * math.pi * math.log2(1.0 + (2**self.cycles - 1) * share)))
+
+
 @part_of(schedules, "reduce_on_plateau", elsewhere="plateau reduce_lr_on_plateau")
 class ReduceOnPlateau:
     """The factor, 1 at first, is multiplied by gamma, not below `floor`, after `patience` epochs without improvement.

@@ -20,6 +20,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
+from bpcli.data.encoding import from_plain, to_plain
 from bpcli.data.npz_file import read_array
 from bpcli.data.preparation import Preparation
 from bpcli.data.scaling import Scaler
@@ -147,7 +148,7 @@ def save_checkpoint(
     meta = {
         "format": FORMAT,
         "config": config,
-        "preparation": {name: getattr(preparation, name) for name in PREPARATION},
+        "preparation": _preparation_fields(preparation),
         "state": _state_fields(state, with_clock=not is_best),
         "info": {**info, "environment": environment()},
         "arrays": {name: _entry(array) for name, array in arrays.items()},
@@ -155,6 +156,16 @@ def save_checkpoint(
     text = json.dumps(meta, allow_nan=False)
     members = {"meta": np.array(text), "sha256": np.array(hashlib.sha256(text.encode()).hexdigest()), **arrays}
     write(path, lambda file: _write_npz(file, members))
+
+
+def _preparation_fields(preparation: Preparation) -> dict[str, Any]:
+    """What of the preparation is no array; of what only some data have, what there is."""
+    fields = {name: getattr(preparation, name) for name in PREPARATION}
+    if preparation.columns is not None:
+        fields["columns"] = [to_plain(column) for column in preparation.columns]
+    if preparation.x_scaler is not None and preparation.x_scaler.clips:
+        fields["x_clips"] = True
+    return fields
 
 
 def _write_npz(file: IO[bytes], members: Mapping[str, Array]) -> None:
@@ -263,9 +274,12 @@ def _checkpoint(path: Path, meta: dict[str, Any], arrays: dict[str, Array]) -> C
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in meta["preparation"].items()
     }
+    clips = {"x_scaler": fields.pop("x_clips", False)}
     for name in ("x_scaler", "y_scaler"):
         if scaler := folder(arrays, name):
-            fields[name] = Scaler(**scaler)
+            fields[name] = Scaler(**scaler, clips=clips.get(name, False))
+    if "columns" in fields:
+        fields["columns"] = tuple(map(from_plain, fields["columns"]))
     fields["fill"] = arrays.get("fill/values")
     return Checkpoint(
         path=path,

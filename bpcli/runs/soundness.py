@@ -46,6 +46,10 @@ PREPARATION: Mapping[str, Check] = {
     "target_width": lambda value: is_count(value) and value > 0,
     "class_weights": _or_none(_list_of(lambda value: is_number(value) and value >= 0)),
 }
+_OF_SOME_DATA: Mapping[str, Check] = {
+    "columns": _list_of(_mapping),
+    "x_clips": lambda value: value is True,
+}
 _STATE: Mapping[str, Check] = {**{name: kind.is_saved for name, kind in KINDS.items()}, "best": _or_none(_mapping)}
 _BEST: Mapping[str, Check] = {"value": is_number, **{name: kind.is_saved for name, kind in AT_END_OF_EPOCH.items()}}
 INFO: Mapping[str, Check] = {"data": _texts_by_name, "stop": _or_none(_text), "environment": _texts_by_name}
@@ -61,7 +65,8 @@ _PARTS: Mapping[str, Check] = {
 def check_metadata(meta: Mapping[str, Any]) -> None:
     """ValueError naming the first field that is missing, unknown or of another kind than was saved."""
     _check(meta, {**_PARTS, "format": is_count}, "")
-    _check(meta["preparation"], PREPARATION, "preparation.")
+    of_these_data = {name: check for name, check in _OF_SOME_DATA.items() if name in meta["preparation"]}
+    _check(meta["preparation"], {**PREPARATION, **of_these_data}, "preparation.")
     no_clock = {"seconds"} - set(meta["state"])  # in best.npz: see save_checkpoint
     _check(meta["state"], {name: check for name, check in _STATE.items() if name not in no_clock}, "state.")
     _check(meta["info"], INFO, "info.")
@@ -129,6 +134,9 @@ def _check_names(preparation: Mapping[str, Any]) -> None:
         raise ValueError("preparation.class_weights has not one number for each class")
     if features is not None and not shape == [len(features)] == [len(set(features))]:
         raise ValueError("preparation.feature_names has not one name for each input")
+    columns = preparation.get("columns")
+    if columns is not None and [column.get("name") for column in columns] != features:
+        raise ValueError("preparation.columns has not one column for each input")
     if targets is not None and not width == len(targets) == len(set(targets)):
         raise ValueError("preparation.target_names has not one name for each target")
 

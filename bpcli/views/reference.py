@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 from bpcli.config.part_models import plain
+from bpcli.data.kinds import kinds
 from bpcli.engine import registry
 from bpcli.engine.registry import Registry
 
@@ -18,6 +19,7 @@ KINDS: dict[str, Registry[Any]] = {
     "schedules": registry.schedules,
     "metrics": registry.metrics,
     "initializers": registry.initializers,
+    "columns": kinds,
 }
 
 

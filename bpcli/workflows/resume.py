@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,11 @@ from bpcli.runs.files import disk_errors, opened, void
 from bpcli.runs.folder import RunFolder, run_of
 from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, last_checkpoint, put_damaged_aside
-from bpcli.system import usable_cpus
+from bpcli.runs.summary import read_summary
+from bpcli.system import one_blas_thread, usable_cpus
 from bpcli.text import json_text
 from bpcli.workflows.same_run import ENDS, check_same_run, ended_text, has_ended
 from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, summary_values, train_on, write_config
-
-LARGEST_SUMMARY = 1 << 24  # bytes
 
 
 def resume_run(
@@ -99,8 +97,9 @@ def _state_to_resume(
         notify(ended_text(folder.path, checkpoint))
         for change in changes:
             notify(f"not applied: {change}")
-        if checkpoint.info["stop"] in ENDS and _iterations_told(folder.summary) != state.step:
-            run = finish(folder, session, state, checkpoint.info["stop"])
+        if checkpoint.info["stop"] in ENDS and not _is_told(folder.summary, state.step):
+            with one_blas_thread():
+                run = finish(folder, session, state, checkpoint.info["stop"])
             held.write_text(folder.summary, json_text(summary_values(run, session)) + "\n")
         _mend_best(folder, held, session, state, checkpoint.config, notify)
         return None, []
@@ -151,13 +150,10 @@ def _mend_best(
         notify(f"{error}; written anew")
 
 
-def _iterations_told(summary: Path) -> object:
-    """The iterations of the run as its summary has them; None without one, or where it cannot be read."""
-    try:
-        with opened(summary, at_most=LARGEST_SUMMARY) as (file, _):
-            return json.loads(file.read())["iterations"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+def _is_told(path: Path, iterations: int) -> bool:
+    """Whether the run's summary is of that many iterations, and has what this version writes."""
+    summary = read_summary(path)
+    return summary.get("iterations") == iterations and "baselines" in summary
 
 
 def _keep_edited_config(folder: RunFolder, held: HeldFolder) -> str | None:

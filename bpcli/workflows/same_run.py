@@ -8,6 +8,7 @@ from typing import Any
 
 from bpcli.config.load import parse
 from bpcli.config.tree import YamlTree
+from bpcli.engine.training.options import EarlyStopping
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error
 
@@ -73,6 +74,11 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
                 "Train a new run for that; epochs, stopping, logging and the learning rate may change"
             )
         changes.append(f"{key}: {before} -> {now}")
+    if (old_ties := _ties(old_config)) != (ties := _ties(config)):
+        raise RunError(
+            f"this run cannot go on with another training.early_stopping.ties: its best epoch is the {old_ties} of "
+            f"equals, now it would be the {ties}. Keep `ties: {old_ties}`"
+        )
     if (before := _monitored(old_config)) != (now := _monitored(config)):
         raise RunError(
             f"this run cannot go on with another training.early_stopping.monitor: its best epoch is the best by "
@@ -85,6 +91,12 @@ def _monitored(config: Mapping[str, Any]) -> str:
     """What the best epoch is told by: the monitor of early stopping, else the loss of validation, or of training."""
     stopping = config["training"]["early_stopping"]
     return str(stopping["monitor"]) if stopping else "train_loss" if config["data"]["val"] is None else "val_loss"
+
+
+def _ties(config: Mapping[str, Any]) -> str:
+    """Which of several epochs with the same best value is the best one."""
+    stopping = config["training"]["early_stopping"]
+    return str(stopping["ties"]) if stopping else EarlyStopping.ties
 
 
 def _is_path(key: str, before: Any, now: Any) -> bool:

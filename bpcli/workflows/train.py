@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, RunContents
 from bpcli.system import one_blas_thread, stop_on_signals, usable_cpus
 from bpcli.text import json_text
+from bpcli.workflows.comparison import Comparison, OnOutput
 
 OnReport = Callable[[Report], None]
 Notify = Callable[[str], None]
@@ -41,6 +42,7 @@ class Run:
 
     notes: what became of missing values in the data.
     halvings: how often training diverged and went on with half the learning rate.
+    comparison: what summary.json has beside: intervals, calibration error, thresholds, baselines.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class Run:
     penalty: float = 0.0
     notes: tuple[str, ...] = ()
     halvings: int = 0
+    comparison: Mapping[str, Any] = field(default_factory=dict)
 
 
 def start_run(
@@ -81,7 +84,7 @@ def start_run(
     folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
     with folder.locked(notify) as held:
         make_ready(folder, held)
-        plain = plain_as_seen_from(folder.path, file)
+        plain = plain_as_seen_from(folder.path, session.file)
         write_config(folder, held, plain)
         return train_on(folder, held, session, state, plain, on_report, notify)
 
@@ -171,10 +174,14 @@ def run_contents(session: Session, plain: Mapping[str, Any]) -> RunContents:
 
 
 def finish(folder: RunFolder, session: Session, state: TrainState, stop: str) -> Run:
-    """Evaluates the last and the best weights on every split."""
-    best = state.best
-    last_scores = _scores(session, state)
-    same = best is None or best.epoch == state.epoch
+    """Evaluates the last and the best weights on every split, and fits what they are compared with."""
+    best, comparison = state.best, Comparison(session.model)
+    if best is None or best.epoch == state.epoch:
+        last_scores = best_scores = _scores(session, state, comparison.at_best(state))
+    else:
+        last_scores = _scores(session, state, comparison.at_last(state))
+        at_best = state.at_best()
+        best_scores = _scores(session, at_best, comparison.at_best(at_best))
     return Run(
         folder=folder.path,
         stop=stop,
@@ -183,10 +190,11 @@ def finish(folder: RunFolder, session: Session, state: TrainState, stop: str) ->
         seconds=state.seconds,
         best_epoch=state.epoch if best is None else best.epoch,
         last=last_scores,
-        best=last_scores if same else _scores(session, state.at_best()),
+        best=best_scores,
         penalty=_penalty(session, state),
         notes=session.datasets.notes,
         halvings=halvings(state),
+        comparison=comparison.values(session),
     )
 
 
@@ -195,13 +203,14 @@ def _penalty(session: Session, state: TrainState) -> float:
     return penalty_of(session.model.config.optimizer).value(state.theta, session.model.network.decay_mask)
 
 
-def _scores(session: Session, state: TrainState) -> Scores:
+def _scores(session: Session, state: TrainState, on_output: OnOutput) -> Scores:
     model, scores = session.model, {}
     for name, part in session.datasets.parts.items():
         with fits_into_memory(f"the {name} split"):
             evaluator = Evaluator(model.network, model.config.loss, state.theta, model.samples(part), stats=state.stats)
             evaluation = evaluator()
             metrics = {key: metric(evaluation.output) for key, metric in model.metric_functions(part).items()}
+            on_output(name, part, evaluation.output)
         scores[name] = {"loss": evaluation.loss, **metrics}
     return scores
 
@@ -225,6 +234,7 @@ def summary_values(run: Run, session: Session) -> dict[str, Any]:
         "notes": list(run.notes),
         "data_sha256": dict(session.datasets.hashes),
         "environment": environment() | {"threads": str(session.options.threads)},
+        **run.comparison,
     }
 
 

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bpcli.build.locations import data_files, data_note, data_plan, of_a_run
+from bpcli.build.locations import data_files, data_note, data_plan, of_a_run, split_stream
 from bpcli.build.memory import fits_into_memory
 from bpcli.build.model import Model, build_model, metric_name
 from bpcli.config.load import ConfigFile, parse
 from bpcli.config.tree import YamlTree
 from bpcli.data.columns import lacking
+from bpcli.data.content import inputs_to_drop_for
 from bpcli.data.datasets import fill_notes, load_datasets, load_part, read_like
 from bpcli.data.in_memory import samples
 from bpcli.data.large import StoredInputs
 from bpcli.data.preparation import Preparation
 from bpcli.data.types import Part, RawData, Source
 from bpcli.engine import registry
-from bpcli.engine.activations import Sigmoid, Softmax
 from bpcli.engine.arrays import Array
+from bpcli.engine.measure.bootstrap import Interval, resamples
 from bpcli.engine.metrics.confusion import ClassCounts, confusion_matrix
 from bpcli.engine.training.evaluation import Evaluator, predict
-from bpcli.engine.training.state import random_streams
 from bpcli.errors import DataError, RunError, UsageError
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error, load_checkpoint
 from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
+from bpcli.runs.summary import read_summary
 from bpcli.system import one_blas_thread
+from bpcli.workflows.baselines import Baselines
+from bpcli.workflows.comparison import intervals_on, stored_threshold
+from bpcli.workflows.importance import ImportanceResult, importance_on, input_groups
+from bpcli.workflows.thresholds import Threshold, threshold_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,10 @@ class EvaluationResult:
     metrics: those of the config. all_metrics: these and every other one for the task, with its defaults. notes: what
     became of missing values, and a warning of outputs that are not finite. classes: the true and the predicted ones,
     where there are classes.
+    baselines: all metrics of the simple models that were fitted to the training split, by name: majority or mean, and
+    linear; empty for a run without them. baseline_note: what to know of the linear one. threshold: where the line
+    between two classes is. importance: of each column, where it was asked for. resamples: how many
+    `intervals` come from; draw_intervals: computes them.
     """
 
     split: str
@@ -88,6 +97,20 @@ class EvaluationResult:
     all_metrics: Mapping[str, float]
     notes: tuple[str, ...] = ()
     classes: ClassResult | None = None
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    baseline_note: str = ""
+    threshold: Threshold | None = None
+    importance: ImportanceResult | None = None
+    resamples: int = 0
+    draw_intervals: Callable[[], Mapping[str, Interval]] = dict
+
+    @cached_property
+    def intervals(self) -> Mapping[str, Interval]:
+        """The 95 % interval of each metric of the config, by bootstrap; computed when it is asked for.
+
+        A metric has none for fewer than 10 samples, or where all resamples agree, as when every label is right.
+        """
+        return self.draw_intervals()
 
     @property
     def confusion(self) -> Array | None:
@@ -156,7 +179,7 @@ class TrainedModel:
         Raises:
             DataError: a column is missing, a value is no number, or the shape is not that of the training data.
         """
-        return self._predict_raw(samples(x, self.preparation))
+        return self._predict_raw(samples(x, self.preparation, self.plan))
 
     def predict_file(self, path: str | Path) -> Prediction:
         """Predictions for a file, a line for each of its rows.
@@ -174,12 +197,13 @@ class TrainedModel:
     def _predict_raw(self, raw: RawData) -> Prediction:
         missing, rows = np.zeros(len(raw.x), bool), None
         notes = fill_notes(self.preparation, raw, self.plan.missing)
-        if self.plan.missing == "drop" and (missing := lacking(raw.read_x)).any():
+        dropped = inputs_to_drop_for(raw, self.plan.missing)
+        if dropped is not None and (missing := lacking(dropped)).any():
             if missing.all():
                 raise DataError(f"{raw.source}: every row has a missing value, so that there is nothing to predict")
             rows = np.flatnonzero(~missing)
             raw = dataclasses.replace(raw, x=raw.read_x[rows])
-            notes = (_no_prediction(raw.source, missing),)
+            notes = (*fill_notes(self.preparation, raw, self.plan.missing), _no_prediction(raw.source, missing))
         prediction = self._prediction(self.preparation.inputs(raw, self.plan.dtype, rows), notes)
         return _without_labels_of_nothing(raw.source, prediction if rows is None else _spread(prediction, missing))
 
@@ -211,7 +235,18 @@ class TrainedModel:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the outputs lie in 0..1 by their activation."""
-        return isinstance(self.model.network.output_activation, (Sigmoid, Softmax))
+        return self.model.gives_probabilities
+
+    @cached_property
+    def _summary(self) -> Mapping[str, Any]:
+        """The summary.json of the run; empty without one, or if it is of other data."""
+        values = {} if self.folder is None else read_summary(RunFolder(self.folder).summary)
+        return values if values.get("data_sha256") == self.checkpoint.info["data"] else {}
+
+    @cached_property
+    def baselines(self) -> Baselines | None:
+        """The simple models that were fitted when training ended; None for a run that has none."""
+        return Baselines.from_plain(self._summary.get("baselines"), self.model)
 
     @property
     def data_note(self) -> str | None:
@@ -228,62 +263,98 @@ class TrainedModel:
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
         with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
-            datasets = load_datasets(self.plan, random_streams(self.file.config.seed)["split"])
+            datasets = load_datasets(self.plan, split_stream(self.file.config))
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
                 f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "
                 "name the file to evaluate on: --data FILE"
             )
+        if datasets.preparation.input_shape != self.preparation.input_shape:
+            raise RunError(
+                f"{self.checkpoint.path}: damaged: its inputs are not those that its config makes of the data"
+            )
         return datasets.parts
 
-    def evaluate(self, split: str | None = None) -> EvaluationResult:
+    def evaluate(self, split: str | None = None, *, importance: bool = False) -> EvaluationResult:
         """On a split of the run: test if there is one, else val, else train.
 
+        importance: whether the importance of each column is computed too.
+
         Raises:
-            UsageError: there is no such split.
+            UsageError: there is no such split, or importance is asked for and the inputs are images.
         """
+        if importance:
+            input_groups(self.preparation)
         parts = self.parts
         name = next(name for name in ("test", "val", "train") if name in parts) if split is None else split
         if name not in parts:
             raise UsageError(f"--split {name}: this run has {', '.join(parts)}")
-        return self._evaluate(name, parts[name])
+        return self._evaluate(name, parts[name], importance)
 
-    def evaluate_file(self, path: str | Path, targets: str | Path | None = None) -> EvaluationResult:
+    def evaluate_file(
+        self, path: str | Path, targets: str | Path | None = None, *, importance: bool = False
+    ) -> EvaluationResult:
         """On another file, prepared as the training data was.
+
+        importance: whether the importance of each column is computed too.
 
         Raises:
             DataError: the file cannot be used, or has no target.
+            UsageError: importance is asked for and the inputs are images.
         """
+        if importance:
+            input_groups(self.preparation)
         pair = Path(path), None if targets is None else Path(targets)
         source = Source(*pair, label=str(path), is_argument=True)
         with fits_into_memory(str(path)):
             part = load_part(self.preparation, source, self.plan)
-        return self._evaluate(str(path), part)
+        return self._evaluate(str(path), part, importance)
 
-    def _evaluate(self, name: str, part: Part) -> EvaluationResult:
-        with fits_into_memory(name):
-            return self._evaluated(name, part)
+    def _evaluate(self, name: str, part: Part, importance: bool) -> EvaluationResult:
+        with fits_into_memory(name), one_blas_thread():
+            result = self._evaluated(name, part)
+            if not importance:
+                return result
+            columns = importance_on(self.model, part, self.theta, self.stats)
+        return dataclasses.replace(result, importance=columns)
 
     def _evaluated(self, name: str, part: Part) -> EvaluationResult:
         model = self.model
         if objection := model.objection_to(part):
             raise DataError(f"{name}: {objection[1]}")
-        with one_blas_thread():
-            evaluation = Evaluator(
-                model.network, model.config.loss, self.theta, model.samples(part), stats=self.stats
-            )()
+        evaluation = Evaluator(model.network, model.config.loss, self.theta, model.samples(part), stats=self.stats)()
         known = (registry.metrics.get(key)() for key in registry.metrics.names())
         others = {metric_name(metric): metric for metric in known if metric.task == self.preparation.task}
-        functions = model.metric_functions(part, {**model.metrics, **others})
+        every, output = {**model.metrics, **others}, evaluation.output
         with np.errstate(all="ignore"):  # what overflows is shown as it is, inf or nan
-            values = {key: metric(evaluation.output) for key, metric in functions.items()}
+            values = {key: metric(output) for key, metric in model.metric_functions(part, every).items()}
         metrics = {key: values[key] for key in model.metrics}
         classes = None
         if self.preparation.classes is not None:
-            predicted = self.preparation.probabilities(evaluation.output, model.config.loss.boundary).argmax(axis=1)
+            predicted = self.preparation.probabilities(output, model.config.loss.boundary).argmax(axis=1)
             classes = ClassResult(part.y, predicted, len(self.preparation.classes))
-        notes = (*part.notes, *_not_finite_note(name, evaluation.output))
-        return EvaluationResult(name, len(part), evaluation.loss, metrics, values, notes, classes)
+        baselines = self.baselines
+        compared = {} if baselines is None else baselines.scores(model, part, every)
+        return EvaluationResult(
+            split=name,
+            samples=len(part),
+            loss=evaluation.loss,
+            metrics=metrics,
+            all_metrics=values,
+            notes=(*part.notes, *_not_finite_note(name, output), *self._missing_baselines()),
+            classes=classes,
+            baselines=compared,
+            baseline_note="" if baselines is None else baselines.note,
+            threshold=threshold_of(model, part, output, stored_threshold(self._summary, self.checkpoint.state["step"])),
+            resamples=resamples(model.metric_arguments(part, output)[1]),
+            draw_intervals=partial(intervals_on, model, part, output, model.metrics),
+        )
+
+    def _missing_baselines(self) -> tuple[str, ...]:
+        """What to say of a run whose summary lacks baselines: one that has not ended, or an older version's."""
+        if self.folder is None or self.baselines is not None:
+            return ()
+        return (f"{self.folder}: has no baselines to compare with: bpcli resume {self.folder} adds them",)
 
 
 def _not_finite_note(name: str, output: Array) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def test_json_is_all_there_is_on_stdout(iris, ok):
     result = ok("eval", iris, "--json")
     assert set(json.loads(result.out)) == {
         "checkpoint", "epoch", "data", "samples", "loss", "metrics", "all_metrics", "classes", "averages", "macro_f1",
-        "confusion_matrix",
+        "confusion_matrix", "intervals", "interval_resamples", "baselines", "baseline_note", "threshold",
     }  # fmt: skip
     assert result.err.startswith("reading ")
     assert result.err.count("\n") == 1

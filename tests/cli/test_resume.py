@@ -356,6 +356,7 @@ def test_on_a_config_says_what_a_run_is(cli, configs):
 LENGTHS = {  # schedule -> whether the rates of the first epochs depend on how long the run is
     "cosine": True,
     "one_cycle": True,
+    "coslog": True,
     "polynomial": True,
     "{type: cosine, warmup: 2}": True,
     "{type: cosine, period: 2}": False,

@@ -186,6 +186,16 @@ def test_a_monitor_cannot_be_taken_away_either(ok, cli, configs):
     ok("resume", "run", "--set", "training.early_stopping.patience=4")
 
 
+def test_another_choice_among_equal_epochs_is_refused(ok, cli, configs):
+    stopping = "training.early_stopping={monitor: val_accuracy, patience: null, ties: last}"
+    ok("train", configs / "iris.yaml", "--out", "run", "--set", stopping, "--set", "training.epochs=3")
+    for change in ("training.early_stopping.ties=first", "training.early_stopping={monitor: val_accuracy}"):
+        result = cli("resume", "run", "--set", change, "--set", "training.epochs=5")
+        assert result.code == 4
+        assert "its best epoch is the last of equals, now it would be the first. Keep `ties: last`" in result.err
+    ok("resume", "run", "--set", "training.early_stopping.patience=4", "--set", "training.epochs=5")
+
+
 @pytest.mark.parametrize("junk", [b"\xb0,1,2\n", "\u00b2,1,2\n".encode()], ids=["no UTF-8", "a superscript"])
 def test_a_damaged_row_of_the_log_is_dropped(run, ok, junk):
     with (run.path / "loss.csv").open("ab") as file:

@@ -125,6 +125,8 @@ def described(annotation: Any, metadata: list[Any]) -> tuple[set[str], list[str]
             words += get_args(option)
         elif origin is dict:
             kinds.add("map")
+            if get_origin(value := get_args(option)[1]) is Annotated and getattr(get_args(value)[1], "read", None):
+                below.append({"column": value})
         elif origin in (tuple, list):
             kinds.add("list")
             item = get_args(option)[0]
@@ -157,9 +159,9 @@ def constraints_in(item: Any) -> Iterator[Constraint]:
 def keys_of(model: type[BaseModel], path: KeyPath, home: Any, where: str) -> Iterator[Key]:
     """Every key of a model that stands at `path` of `home`, and of all that can stand below it."""
     names = tuple(model.model_fields)
-    typed = "type" in at(home, path)
+    typed = next((key for key in ("type", "kind") if key in at(home, path)), None)
     if typed:
-        yield Key((*path, "type"), home, where, ("type", *names), True, frozenset(), (), ())
+        yield Key((*path, typed), home, where, (typed, *names), True, frozenset(), (), ())
     for name, field in model.model_fields.items():
         here = (*path, name)
         annotation, metadata = field.annotation, list(field.metadata)
@@ -168,7 +170,7 @@ def keys_of(model: type[BaseModel], path: KeyPath, home: Any, where: str) -> Ite
             limits, below = [], [REGISTRIES[Activation]]
         else:
             kinds, words, limits, below = described(annotation, metadata)
-        siblings = ("type", *names) if typed else names
+        siblings = (typed, *names) if typed else names
         required = field.is_required()
         yield Key(here, home, where, siblings, required, frozenset(kinds), tuple(words), tuple(limits))
         for option in below:
@@ -179,12 +181,16 @@ def keys_below(option: Any, path: KeyPath, home: Any, where: str) -> Iterator[Ke
     if isinstance(option, list):  # a list of parts or layers: one item
         for one in item_described(option[0]):
             yield from keys_below(one, (*path, 0), with_value(home, path, [None]), f"{where}[]")
+    elif isinstance(option, dict):  # parts by names of the user's
+        for name, annotation in option.items():
+            for one in item_described(annotation):
+                yield from keys_below(one, (*path, name), with_value(home, path, {name: None}), f"{where}{{}}")
     elif isinstance(option, Registry):
         base = LayerKeys if option is REGISTRIES[registry_type("layer")] else None
         for name in option.names():
             cls: Any = option.get(name)
             model = model_of(cls, base) if base else model_of(cls)
-            sample = {"type": name, **required_values(cls)}
+            sample = {option.key: name, **required_values(cls)}
             yield from keys_of(model, path, with_value(home, path, sample), f"{where}:{name}")
     elif issubclass(option, BaseModel):
         sample = {
@@ -337,7 +343,7 @@ def test_a_key_documented_without_a_default_is_null_until_given():
 
 def test_early_stopping_has_the_documented_defaults():
     config = read(with_value(MINIMAL, ("training", "early_stopping"), {}))
-    documented = {"monitor": "val_loss", "patience": 6, "min_delta": 0.0, "restore_best": True}
+    documented = {"monitor": "val_loss", "patience": 6, "min_delta": 0.0, "ties": "first", "restore_best": True}
     assert config.to_plain()["training"]["early_stopping"] == documented
 
 
@@ -469,6 +475,8 @@ def test_every_value_of_a_key_survives_the_round_trip(key):
             continue
         if isinstance(value, str) and value in key.words and needs_more(key, value):
             continue
+        if key.name == "thousands" and value == ".":
+            continue  # the decimal mark
         config = read(values)
         assert round_trip(config) == config, value
 
@@ -622,10 +630,13 @@ def test_the_right_part_is_suggested_for_a_misspelt_name(kind):
     for name in parts.names():
         wrong = name + "x"
         where: dict[str, KeyPath] = {"layer": ("network", "layers"), "metric": ("metrics",)}
+        of_column: KeyPath = ("data", "columns", "a")
         path = where.get(kind, ("network", kind[:4] if kind == "initializer" else kind))
         path = (kind,) if kind in ("loss", "optimizer", "schedule") else path
-        listed = kind in where
-        problems = problems_of(tree_of(with_value(MINIMAL, path, [{"type": wrong}] if listed else {"type": wrong})))
+        path = of_column if parts.key == "kind" else path
+        part = {parts.key: wrong}
+        start = with_value(MINIMAL, path[:-1], {}) if path == of_column else MINIMAL
+        problems = problems_of(tree_of(with_value(start, path, [part] if kind in where else part)))
         assert len(problems) == 1
         assert f'unknown {kind} "{wrong}", did you mean "{name}"?' in problems[0]
 

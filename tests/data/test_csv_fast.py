@@ -142,7 +142,7 @@ def both_ways(folder: Path, content: bytes, separator: str, width: int, columns:
     table = Table(path, separator, tuple(string.ascii_lowercase[:width]), False)
     fast = read_fast(table, columns, [])
     try:
-        exact, _ = read_exactly(table, columns, [])
+        exact = read_exactly(table, columns, []).x
     except DataError:
         exact = None
     return None if fast is None else fast[0], exact

@@ -71,7 +71,7 @@ def test_label_is_what_the_user_wrote(write):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("d.parquet", b"PAR1...."),
+        ("d.sqlite", b"SQLite format 3"),
         ("d", b"?"),
         ("d.npz.gz", gzip.compress(NPZ, mtime=0)),
         ("d.bin", gzip.compress(b"hello", mtime=0)),
@@ -123,15 +123,6 @@ def test_pipe_is_not_opened(write):
     os.mkfifo("d.csv")
     with pytest.raises(DataError, match=r"d\.csv: not a file but a device, pipe or socket"):
         read(Source(Path("d.csv")))
-
-
-@pytest.mark.parametrize("names", [("0.png", "1.PNG"), ("cats/0.jpg", "dogs/1.jpg")])
-def test_folder_of_pictures_is_answered_with_the_form_that_is_read(write, names):
-    for name in names:
-        Path("pictures", name).parent.mkdir(parents=True, exist_ok=True)
-        Path("pictures", name).write_bytes(b"\x89PNG")
-    with pytest.raises(DataError, match=r"pictures: a folder, not a file, and pictures are not read one by one: save"):
-        read(Source(Path("pictures")))
 
 
 def test_folder_with_a_data_file_is_answered_with_its_name(write):

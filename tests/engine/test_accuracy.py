@@ -82,6 +82,7 @@ def test_blocks_cover_arrays_of_any_memory_order_once(order: str) -> None:
     [
         ("elu", -80, 1e4, 3),
         ("gelu", -12, 1e4, 9),
+        ("mish", -80, 1e4, 5),
         ("selu", -80, 1e4, 4),
         ("silu", -80, 1e4, 4),
         ("softplus", -80, 1e4, 3),
@@ -99,7 +100,7 @@ def test_activation_in_float32_is_right_to_a_few_ulp(name: str, low: float, high
     assert ulps(*values) <= most
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "softplus"])
+@pytest.mark.parametrize("name", ["gelu", "mish", "silu", "softplus"])
 def test_derivative_in_float32_is_right_to_1e_6(name: str) -> None:
     single = np.linspace(-50, 50, 20_001, dtype=np.float32)[None]
     slopes = []

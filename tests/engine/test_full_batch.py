@@ -592,6 +592,14 @@ def complaint(tmp_path: Any) -> Callable[..., str]:
         (["training.clip_value=1"], ["training.clip_value", "leave clip_value out"]),
         (["loss=log_likelihood"], ["loss", "take mse or half_squared_error"]),
         (["network.layers[0].learning_rate_scale=2"], ["network.layers[0].learning_rate_scale", "trainable: false"]),
+        (
+            ["network.layers[0].learning_rate_scale=inverse_sqrt_fan_in"],
+            ["network.layers[0].learning_rate_scale", "trainable: false"],
+        ),
+        (
+            ["network.layers[0].bias_learning_rate_scale=2"],
+            ["network.layers[0].bias_learning_rate_scale", "trainable: false"],
+        ),
         (["network.layers[0]={type: dropout, rate: 0.5}"], ["network.layers[0]", "leave out dropout_1"]),
         (["network.layers[0]={type: batch_norm}"], ["network.layers[0]", "leave out batch_norm_1"]),
         (["network.layers[0].units=10000"], ["optimizer", "40,001 parameters needs 11.9 GiB", "take lbfgs"]),

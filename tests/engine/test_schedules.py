@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from typing import Any
@@ -48,6 +49,14 @@ SHAPES: list[tuple[str, dict[str, Any], int, dict[int, float]]] = [
     ("one_cycle", {"by": "epoch", "warmup_share": 0.0}, 1, {0: 0.04e-4}),
     ("one_cycle", {"by": "epoch", "warmup_share": 0.1}, 10, {0: 1, 9: 0.04e-4}),  # the peak is epoch 0
     ("one_cycle", {"by": "epoch", "warmup_share": 1.0}, 5, {0: 0.04, 2: 0.52, 4: 1}),
+    # 1 + 15 t is the epoch + 1: 0 at each power of 2
+    (
+        "coslog",
+        {"by": "epoch"},
+        15,
+        {0: 0, 1: 0, 2: 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(3)), 3: 0, 7: 0, 15: 0},
+    ),
+    ("coslog", {"by": "epoch", "cycles": 1}, 3, {0: 0, 1: 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(4 / 3)), 3: 0}),
 ]
 
 
@@ -104,8 +113,23 @@ def test_warmup_rises_in_equal_steps_to_1_and_the_schedule_counts_from_its_end(n
     assert shifted == pytest.approx([factor(plain_one, epoch, 10) for epoch in range(10)])
 
 
-def test_only_one_cycle_has_no_warmup_as_it_is_one() -> None:
-    assert set(NAMES) - set(WITH_WARMUP) == {"one_cycle"}
+def test_only_schedules_that_rise_by_themselves_have_no_warmup() -> None:
+    assert set(NAMES) - set(WITH_WARMUP) == {"coslog", "one_cycle"}
+
+
+@pytest.mark.parametrize("cycles", [1, 2, 4])
+def test_coslog_touches_0_and_1_once_in_each_cycle_and_each_is_twice_as_long(cycles: int) -> None:
+    schedule, epochs = made("coslog", cycles=cycles), 1000
+    factors = [factor(schedule, i // ITERATIONS, epochs, i % ITERATIONS) for i in range(epochs * ITERATIONS)]
+    peaks = [i for i in range(1, len(factors) - 1) if factors[i - 1] < factors[i] >= factors[i + 1]]
+    valleys = [i for i in range(1, len(factors) - 1) if factors[i - 1] > factors[i] <= factors[i + 1]]
+    assert (len(peaks), len(valleys)) == (cycles, cycles - 1)
+    assert [factors[i] for i in peaks] == pytest.approx([1.0] * cycles, abs=1e-3)
+    assert [factors[i] for i in [0, *valleys]] == pytest.approx([0.0] * cycles, abs=1e-3)
+    lengths = [high - low for low, high in itertools.pairwise([0, *valleys, len(factors)])]
+    assert [later / earlier for earlier, later in itertools.pairwise(lengths)] == pytest.approx(
+        [2.0] * (cycles - 1), abs=0.01
+    )
 
 
 def test_warmup_by_iteration_rises_within_the_epoch() -> None:

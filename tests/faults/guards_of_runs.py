@@ -492,4 +492,25 @@ GUARDS = [
         "aside = ()",
         "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
     ),
+    Guard(
+        "baselines of other data are not believed",
+        "workflows/trained.py",
+        '        return values if values.get("data_sha256") == self.checkpoint.info["data"] else {}\n',
+        "        return values\n",
+        "tests/cli/test_evaluate_compared.py::test_a_summary_of_other_data_is_not_believed",
+    ),
+    Guard(
+        "baselines of another shape are not believed",
+        "workflows/baselines.py",
+        "        return read if read._fits(model) else None\n",
+        "        return read\n",
+        "tests/cli/test_evaluate_compared.py -k told_how_to_get_them",
+    ),
+    Guard(
+        "a summary that lacks baselines is written anew",
+        "workflows/resume.py",
+        '    return summary.get("iterations") == iterations and "baselines" in summary\n',
+        '    return summary.get("iterations") == iterations\n',
+        "tests/cli/test_evaluate_compared.py -k told_how_to_get_them",
+    ),
 ]

@@ -37,6 +37,7 @@ SCHEDULES = {
     "polynomial": "{type: polynomial, power: 2, warmup: 1}",
     "cosine": "{type: cosine, warmup: 5, by: iteration}",
     "one_cycle": "one_cycle",
+    "coslog": "coslog",
     "reduce_on_plateau": "{type: reduce_on_plateau, patience: 1, min_delta: 0.5, gamma: 0.5}",
 }
 ON_BATCHES = [name for name in registry.optimizers.names() if hasattr(registry.optimizers.get(name), "step")]

@@ -14,7 +14,10 @@ LAYERS = {
     "dropout": "{type: dropout, rate: 0.4}",
     "gaussian_noise": "{type: gaussian_noise, std: 0.3}",
     "layer_norm": "layer_norm",
+    "parametric_activation": "{type: parametric_activation, function: mish, learning_rate_scale: 0.1}",
+    "periodic_embedding": "{type: periodic_embedding, columns: 2}",
     "prelu": "prelu",
+    "scale": "{type: scale, learning_rate_scale: 6}",
 }
 
 

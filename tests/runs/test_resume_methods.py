@@ -60,6 +60,8 @@ SCHEDULES = [
     "{type: cosine, by: iteration, end: 0.01}",
     "one_cycle",
     "{type: one_cycle, by: epoch}",
+    "coslog",
+    "{type: coslog, cycles: 2, by: epoch}",
 ]
 
 

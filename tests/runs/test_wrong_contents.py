@@ -36,7 +36,7 @@ LAYERS = (
     "network={layers: [{type: dense, units: 3, activation: tanh}, batch_norm, {type: dropout, rate: 0.3}, "
     "{type: dense, units: 3}]}"
 )
-# Two runs with nearly all that a checkpoint can hold, in the one or the other: config, data, overrides
+# Runs with nearly all that a checkpoint can hold, in one or another: config, data, overrides
 RUNS = {
     "classes": (
         "iris.yaml",
@@ -61,6 +61,16 @@ RUNS = {
             "training.batch_size=full",
             "training.clip_norm=null",
             "data.scale=standard",
+        ),
+    ),
+    "columns": (
+        "iris.yaml",
+        "iris.csv",
+        (
+            "training.epochs=3",
+            "network.layers=[auto, 3, auto]",
+            "data.columns={petal_width: category, sepal_width: {kind: number, missing: median, indicator: true}}",
+            "data.scale=robust",
         ),
     ),
 }

@@ -208,6 +208,16 @@ def brier(sk: Any, y: np.ndarray, p: np.ndarray) -> float:
     return value
 
 
+def calibration_error(sk: Any, y: np.ndarray, p: np.ndarray, *, bins: int = 15) -> float:
+    """From the means of confidence and hits that calibration_curve gives for each bin that is not empty."""
+    from sklearn.calibration import calibration_curve
+
+    hits, confidence = said(p) == y, p.max(axis=1).clip(0, 1)
+    accurate, confident = calibration_curve(hits.astype(int), confidence, pos_label=1, n_bins=bins, strategy="uniform")
+    counts = np.bincount(np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence))
+    return float(counts[counts > 0] @ np.abs(accurate - confident) / len(y))
+
+
 AVERAGES: list[dict[str, Any]] = [{}, {"average": "macro"}, {"average": "micro"}, {"average": "weighted"}]
 
 
@@ -229,6 +239,7 @@ MEASURES: dict[str, dict[str, tuple[list[dict[str, Any]], Function]]] = {
         "average_precision": ([{}], average_precision),
         "balanced_accuracy": ([{}], lambda sk, y, p: sk.balanced_accuracy_score(y, said(p))),
         "brier": ([{}], brier),
+        "calibration_error": ([{}, {"bins": 4}], calibration_error),
         "cohen_kappa": ([{}], lambda sk, y, p: sk.cohen_kappa_score(y, said(p), replace_undefined_by=0.0)),
         "f1": (AVERAGES, per_class("f1_score")),
         "log_loss": ([{}], lambda sk, y, p: sk.log_loss(y, p, labels=np.arange(p.shape[1]))),

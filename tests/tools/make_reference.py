@@ -35,7 +35,7 @@ EPOCHS = 10
 
 Part = dict[str, Any]  # a part of a config, {"type": name, its keys}
 # Keys that every layer and every optimizer may have; what is left goes to the part's function in the tables.
-LAYER_KEYS = ("type", "activation", "trainable", "learning_rate_scale")
+LAYER_KEYS = ("type", "activation", "trainable", "learning_rate_scale", "bias_learning_rate_scale")
 OPTIMIZER_KEYS = ("type", "learning_rate", "weight_decay", "l1")
 SCHEDULE_KEYS = ("type", "by", "warmup")
 
@@ -75,6 +75,15 @@ LAYERS: dict[str, tuple[Any, dict[str, str]]] = {
         {"weight": "W", "bias": "b"},
     ),
     "layer_norm": (lambda torch, shape, eps=1e-5: torch.nn.LayerNorm(shape, eps), {"weight": "W", "bias": "b"}),
+    "scale": (lambda torch, shape: scale_module(torch, shape), {"weight": "W"}),
+    "parametric_activation": (
+        lambda torch, shape, function: parametric_activation_module(torch, shape, function),
+        {"weight": "W"},
+    ),
+    "periodic_embedding": (
+        lambda torch, shape, **keys: periodic_embedding_module(torch, *shape, **keys),
+        {"frequency": "frequency", "phase": "phase", "weight": "W", "bias": "b"},
+    ),
 }
 
 # The module, from the activation's own keys.
@@ -89,6 +98,7 @@ ACTIVATIONS: dict[str, Any] = {
     "selu": lambda torch: torch.nn.SELU(),
     "gelu": lambda torch, approximate="none": torch.nn.GELU(approximate),
     "silu": lambda torch: torch.nn.SiLU(),
+    "mish": lambda torch: torch.nn.Mish(),
     "softplus": lambda torch: torch.nn.Softplus(),
     "softsign": lambda torch: torch.nn.Softsign(),
     "hard_sigmoid": lambda torch: hard_sigmoid_module(torch),
@@ -160,6 +170,9 @@ SCHEDULES: dict[str, Any] = {
     ),
     "one_cycle": lambda optim, optimizer, length, warmup_share=0.3, **keys: optim.lr_scheduler.OneCycleLR(
         optimizer, first_rate(optimizer), length, pct_start=warmup_share, cycle_momentum=False, **keys
+    ),
+    "coslog": lambda optim, optimizer, length, cycles=4: optim.lr_scheduler.LambdaLR(
+        optimizer, lambda t: (1 - np.cos(2 * np.pi * np.log2(1 + (2**cycles - 1) * t / length))) / 2
     ),
     # PyTorch's patience bears one epoch more
     "reduce_on_plateau": lambda optim, optimizer, length, patience, min_delta, gamma=0.1, cooldown=0, floor=0.0: (
@@ -366,6 +379,16 @@ CASES: list[Part] = [
         training={"batch_size": 4},
         schedule=schedule("one_cycle", warmup_share=0.45, div_factor=10.0, final_div_factor=100.0, by="iteration"),
     ),
+    case("coslog_by_epoch", TANH, MSE, sgd(0.5), schedule=schedule("coslog", by="epoch")),
+    case(
+        "coslog",
+        SIGMOID,
+        MSE,
+        adam(0.05),
+        samples=11,
+        training={"batch_size": 4},
+        schedule=schedule("coslog", cycles=3, by="iteration"),
+    ),
     case("reduce_on_plateau", TANH, MSE, sgd(0.2), schedule=schedule("reduce_on_plateau", patience=2, min_delta=0.3)),
     case(
         "reduce_on_plateau_cooldown_floor",
@@ -472,6 +495,7 @@ CASES: list[Part] = [
             "gelu": "gelu",
             "gelu_tanh": {"type": "gelu", "approximate": "tanh"},
             "silu": "silu",
+            "mish": "mish",
             "softplus": "softplus",
             "softsign": "softsign",
             "hard_sigmoid": "hard_sigmoid",
@@ -522,6 +546,47 @@ CASES: list[Part] = [
         adam(0.02, weight_decay=0.1, l1=0.05),
     ),
     case("prelu_images", [{"type": "prelu"}, {"type": "flatten"}, dense(2)], MSE, sgd(0.1), input=[2, 3, 4], samples=5),
+    case(
+        "scale", [{"type": "scale", "learning_rate_scale": 6.0}, dense(5, "tanh"), {"type": "scale"}], MSE, adam(0.02)
+    ),
+    case("scale_images", [{"type": "scale"}, {"type": "flatten"}, dense(2)], MSE, sgd(0.1), input=[2, 3, 4], samples=5),
+    case(
+        "parametric_activation",
+        [
+            dense(7),
+            {"type": "parametric_activation", "function": "mish", "learning_rate_scale": 0.1},
+            dense(5),
+            {"type": "parametric_activation", "function": "selu"},
+            dense(2),
+        ],
+        MSE,
+        adam(0.02),
+    ),
+    case(
+        "parametric_activation_images",
+        [{"type": "parametric_activation", "function": "relu"}, {"type": "flatten"}, dense(2)],
+        MSE,
+        sgd(0.1),
+        input=[2, 3, 4],
+        samples=5,
+    ),
+    case(
+        "periodic_embedding",
+        [{"type": "periodic_embedding", "learning_rate_scale": 0.1}, dense(5, "tanh"), dense(2)],
+        MSE,
+        adam(0.02),
+    ),
+    case(
+        "periodic_embedding_of_columns",
+        [
+            dense(5, "tanh"),
+            {"type": "periodic_embedding", "columns": 2, "frequencies": 3, "units": 3, "sigma": 1.0},
+            dense(2),
+        ],
+        MSE,
+        sgd(0.02),
+        samples=9,
+    ),
     case("one_layer", [dense(2)], MSE, sgd(0.1), input=[5], samples=4),
     case("one_sample", TANH, MSE, sgd(0.1), samples=1),
     case(
@@ -563,6 +628,23 @@ CASES: list[Part] = [
         [dense(7, "sigmoid", learning_rate_scale=0.5), dense(5, "tanh", learning_rate_scale=0.0), dense(2)],
         MSE,
         adam(0.02, weight_decay=0.05),
+    ),
+    case(
+        "learning_rate_scale_by_fan_in",
+        [
+            dense(7, "selu", learning_rate_scale="inverse_sqrt_fan_in", bias_learning_rate_scale=0.1),
+            dense(5, "tanh", learning_rate_scale="inverse_sqrt_fan_in"),
+            dense(2, learning_rate_scale=0.5, bias_learning_rate_scale=0.0),
+        ],
+        MSE,
+        adam(0.05, beta2=0.95),
+    ),
+    case(
+        "learning_rate_scale_by_fan_in_of_images",
+        [conv2d(3, 2, "tanh", learning_rate_scale="inverse_sqrt_fan_in"), FLATTEN, dense(2)],
+        MSE,
+        adam(0.02),
+        input=[2, 4, 5],
     ),
     # images
     case("conv2d", [conv2d(3, 3, "tanh"), FLATTEN, dense(2)], MSE, sgd(0.05), input=[2, 6, 5]),
@@ -737,6 +819,16 @@ def own_keys(part: Part, common: Sequence[str]) -> Part:
     return {key: value for key, value in part.items() if key not in common}
 
 
+def rate_scale(layer: Part, name: str, parameter: Any) -> float:
+    """The factor on the learning rate of a parameter of the layer."""
+    scale, of_biases = layer.get("learning_rate_scale", 1.0), layer.get("bias_learning_rate_scale")
+    if name == "b" and of_biases is not None:
+        return of_biases
+    if scale == "inverse_sqrt_fan_in":
+        return 1.0 if name == "b" else parameter[0].numel() ** -0.5
+    return scale
+
+
 class Reference:
     """A case in PyTorch: its network, samples and optimizer."""
 
@@ -761,7 +853,7 @@ class Reference:
                 self.parameters[name] = parameter
                 self.decays[name] = names[torch_name] == "W"
                 self.learns[name] = layer.get("trainable", True) in (True, "weights" if self.decays[name] else "biases")
-                self.rates[name] = case["optimizer"]["learning_rate"] * layer.get("learning_rate_scale", 1.0)
+                self.rates[name] = case["optimizer"]["learning_rate"] * rate_scale(layer, names[torch_name], parameter)
         self.x = rng.normal(size=(case["samples"], *case["input"]))
         self.y = TARGETS[case["target"]](rng, case["samples"], *shape)
         self.optimizer = self._optimizer()
@@ -886,6 +978,57 @@ def hard_sigmoid_module(torch: Any) -> Any:
             return torch.nn.functional.relu6(z + 3) / 6
 
     return HardSigmoid()
+
+
+def for_each_channel(weight: Any, x: Any) -> Any:
+    """weight (C,) so that it multiplies x (N, C, ...)."""
+    return weight.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def scale_module(torch: Any, shape: Sequence[int]) -> Any:
+    class Scale(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(shape[0]))
+
+        def forward(self, x: Any) -> Any:
+            return for_each_channel(self.weight, x) * x
+
+    return Scale()
+
+
+def parametric_activation_module(torch: Any, shape: Sequence[int], function: str | Part) -> Any:
+    class ParametricActivation(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(shape[0]))
+            self.function = activation_module(torch, function)
+
+        def forward(self, x: Any) -> Any:
+            return x + for_each_channel(self.weight, x) * (self.function(x) - x)
+
+    return ParametricActivation()
+
+
+def periodic_embedding_module(
+    torch: Any, inputs: int, columns: int | None = None, frequencies: int = 16, units: int = 4, sigma: float = 0.1
+) -> Any:
+    embedded = columns or inputs
+
+    class PeriodicEmbedding(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.frequency = torch.nn.Parameter(torch.zeros(embedded, frequencies))
+            self.phase = torch.nn.Parameter(torch.zeros(embedded, frequencies))
+            self.weight = torch.nn.Parameter(torch.zeros(embedded, units - 1, frequencies))
+            self.bias = torch.nn.Parameter(torch.zeros(embedded, units - 1))
+
+        def forward(self, x: Any) -> Any:
+            wave = torch.cos(2 * torch.pi * x[:, :embedded, None] * self.frequency + self.phase)
+            z = torch.einsum("nck,cuk->ncu", wave, self.weight) + self.bias
+            return torch.cat([z.flatten(start_dim=1), x], dim=1)
+
+    return PeriodicEmbedding()
 
 
 def hinge_loss(torch: Any, a: Any, y: Any) -> Any:

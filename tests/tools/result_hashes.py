@@ -88,6 +88,7 @@ SCHEDULES: dict[str, Config] = {
     "exponential": {"gamma": 0.8},
     "inverse_time": {"decay": 0.5},
     "multi_step": {"at": [1, 3], "gamma": 0.3},
+    "coslog": {"cycles": 2},
     "one_cycle": {},
     "polynomial": {"power": 2.0},
     "reduce_on_plateau": {"patience": 1, "gamma": 0.3},
@@ -124,7 +125,10 @@ ROW_LAYERS: dict[str, Config] = {
     "dropout": {"type": "dropout", "rate": 0.3},
     "gaussian_noise": {"type": "gaussian_noise", "std": 0.2},
     "layer_norm": {"type": "layer_norm"},
+    "parametric_activation": {"type": "parametric_activation", "function": "mish"},
+    "periodic_embedding": {"type": "periodic_embedding", "columns": 2},
     "prelu": {"type": "prelu"},
+    "scale": {"type": "scale", "learning_rate_scale": 6.0},
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast
-from bpcli.engine.initializers import GlorotUniform, Zeros
+from bpcli.engine.initializers import GlorotUniform, check_bias_init, for_biases
 from bpcli.engine.layers._windows import Windows, batch_last, image_of, pair, windows_over
 from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
@@ -27,7 +27,8 @@ class Conv2d:
 
     padding: "valid" is none. "same" gives ceil(H / s) outputs; an odd row or column of zeros goes below or to the right
     (as in TensorFlow for every stride; PyTorch accepts only stride 1).
-    init: initializer of W; None: the one that suits the activation. b starts at 0.
+    init: initializer of W; None: the one that suits the activation. bias_init: of b, with the fans of W; None:
+    zeros.
     """
 
     filters: Annotated[int, AtLeast(1)]
@@ -37,9 +38,13 @@ class Conv2d:
     dilation: Annotated[int | tuple[int, int], AtLeast(1)] = 1
     bias: bool = True
     init: Initializer | None = None
+    bias_init: Initializer | None = None
     flip_kernel: bool = False
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
+
+    def __post_init__(self) -> None:
+        check_bias_init(self.bias_init, bias=self.bias)
 
     def _windows(self, in_shape: Shape) -> Windows:
         return windows_over(
@@ -57,7 +62,7 @@ class Conv2d:
         shape = (self.filters, in_shape[0], *pair(self.kernel))
         specs = {"W": ParamSpec(shape, self.init or GlorotUniform())}
         if self.bias:
-            specs["b"] = ParamSpec((self.filters,), Zeros(), decay=False)
+            specs["b"] = ParamSpec((self.filters,), for_biases(self.bias_init, shape), decay=False)
         return specs
 
     def build(self, bindings: Bindings) -> Conv2dLayer:

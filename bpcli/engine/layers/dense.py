@@ -9,7 +9,7 @@ import numpy as np
 
 from bpcli.engine.arrays import Array, Shape
 from bpcli.engine.fields import AtLeast
-from bpcli.engine.initializers import GlorotUniform, Zeros
+from bpcli.engine.initializers import GlorotUniform, check_bias_init, for_biases
 from bpcli.engine.protocols import Bindings, Initializer, ParamSpec, Trait
 from bpcli.engine.registry import layers, part_of
 
@@ -19,14 +19,18 @@ class Dense:
     """z = W x + b, W (units, inputs): row j holds the weights into neuron j, b (units,).
 
     init: initializer of W; None: the one that suits the activation (he_uniform for relu, glorot_uniform for most
-    others). b starts at 0.
+    others). bias_init: of b, with the fans of W; None: zeros.
     """
 
     units: Annotated[int, AtLeast(1)]
     bias: bool = True
     init: Initializer | None = None
+    bias_init: Initializer | None = None
 
     traits: ClassVar[frozenset[Trait]] = frozenset({"free_output"})
+
+    def __post_init__(self) -> None:
+        check_bias_init(self.bias_init, bias=self.bias)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if len(in_shape) != 1:
@@ -36,9 +40,10 @@ class Dense:
         return (self.units,)
 
     def param_specs(self, in_shape: Shape) -> Mapping[str, ParamSpec]:
-        specs = {"W": ParamSpec((self.units, *in_shape), self.init or GlorotUniform())}
+        shape = (self.units, *in_shape)
+        specs = {"W": ParamSpec(shape, self.init or GlorotUniform())}
         if self.bias:
-            specs["b"] = ParamSpec((self.units,), Zeros(), decay=False)
+            specs["b"] = ParamSpec((self.units,), for_biases(self.bias_init, shape), decay=False)
         return specs
 
     def build(self, bindings: Bindings) -> DenseLayer:

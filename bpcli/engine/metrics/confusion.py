@@ -22,7 +22,8 @@ def confusion_matrix(target: Array, predicted: Array, classes: int) -> Array:
 class ClassCounts:
     """For each class (K,), int64: its samples, its predictions, and its hits, which are both.
 
-    The diagonal and the row and column sums of the confusion matrix: 3 K numbers instead of K^2.
+    The diagonal and the row and column sums of the confusion matrix: 3 K numbers instead of K^2. For B resamples they
+    are (B, K), and what is computed from them is (B,) instead of one number.
     """
 
     support: Array
@@ -35,6 +36,19 @@ class ClassCounts:
         target, predicted = target.astype(np.int64), predicted.astype(np.int64)
         support, guessed, hits = (
             np.bincount(indices, minlength=classes) for indices in (target, predicted, target[target == predicted])
+        )
+        return cls(support, guessed, hits)
+
+    @classmethod
+    def of_resamples(cls, target: Array, predicted: Array, classes: int, counts: Array) -> ClassCounts:
+        """The same for B resamples. counts: (B, N), how often each sample was drawn."""
+        first = classes * np.arange(len(counts))[:, np.newaxis]  # the first of each resample's K cells
+        hit = target == predicted
+        support, guessed, hits = (
+            np.bincount((first + indices).ravel(), times.ravel(), minlength=len(counts) * classes)
+            .reshape(len(counts), classes)
+            .astype(np.int64)
+            for indices, times in ((target, counts), (predicted, counts), (target[hit], counts[:, hit]))
         )
         return cls(support, guessed, hits)
 
@@ -84,19 +98,25 @@ def average_scores(counts: ClassCounts, average: Average) -> AverageScores:
     Raises:
         ValueError: average is not one of the three.
     """
-    scores = class_scores(counts)
+    return AverageScores(*(float(averaged(counts, score, average)) for score in ("precision", "recall", "f1")))
+
+
+def averaged(counts: ClassCounts, score: str, average: Average) -> Array:
+    """One of the scores, averaged as in `average_scores`: an array of shape (), or (B,) for B resamples.
+
+    Raises:
+        ValueError: average is not one of the three.
+    """
     if average == "micro":
-        accuracy = float(counts.hits.sum() / counts.support.sum())
-        return AverageScores(accuracy, accuracy, accuracy)
+        return np.asarray(counts.hits.sum(axis=-1) / counts.support.sum(axis=-1))
     if average == "macro":
         weights = (counts.predicted + counts.support) > 0
     elif average == "weighted":
-        weights = scores.support
+        weights = counts.support
     else:
         raise ValueError(f"average: expected macro, micro or weighted, got {average!r}")
-    means = (np.average(column, weights=weights) for column in (scores.precision, scores.recall, scores.f1))
-    return AverageScores(*map(float, means))
+    return np.asarray(np.average(getattr(class_scores(counts), score), axis=-1, weights=weights))
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)

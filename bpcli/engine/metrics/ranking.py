@@ -34,3 +34,27 @@ def precision_recall_area(belongs: Array, score: Array) -> float:
     hits = np.bincount(place, weights=belongs)
     precision = np.cumsum(hits) / np.cumsum(counts)
     return float(hits @ precision / hits.sum())
+
+
+def roc_areas(ours: Array, others: Array) -> Array:
+    """`roc_area` (B,) from how many samples of the class (B, G) and others (B, G) there are at each score, ascending.
+
+    NaN where there are none of the class, or no others.
+    """
+    below = np.cumsum(others, axis=1) - others
+    wins = (ours * (below + 0.5 * others)).sum(axis=1)
+    return _quotient(wins, ours.sum(axis=1) * others.sum(axis=1))
+
+
+def precision_recall_areas(ours: Array, others: Array) -> Array:
+    """`precision_recall_area` (B,) from the same; NaN where there are none of the class."""
+    found = np.cumsum(ours[:, ::-1], axis=1)
+    chosen = np.cumsum((ours + others)[:, ::-1], axis=1)
+    precision = np.divide(found, chosen, out=np.zeros_like(found), where=chosen > 0)
+    return _quotient((ours[:, ::-1] * precision).sum(axis=1), ours.sum(axis=1))
+
+
+def _quotient(above: Array, below: Array) -> Array:
+    """above / below (B,), NaN where below is 0."""
+    quotient: Array = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return quotient

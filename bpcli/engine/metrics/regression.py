@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 
 from bpcli.engine.arrays import Array
+from bpcli.engine.metrics.resampling import Resample, from_mean, from_means
 from bpcli.engine.registry import metrics, part_of
 
 
@@ -19,6 +21,9 @@ class MeanSquaredError:
 
     def value(self, target: Array, prediction: Array) -> float:
         return float(np.mean((prediction - target) ** 2))
+
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        return from_mean(np.mean((prediction - target) ** 2, axis=1))
 
 
 @part_of(metrics, "rmse", "root_mean_squared_error", elsewhere="root_mean_square_error")
@@ -34,6 +39,9 @@ class RootMeanSquaredError:
     def value(self, target: Array, prediction: Array) -> float:
         return float(np.sqrt(((prediction - target) ** 2).mean(axis=0)).mean())
 
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        return from_means((prediction - target) ** 2, lambda means: np.sqrt(means).mean(axis=1))
+
 
 @part_of(metrics, "mae", "mean_absolute_error", elsewhere="l1 neg_mean_absolute_error")
 class MeanAbsoluteError:
@@ -44,6 +52,9 @@ class MeanAbsoluteError:
 
     def value(self, target: Array, prediction: Array) -> float:
         return float(np.mean(np.abs(prediction - target)))
+
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        return from_mean(np.mean(np.abs(prediction - target), axis=1))
 
 
 @part_of(metrics, "median_absolute_error", "medae")
@@ -68,8 +79,15 @@ class MeanAbsolutePercentageError:
     higher_is_better: ClassVar[bool] = False
 
     def value(self, target: Array, prediction: Array) -> float:
+        return float(self._shares(target, prediction).mean())
+
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        return from_mean(self._shares(target, prediction).mean(axis=1))
+
+    def _shares(self, target: Array, prediction: Array) -> Array:
         size = np.maximum(np.abs(target), np.finfo(np.float64).eps)
-        return float((np.abs(prediction - target) / size).mean())
+        shares: Array = np.abs(prediction - target) / size
+        return shares
 
 
 @part_of(metrics, "r2", "r2_score", elsewhere="coefficient_of_determination r_squared")
@@ -86,6 +104,9 @@ class R2:
     def value(self, target: Array, prediction: Array) -> float:
         return explained_share(((prediction - target) ** 2).sum(axis=0), target)
 
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        return explained_shares((prediction - target) ** 2, target, lambda means: means)
+
 
 @part_of(metrics, "explained_variance", "explained_variance_score")
 class ExplainedVariance:
@@ -99,6 +120,10 @@ class ExplainedVariance:
 
     def value(self, target: Array, prediction: Array) -> float:
         return explained_share(squares_about_mean(prediction - target), target)
+
+    def resampled(self, target: Array, prediction: Array) -> Resample:
+        centred = prediction - target - (prediction - target).mean(axis=0)
+        return explained_shares(np.hstack([centred, centred**2]), target, lambda means: _variances(*_halves(means)))
 
 
 def explained_share(unexplained: Array, target: Array) -> float:
@@ -115,3 +140,31 @@ def squares_about_mean(values: Array) -> Array:
     """sum over samples of (v - mean v)^2, for each column (N, M) -> (M,); exactly 0 for a constant column."""
     squares: Array = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     return np.where(np.ptp(values, axis=0) > 0, squares, 0.0)  # the mean of equal numbers is not always that number
+
+
+def explained_shares(errors: Array, target: Array, unexplained: Callable[[Array], Array]) -> Resample:
+    """The resamples of `explained_share`.
+
+    errors: (N, S), from whose means (B, S) `unexplained` makes the mean squares that are unexplained (B, M).
+    """
+    varies = np.ptp(target, axis=0) > 0
+    y = np.where(varies, target - target.mean(axis=0), 0.0)
+
+    def shares(means: Array) -> Array:
+        left, total = unexplained(means[:, : errors.shape[1]]), _variances(*_halves(means[:, errors.shape[1] :]))
+        ratio = np.divide(left, total, out=(left != 0).astype(np.float64), where=total > 0)
+        value: Array = (1.0 - ratio).mean(axis=1)
+        return value
+
+    return from_means(np.hstack([errors, y, y**2]), shares)
+
+
+def _variances(mean: Array, square: Array) -> Array:
+    """E v^2 - (E v)^2, 0 where that is no more than rounding."""
+    variance = square - mean**2
+    return np.where(variance > 1e-12 * square, variance, 0.0)
+
+
+def _halves(columns: Array) -> tuple[Array, Array]:
+    half = columns.shape[1] // 2
+    return columns[:, :half], columns[:, half:]

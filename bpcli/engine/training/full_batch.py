@@ -233,9 +233,10 @@ def objections(
     if network is None:
         return
     for index, entry in enumerate(network.entries):
-        if entry.learning_rate_scale != 1.0:
-            message = f"{name} has no learning rate per layer: leave it out, or use trainable: false for 0"
-            yield "learning_rate_scale", index, message
+        for key, default in (("learning_rate_scale", 1.0), ("bias_learning_rate_scale", None)):
+            if getattr(entry, key) != default:
+                message = f"{name} has no learning rate per layer: leave it out, or use trainable: false for 0"
+                yield key, index, message
         if "noise" in entry.spec.traits:
             yield "type", index, f"{name} needs a loss without randomness: leave out {network.names[index]}"
         if "whole_batch" in entry.spec.traits:

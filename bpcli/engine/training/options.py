@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from bpcli.engine.fields import AtLeast, MoreThan, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Stops when `monitor` has not improved by more than min_delta for `patience` epochs.
+    """Stops when `monitor` has not improved by more than min_delta for `patience` epochs; None: never.
 
+    ties: whether the best epoch is the first or the last of those with the same best value, as happens with a metric
+    such as the accuracy. A tie is no improvement: it does not prolong the training.
     restore_best: whether the run's result is the weights of the best epoch or those of the last. Training keeps both in
     its state, so that it can be resumed.
     """
 
     monitor: str = "val_loss"
-    patience: Annotated[int, AtLeast(1)] = 6
+    patience: Annotated[int, AtLeast(1)] | None = 6
     min_delta: Annotated[float, AtLeast(0)] = 0.0
+    ties: Literal["first", "last"] = "first"
     restore_best: bool = True
 
     def __post_init__(self) -> None:

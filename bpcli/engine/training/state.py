@@ -22,7 +22,7 @@ GeneratorState: TypeAlias = Mapping[str, Any]
 MOST_SHARDS = 2  # unless training.shards says more
 
 # Each purpose has its own stream, so that drawing more for one leaves the others as they were.
-STREAMS = ("init", "split", "shuffle", "noise")
+STREAMS = ("init", "split", "shuffle", "noise", "evaluation")
 
 
 def random_streams(seed: int) -> dict[str, np.random.Generator]:
@@ -178,9 +178,11 @@ class TrainState:
             noise=streams["noise"].spawn(shards) if network.has_trait("noise") else [],
         )
 
-    def is_better(self, value: float, sign: float) -> bool:
+    def is_better(self, value: float, sign: float, *, or_equal: bool = False) -> bool:
         """Whether the value is better than the best so far; sign 1 where smaller is better, -1 where larger is."""
-        return self.best is None or sign * value < sign * self.best.value
+        if self.best is None or sign * value < sign * self.best.value:
+            return True
+        return or_equal and value == self.best.value
 
     def arrays(self) -> dict[str, Array]:
         """theta, stats and the optimizer's vectors, by name."""

@@ -273,7 +273,7 @@ class _Trainer:
             stop = "min_change"
         elif self.no_descent:
             stop = "no_descent"
-        elif options.early_stopping and state.epoch - state.stall_epoch >= options.early_stopping.patience:
+        elif self._is_stalled():
             stop = "early_stopping"
         elif state.epoch >= options.epochs:
             stop = "epochs"
@@ -296,12 +296,17 @@ class _Trainer:
 
     def _keep_best(self, value: float) -> None:
         """Remembers the weights if the monitored value is the best so far."""
-        state, sign = self.state, self.sign
-        min_delta = self.options.early_stopping.min_delta if self.options.early_stopping else 0.0
+        state, sign, stopping = self.state, self.sign, self.options.early_stopping
+        min_delta = stopping.min_delta if stopping else 0.0
         if state.stall_value is None or sign * value < sign * state.stall_value - min_delta:
             state.stall_value, state.stall_epoch = value, state.epoch
-        if state.is_better(value, sign):
+        if state.is_better(value, sign, or_equal=stopping is not None and stopping.ties == "last"):
             state.keep_as_best(value)
+
+    def _is_stalled(self) -> bool:
+        """Whether early stopping's patience is over."""
+        stopping, since = self.options.early_stopping, self.state.epoch - self.state.stall_epoch
+        return stopping is not None and stopping.patience is not None and since >= stopping.patience
 
     def _report(
         self,

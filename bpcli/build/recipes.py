@@ -1,0 +1,53 @@
+"""Network, loss, optimizer and schedule for a table, by its task and its number of rows.
+
+The recipe is that of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491, tables B.1 and B.5). Small tables get
+gentler values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """hidden: units of each hidden layer. learning_rate: (for classes, for numbers). weight_decay 0: none."""
+
+    rows_below: float
+    hidden: tuple[int, ...]
+    learning_rate: tuple[float, float]
+    batch_size: int
+    epochs: int
+    label_smoothing: float
+    weight_decay: float
+    reason: str
+
+
+RECIPES = (
+    Recipe(
+        rows_below=1000,
+        hidden=(256, 256, 256),
+        learning_rate=(0.04, 0.07),
+        batch_size=256,
+        epochs=256,
+        label_smoothing=0.1,
+        weight_decay=0.0,
+        reason="fewer than 1,000 rows",
+    ),
+    Recipe(
+        rows_below=float("inf"),
+        hidden=(256, 256, 256),
+        learning_rate=(0.04, 0.07),
+        batch_size=256,
+        epochs=256,
+        label_smoothing=0.1,
+        weight_decay=0.0,
+        reason="1,000 rows or more",
+    ),
+)
+"""By the number of rows of the table: the first one whose `rows_below` is larger."""
+
+
+def recipe_for(rows: int) -> Recipe:
+    """The recipe for a table of so many rows."""
+    return next(recipe for recipe in RECIPES if rows < recipe.rows_below)
