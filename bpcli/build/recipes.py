@@ -1,7 +1,7 @@
 """Network, loss, optimizer and schedule for a table, by its task and its number of rows.
 
-The recipe is that of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491, tables B.1 and B.5). Small tables get
-narrower layers and a gentler rate, chosen on `TABLES` of tests/tabular.
+The recipe is that of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491, tables B.1 and B.5). The fewer
+rows, the narrower the layers: on `TABLES` of tests/tabular that costs no accuracy and saves most of the time.
 """
 
 from __future__ import annotations
@@ -35,6 +35,16 @@ RECIPES = (
         reason="fewer than 1,000 rows",
     ),
     Recipe(
+        rows_below=10_000,
+        hidden=(128, 128, 128),
+        learning_rate=(0.04, 0.07),
+        batch_size=256,
+        epochs=256,
+        label_smoothing=0.1,
+        weight_decay=0.0,
+        reason="1,000 to 10,000 rows",
+    ),
+    Recipe(
         rows_below=float("inf"),
         hidden=(256, 256, 256),
         learning_rate=(0.04, 0.07),
@@ -42,7 +52,7 @@ RECIPES = (
         epochs=256,
         label_smoothing=0.1,
         weight_decay=0.0,
-        reason="1,000 rows or more",
+        reason="10,000 rows or more",
     ),
 )
 """By the number of rows of the table: the first one whose `rows_below` is larger."""
