@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from bpcli.errors import UsageError
+from bpcli.runs.files import disk_errors
 from bpcli.runs.held import HeldFolder
 from bpcli.text import nearest, shown
 
@@ -40,7 +41,8 @@ def write_example(name: str, target: Path) -> list[Path]:
     """Copies an example's config and data into target/configs and target/datasets; gives what was written.
 
     Raises:
-        UsageError: there is no such example, or its config exists already, if only as a link that leads nowhere.
+        UsageError: there is no such example, its config exists already, if only as a link that leads nowhere, or there
+            is another file where its data belong.
         DiskError: a file cannot be written. RunError: configs or datasets is a symbolic link.
     """
     if name not in example_names():
@@ -51,17 +53,25 @@ def write_example(name: str, target: Path) -> list[Path]:
     config = target / "configs" / source.name
     if os.path.lexists(config):
         raise UsageError(f"{config} exists already: bpcli init overwrites nothing")
+    data = {target / name: examples_folder() / name for name in dict.fromkeys(_data_of(source))}
+    for path, origin in data.items():
+        if os.path.lexists(path) and not _holds_the_same(path, origin):
+            raise UsageError(f"{path} exists already and is not the example's: rename it, or work in another folder")
     written = []
     with HeldFolder.opened(target) as held:
-        for origin, path in [
-            (source, config),
-            *((examples_folder() / data, target / data) for data in dict.fromkeys(_data_of(source))),
-        ]:
+        for path, origin in {**data, config: source}.items():  # the config last: what is cut off can be repeated
             if not path.exists():
                 held.make_folder(path.parent)
                 held.create(path, origin.read_bytes())
                 written.append(path)
     return written
+
+
+def _holds_the_same(path: Path, origin: Path) -> bool:
+    with disk_errors(f"cannot read {path}"):
+        if not path.is_file() or path.stat().st_size != origin.stat().st_size:
+            return False
+        return path.read_bytes() == origin.read_bytes()
 
 
 def needs_data(name: str) -> bool:

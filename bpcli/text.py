@@ -7,6 +7,7 @@ command starts with this module.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -49,6 +50,19 @@ def brief(text: str, most: int = 60) -> str:
     return printable(text if len(text) <= most else text[: most - 3] + "...")
 
 
+def typed(path: object) -> str:
+    """A path as it is typed after a command: in quotes if it holds blanks or what a shell would act on."""
+    text = str(path)
+    text = f"./{text}" if text.startswith("-") else text  # else it would be an option
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline([text])
+    import shlex
+
+    return shlex.quote(text)
+
+
 def told_apart(names: Iterable[str], show: Callable[[str], str] = printable) -> list[str]:
     """Each name as `show` shows it; names that look alike with the code points in which they differ: `é (U+00E9)`."""
     names = list(names)
@@ -79,11 +93,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {meant}?{looks})"
 
 
-def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None) -> str | None:
+def nearest(
+    name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None, *, share: float = 1.0
+) -> str | None:
     """The known name that is meant: the same but for capitals and separators, another tool's, or a misspelt one.
 
-    elsewhere: what other tools call the known names. A misspelling is at most MOST_EDITS edits away, and not the whole
-    of a name.
+    elsewhere: what other tools call the known names. A misspelling is at most MOST_EDITS edits away, and these are less
+    than `share` of the longer word.
     """
     import difflib
 
@@ -96,7 +112,7 @@ def nearest(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[st
     if not ranked:
         return None
     distance = edits(word, ranked[0])
-    return ranked[0] if distance <= MOST_EDITS and distance < max(len(word), len(ranked[0])) else None
+    return ranked[0] if distance <= MOST_EDITS and distance < share * max(len(word), len(ranked[0])) else None
 
 
 def known_as(name: str, known: Iterable[str], elsewhere: Mapping[str, Sequence[str]] | None = None) -> str | None:

@@ -204,6 +204,7 @@ def test_a_loss_that_falls_is_no_matter(ok, configs):
     assert no_descent((1, 0.5), None, (1, 0.5), 0.1) is None
     assert no_descent((1, 0.5), (5, 0.3), (9, 0.4999), 0.1) is None
     assert no_descent(None, None, (9, 0.5), 0.1) is None
+    assert no_descent((1, 0.0), (5, 0.0), (9, 0.0), 0.1) is None
 
 
 def test_a_loss_that_stays_is_told():
@@ -391,3 +392,25 @@ def test_columns_that_only_look_lonely_are_passed_over(ok, write_config):
     table(*(f"0,{k + 0.5},{k}" for k in range(12)), "1,1e5,5", "0,2e5,6")
     path = write_config(CONFIG, "lines.yaml", network={"layers": [2, 1]})
     assert ok("validate", path, "--set", "data.scale=standard").err == ""
+
+
+def test_a_loss_that_grew_is_answered_with_the_learning_rate_whatever_the_layers():
+    hidden = "Add a hidden layer"
+    assert hidden in (no_descent((1, 0.5), None, (9, 0.6), 0.1, hidden) or "")
+    assert "Try a lower optimizer.learning_rate" in (no_descent((1, 30.0), None, (9, 1e5), 0.1, hidden) or "")
+
+
+def test_classes_written_one_hot_are_told(write_config):
+    rows = [(k % 7, k % 5, *(int(k % 3 == c) for c in range(3))) for k in range(30)]
+    target = {"train": "hot.csv", "target": ["a", "b", "c"]}
+
+    def told(rows):
+        Path("hot.csv").write_text("x1,x2,a,b,c\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+        path = write_config(CONFIG, "hot.yaml", data=target, loss="log_likelihood")
+        return [
+            text for text in warnings(open_session(load_config(path, ["network.layers=[2, 3]"]))) if "single 1" in text
+        ]
+
+    (text,) = told(rows)
+    assert 'data.target: each sample has a single 1 among "a", "b", "c": they are taken for 3 yes-or-no targets' in text
+    assert told([*rows, (1, 1, 1, 1, 0)]) == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, told_apart
+from bpcli.text import brief, did_you_mean, listed, nearest, printable, shown, told_apart, typed
 
 UNSEEN = {
     "a control character": ("\x1b[31m", "\\x1b[31m"),
@@ -98,3 +100,22 @@ def test_another_tools_word_wins_over_a_misspelling():
     assert nearest("bce", ["mae", "log_likelihood"], {"log_likelihood": ["bce"]}) == "log_likelihood"
     assert nearest("mea", ["mae", "log_likelihood"], {"log_likelihood": ["bce"]}) == "mae"
     assert nearest("zzzzz", ["mae"], {}) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the quotes of POSIX shells")
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("runs/iris-2", "runs/iris-2"),
+        ("my run", "'my run'"),
+        ("$(touch x)", "'$(touch x)'"),
+        ("a'b", "'a'\"'\"'b'"),
+        ("-rf", "./-rf"),
+        ("größe", "'größe'"),
+        ("C:\\x;y", "'C:\\x;y'"),
+    ],
+)
+def test_a_path_in_a_command_is_quoted_as_a_shell_takes_it(path, word):
+    assert typed(path) == word
+    printed = subprocess.run(["sh", "-c", f"printf %s {word}"], capture_output=True, text=True, check=True).stdout
+    assert printed.removeprefix("./") == path

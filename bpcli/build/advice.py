@@ -76,6 +76,7 @@ def warnings(session: Session) -> list[str]:
         channels_last_images,
         unscaled_inputs,
         lone_samples,
+        one_hot_targets,
     )
     found = (item for check in checks for item in check(session))
     return [f"warning: {session.file.located(key, message)}" for key, message in found]
@@ -240,6 +241,20 @@ def unscaled_inputs(session: Session) -> Iterator[tuple[KeyPath, str]]:
     )
 
 
+def one_hot_targets(session: Session) -> Iterator[tuple[KeyPath, str]]:
+    """Several yes-or-no targets of which each sample has exactly one: classes that another tool wants one-hot."""
+    preparation, y = session.model.preparation, session.datasets.parts["train"].y
+    if preparation.several_yes_or_no and len(y) >= FEW_SAMPLES and (y.sum(axis=1) == 1).all():
+        names = preparation.target_names
+        columns = listed(names, 5) if names else f"{y.shape[1]} columns"
+        yield (
+            ("data", "target"),
+            f"each sample has a single 1 among {columns}: they are taken for {y.shape[1]} yes-or-no targets, each with "
+            "an accuracy of its own. For one class of several, save the class itself in one column, such as "
+            "numpy.argmax(y, axis=1), and name that",
+        )
+
+
 def lone_samples(session: Session) -> Iterator[tuple[KeyPath, str]]:
     """A class of one sample, and a split of one: a figure that hangs on a single sample."""
     parts, classes = session.datasets.parts, session.model.preparation.classes
@@ -374,7 +389,10 @@ def no_descent(
         first, middle, last: rows of the loss log; the first two where there are such rows before the last.
         instead: what to say instead of the usual advice, where more is known.
     """
+    if last[1] == 0:  # nothing is left to fall
+        return None
     if first and first[0] < last[0] and first[1] <= last[1]:
+        instead = None if last[1] > GROWN * first[1] else instead  # steps too long, whatever the layers
         what = f"did not fall: {first[1]:.5g} in epoch {first[0]}, {last[1]:.5g} in epoch {last[0]}"
     elif middle and middle[0] < last[0] and middle[1] == last[1]:
         what = f"was {last[1]:.5g} in epoch {middle[0]} and is still so in epoch {last[0]}: no weight moves any more"

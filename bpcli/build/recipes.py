@@ -1,7 +1,7 @@
 """Network, loss, optimizer and schedule for a table, by its task and its number of rows.
 
-The recipe is that of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491, tables B.1 and B.5). The fewer
-rows, the narrower the layers: on `TABLES` of tests/tabular that costs no accuracy and saves most of the time.
+The recipe is that of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491, tables B.1 and B.5). The fewer rows,
+the narrower the layers: on `TABLES` of tests/tabular that costs no accuracy and saves most of the time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """hidden: units of each hidden layer. learning_rate: (for classes, for numbers). weight_decay 0: none."""
+    """rows_below: for tables of fewer rows. hidden: units of each hidden layer. learning_rate: (classes, numbers).
+
+    weight_decay: of AdamW; 0: plain Adam.
+    """
 
     rows_below: float
     hidden: tuple[int, ...]
@@ -20,7 +23,6 @@ class Recipe:
     epochs: int
     label_smoothing: float
     weight_decay: float
-    reason: str
 
 
 RECIPES = (
@@ -32,7 +34,6 @@ RECIPES = (
         epochs=256,
         label_smoothing=0.1,
         weight_decay=0.0,
-        reason="fewer than 1,000 rows",
     ),
     Recipe(
         rows_below=10_000,
@@ -42,7 +43,6 @@ RECIPES = (
         epochs=256,
         label_smoothing=0.1,
         weight_decay=0.0,
-        reason="1,000 to 10,000 rows",
     ),
     Recipe(
         rows_below=float("inf"),
@@ -52,12 +52,11 @@ RECIPES = (
         epochs=256,
         label_smoothing=0.1,
         weight_decay=0.0,
-        reason="10,000 rows or more",
     ),
 )
-"""By the number of rows of the table: the first one whose `rows_below` is larger."""
+"""By the number of rows of the table, the smaller tables first."""
 
 
 def recipe_for(rows: int) -> Recipe:
-    """The recipe for a table of so many rows."""
+    """The first recipe that is for tables of so many rows."""
     return next(recipe for recipe in RECIPES if rows < recipe.rows_below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -23,6 +24,20 @@ def no_example(config: Path) -> Path:
         if config.stem in example_names() and not copy.exists() and not (config.parent / copy).exists():
             raise UsageError(f"{config}: there is no such file; {config.stem} is an example: bpcli init {config.stem}")
     return config
+
+
+def place(text: str) -> Path:
+    """The path that an option names, `~` being the home folder: no shell replaces that in --out=~/runs.
+
+    Raises:
+        BadParameter: it names nothing, or the home folder of nobody.
+    """
+    if not text.strip():
+        raise typer.BadParameter("names nothing; the current folder is .")
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise typer.BadParameter(f"{text}: there is no such user; a folder of that name is ./{text}")
+    return Path(path)
 
 
 Config: TypeAlias = Annotated[

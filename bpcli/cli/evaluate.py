@@ -26,6 +26,8 @@ def evaluate(
         typer.Option(
             help="Evaluate on this file instead of the run's own data; give it twice for inputs and labels.",
             show_default=False,
+            parser=options.place,
+            metavar="PATH",
         ),
     ] = None,
     split: Annotated[

@@ -22,7 +22,7 @@ from bpcli.cli.resume import resume
 from bpcli.cli.step import step
 from bpcli.cli.summary import summary
 from bpcli.cli.train import train
-from bpcli.cli.usage import plain_usage_errors
+from bpcli.cli.usage import plain_usage_errors, unknown_command
 from bpcli.cli.validate import validate
 from bpcli.errors import BpcliError, ConfigError, DataError, DiskError
 from bpcli.system import raise_on_interrupt
@@ -46,8 +46,17 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads bpcli's own options."""
+        if not args:  # the help, which typer raises as a usage error
+            return super().parse_args(ctx, args)
         with plain_usage_errors():
             return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is named."""
+        word = args[0]
+        if word not in self.commands and word[:1] not in ("-", "") and not ctx.resilient_parsing:
+            ctx.fail(unknown_command(word, self.commands))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bpcli.cli import arguments as options
 from bpcli.cli.output import notify, write_data, write_output
+from bpcli.text import typed
 
 
 def predict(
@@ -27,6 +30,8 @@ def predict(
             "--output",
             help="Write to this file instead of the terminal: .csv, .tsv or .txt, each also .gz.",
             show_default=False,
+            parser=options.place,
+            metavar="PATH",
         ),
     ] = None,
     spreadsheet_safe: Annotated[
@@ -52,12 +57,15 @@ def predict(
     if len(paths) > 2:
         raise typer.BadParameter("takes a run and one data file", param_hint="[RUN] INPUT")
     if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
-        raise typer.BadParameter(f"name the data file after the run: bpcli predict {paths[0]} FILE.csv")
+        raise typer.BadParameter(f"name the data file after the run: bpcli predict {typed(paths[0])} FILE.csv")
     if len(paths) == 2 and (paths[1] / "config.yaml").is_file():
-        raise typer.BadParameter(f"the run comes first: bpcli predict {paths[1]} {paths[0]}", param_hint="[RUN] INPUT")
+        fix = f"the run comes first: bpcli predict {typed(paths[1])} {typed(paths[0])}"
+        if (paths[0] / "config.yaml").is_file():
+            fix = f"two runs; name a data file after the run: bpcli predict {typed(paths[0])} FILE.csv"
+        raise typer.BadParameter(fix, param_hint="[RUN] INPUT")
     model = TrainedModel.load(chosen_run(paths[0] if len(paths) == 2 else None))
     if output is not None:
-        _refuse_to_replace(output, paths[-1], model.files)
+        _check_output(output, paths[-1], model.files)
     separator = separator_of("" if output is None else output.name)
     if separator is None:
         raise typer.BadParameter(f"{output}: expected {ENDINGS}: predictions are written as CSV", param_hint="-o")
@@ -76,11 +84,21 @@ def predict(
         notify(f"{output}: {int((~prediction.missing).sum())} predictions by {model.checkpoint.path}")
 
 
-def _refuse_to_replace(output: Path, data: Path, others: Sequence[Path]) -> None:
-    """Raises BadParameter if the output would overwrite a file that the command reads or a file of a run."""
+def _check_output(output: Path, data: Path, others: Sequence[Path]) -> None:
+    """Raises BadParameter if no file can be written there, or it is one that the command reads or a run keeps."""
     from bpcli.runs.folder import run_that_keeps
 
     what = ""
+    if str(output) == "-":
+        raise typer.BadParameter("-: names a file; without -o the predictions go to stdout", param_hint="-o")
+    if output.is_dir():
+        raise typer.BadParameter(
+            f"{output} is a folder; name a file in it: {output / 'predictions.csv'}", param_hint="-o"
+        )
+    if not os.path.lexists(output.parent):
+        raise typer.BadParameter(f"{output}: there is no folder {output.parent}", param_hint="-o")
+    if output.is_file() and not os.access(output, os.W_OK):
+        raise typer.BadParameter(f"{output} is write-protected; name another", param_hint="-o")
     if _same_file(output, data):
         what = "the data file itself"
     elif (run := run_that_keeps(output)) is not None:

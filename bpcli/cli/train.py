@@ -16,7 +16,12 @@ def train(
     config: options.Config,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run folder. Default: runs/NAME, or NAME-2, ... if that exists.", show_default=False),
+        typer.Option(
+            help="The run folder. Default: runs/NAME, or NAME-2, ... if that exists.",
+            show_default=False,
+            parser=options.place,
+            metavar="PATH",
+        ),
     ] = None,
     set_: options.Set = None,
     threads: options.Threads = None,

@@ -120,7 +120,7 @@ class _PartReader:
             return value
         if dataclasses.is_dataclass(value):  # already read
             return value
-        if self.default and isinstance(value, dict):
+        if self.default and isinstance(value, dict) and not _named_by_a_key(self.parts, value):
             value = {"type": self.default, **value}
         name, fields = read_type(self.parts, value, self.also)
         return build(self.parts.get(name), fields)
@@ -163,6 +163,8 @@ def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> t
     if not isinstance(value, dict):
         raise problem(f"expected the name of {_a(parts.kind)}, or {_example(parts)}, got {shown(value)}")
     if parts.key not in value:
+        if name := _named_by_a_key(parts, value):
+            raise problem(f"expected the key `{parts.key}`, as in {{{parts.key}: {name}, ...}}, got {shown(value)}")
         meant = [key for key in value if edits(key, parts.key) <= 3]
         if meant:
             raise problem_at(meant[0], unknown_key(meant[0], (parts.key,)))
@@ -175,8 +177,15 @@ def read_type(parts: Registry[Any], value: Any, also: tuple[str, ...] = ()) -> t
     return name, {key: item for key, item in value.items() if key != parts.key}
 
 
+def _named_by_a_key(parts: Registry[Any], value: dict[str, Any]) -> str | None:
+    """The part whose name is the only key of a mapping, as in {sgd: {learning_rate: 0.1}}; None if there is none."""
+    name = next(iter(value), "")
+    return name if len(value) == 1 and name in parts else None
+
+
 def _unknown(parts: Registry[Any], name: str, also: tuple[str, ...]) -> str:
-    meant = _with_option(parts, name) or parts.nearest(name, also)
+    word = name.removesuffix("()").rpartition(".")[2]  # torch.nn.Tanh()
+    meant = _with_option(parts, name) or parts.nearest(word, also) or (word if word in parts else None)
     return unknown(parts.kind, name, (*parts.names(), *parts.aliases(), *also), meant)
 
 

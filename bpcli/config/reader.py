@@ -236,7 +236,7 @@ class _Reader:
             self._problem(line, "the merge key `<<` is not supported; write the keys out")
         elif value is None and key == "":
             self._problem(line, "there is no key before the colon")
-        elif isinstance(value, int) and isinstance(before := parent.last, int):
+        elif isinstance(value, int) and isinstance(before := parent.last, int) and self._follows_a_comma(event):
             meant = f"{before},{key}"
             self._problem(line, f"the key {key} is not text; if {meant} is a number, write {before}.{key}")
         elif not isinstance(value, str):
@@ -250,6 +250,11 @@ class _Reader:
         else:
             self._lines[path] = line
         return key
+
+    def _follows_a_comma(self, event: Any) -> bool:
+        """Whether a key without a value stands right behind a comma, as the 01 in {learning_rate: 0,01}."""
+        start, end = event.start_mark.index, event.end_mark.index
+        return self._text[start - 1 : start] == "," and self._text[end : end + 1] in (",", "}")
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
         text: str = event.value

@@ -103,11 +103,13 @@ def read_yaml(path: pathlib.Path, source: str | None = None) -> YamlTree:
     """The tree of the file at `path`, called `source` in messages (default: the path itself).
 
     Raises:
-        ConfigError: the file is missing, a folder, unreadable, too large or not UTF-8; or as in `parse_yaml`.
+        ConfigError: it is missing, no regular file, unreadable, too large or not UTF-8; or as in `parse_yaml`.
     """
     source = str(path) if source is None else source
     try:
         status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # it may never end
+            raise ConfigError([f"{source}: not a file but a device, pipe or socket; save the config in a file"])
         if stat.S_ISREG(status.st_mode) and status.st_size == 0:
             text = b""  # not even opened: a kernel log such as /proc/kmsg never ends
         else:
@@ -153,7 +155,8 @@ def _suggestion(path: pathlib.Path) -> str:
     files = [file for file in beside if file.suffix in (".yaml", ".yml")]
     # without suffixes, which would make all names similar
     by_stem = {file.stem.casefold(): file for file in files if file.is_file()}
-    close = difflib.get_close_matches(path.stem.casefold(), by_stem)
+    stem = path.stem.casefold()
+    close = [stem] if stem in by_stem else difflib.get_close_matches(stem, by_stem)
     return f"; did you mean {' or '.join(str(by_stem[stem]) for stem in close)}?" if close else ""
 
 

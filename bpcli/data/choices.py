@@ -130,12 +130,13 @@ def choose(survey: Survey, targets: Sequence[str] = (), task: Task | None = None
     for column in survey.columns:
         if column.name in names or column.name == group:
             continue
-        why = _why_left_out(survey, column, names, task)
+        told = _tells(survey, column, names, task)
+        why = _why_left_out(survey, column, names, task, told)
         kind, remarks = (None, ()) if why else _kind(survey, column, in_order=in_order)
         if kind is None:
             left_out.append((column.name, why or " ".join(remarks)))
         else:
-            close = _closeness(survey, column, names, task)
+            close = _closeness(task, told)
             inputs.append(InputChoice(column.name, kind, (*remarks, *close)))
     if not inputs:
         raise DataError(
@@ -323,7 +324,9 @@ def _group(survey: Survey, targets: Sequence[str]) -> tuple[str | None, str]:
     return None, ""
 
 
-def _why_left_out(survey: Survey, column: ColumnSurvey, targets: Sequence[str], task: Task) -> str:
+def _why_left_out(
+    survey: Survey, column: ColumnSurvey, targets: Sequence[str], task: Task, told: tuple[float, str]
+) -> str:
     """The reason for leaving a column out; empty if there is none."""
     if not column.present:
         return "no value in any row"
@@ -341,7 +344,7 @@ def _why_left_out(survey: Survey, column: ColumnSurvey, targets: Sequence[str], 
         return why
     if (copied := survey.copies.get(column.name)) is not None and copied not in targets:
         return f"holds in every row what {shown(copied)} does"
-    score, target = _tells(survey, column, targets, task)
+    score, target = told
     if score >= GIVES_AWAY[task == "classification"]:
         return (
             f"gives the target {shown(target)} away: it alone tells {_percent(score)} "
@@ -375,8 +378,9 @@ def _tells(survey: Survey, column: ColumnSurvey, targets: Sequence[str], task: T
     return max(scores)
 
 
-def _closeness(survey: Survey, column: ColumnSurvey, targets: Sequence[str], task: Task) -> tuple[str, ...]:
-    score, target = _tells(survey, column, targets, task)
+def _closeness(task: Task, told: tuple[float, str]) -> tuple[str, ...]:
+    """A remark on an input that tells nearly all of a target."""
+    score, target = told
     if score < FOLLOWS_CLOSELY[task == "classification"]:
         return ()
     return (f"follows {shown(target)} closely ({_percent(score)}): is it known before the target is?",)

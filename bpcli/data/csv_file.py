@@ -266,11 +266,13 @@ def _check_header(table: Table, wanted: Sequence[str], missing: Sequence[str]) -
     """DataError if the columns are not found for want of the names in line 1, or because there are names in it."""
     by_number = [re.fullmatch(r"c\d+", name) is not None for name in wanted]
     if all(map(looks_numeric, table.names)) or not (table.has_header or any(by_number)):
-        others = (f"x{index + 1}" for index in range(len(table.names) - len(wanted)))
-        header = table.separator.join((*others, *wanted)) if len(table.names) <= 20 else listed(wanted)
+        more = len(table.names) - len(wanted)
+        header = table.separator.join((*(f"x{index + 1}" for index in range(more)), *wanted))
+        is_sure = len(table.names) <= 20 and (more == 0 or len(wanted) == 1)  # else which are they?
+        example = f"such as {header}" if is_sure else f"one for each of the {len(table.names)} columns, in their order"
         raise DataError(
             f"{table.path}:1: holds numbers where the columns' names are expected, to find {listed(missing)} by: "
-            f"put them into a line above the first, such as {header}"
+            f"put them into a line above the first, {example}"
         )
     if table.has_header and all(by_number):
         raise DataError(

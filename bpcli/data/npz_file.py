@@ -106,7 +106,10 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 def _member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, path: Path) -> Array:
     if name not in members:
-        raise DataError(f"{path}: no array {shown(name)}{did_you_mean(name, members)}; it has {listed(members)}")
+        raise DataError(
+            f"{path}: no array {shown(name)}{did_you_mean(name, members)}; it has {listed(members)}: "
+            "data.features names the inputs, data.target the targets"
+        )
     info, what = members[name], f"{path}: array {shown(name)}"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{what}: packed in a way NumPy never does; save it with numpy.savez")

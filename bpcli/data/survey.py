@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bpcli.data.csv_cells import MISSING_LABELS, Table, is_missing, is_missing_label, label_text, number
+from bpcli.data.csv_cells import Table, is_missing, is_missing_label, label_text, number
 from bpcli.data.csv_file import layout_of_file
 from bpcli.data.csv_rows import blocks
 from bpcli.data.kinds import Date, Number, YesNo
@@ -146,11 +146,12 @@ class Survey:
         numbers in each of up to 100 ranges, or by the best single threshold. Otherwise the share of the target's
         variance that is explained by a mean for each category, or for numbers by a straight line, of the values or of
         their ranks. Missing values count as a category. Categories and ranges have at least 5 rows on average, else
-        nothing is told: 0.
+        nothing is told: 0. Of more than 20,000 rows only every second, third and so on is looked at.
         """
-        column, y = self[name], self[target].values
+        every = -(-len(self[target].values) // _MOST_COMPARED)
+        column, y = self[name], self[target].values[::every]
         known = ~np.isnan(y)
-        values, y = column.values[known], y[known]
+        values, y = column.values[::every][known], y[known]
         if len(y) < _FEWEST_ROWS or column.different < 1:
             return 0.0
         is_amount = column.kind is not None
@@ -272,7 +273,7 @@ class _Reading:
             self.amounts.take(numbers, keep)
             gaps = int(np.count_nonzero(np.isnan(numbers)))
             self.gaps += gaps
-            self.label_gaps += gaps
+            self.label_gaps += sum(map(is_missing_label, cells)) if gaps else 0
             return
         if self.hashes is None:
             self._begin_texts()
@@ -316,8 +317,9 @@ class _Reading:
         if wrong and self.first_wrong is None:
             self.first_wrong = next((line, cell) for line, cell in zip(lines, cells, strict=True) if cell in wrong)
         self.amounts.take(_looked_up(found, cells), keep)
+        in_doubt = [*wrong, *(cell for cell in different if cell not in wrong)]  # what few kinds take first
         for kind, amounts in list(self.others.items()):
-            values = _all_of(kind, different, self.decimal)
+            values = _all_of(kind, in_doubt, self.decimal)
             if values is None:
                 del self.others[kind]
             else:
@@ -417,19 +419,13 @@ def _numbers(cells: Sequence[str], decimal: str) -> Floats | None:
         cells = [cell.replace(",", ".") for cell in cells]
     try:
         found = np.array(list(map(float, cells)))
-        gaps = set[str]()
     except ValueError:
         gaps = {cell for cell in set(cells) if is_missing(cell)}
         try:
             found = np.array([math.nan if cell in gaps else float(cell) for cell in cells])
         except ValueError:
             return None
-    if gaps - _EVERYWHERE_MISSING or "_" in "".join(cells) or np.isinf(found).any():
-        return None
-    return found
-
-
-_EVERYWHERE_MISSING = frozenset(w for word in MISSING_LABELS for w in (word, word.upper(), word.title())) | {"NaN"}
+    return None if "_" in "".join(cells) or np.isinf(found).any() else found
 
 
 def _looked_up(values: Mapping[str, float | None], cells: Sequence[str]) -> Floats:
@@ -437,7 +433,7 @@ def _looked_up(values: Mapping[str, float | None], cells: Sequence[str]) -> Floa
     return np.array(list(map(values.__getitem__, cells)), np.float64)
 
 
-def _all_of(kind: ColumnKind, texts: Mapping[str, None], decimal: str) -> dict[str, float] | None:
+def _all_of(kind: ColumnKind, texts: Sequence[str], decimal: str) -> dict[str, float] | None:
     """The value of each text, or None if one is not of the kind."""
     found = {}
     for text in texts:
@@ -521,6 +517,7 @@ def _digest(values: Floats) -> bytes:
 _FEWEST_ROWS = 20
 _FEWEST_ERRORS = 10  # of a constant guess: with fewer, chance does
 _RANGES = 100
+_MOST_COMPARED = 20_000
 _ROWS_IN_GROUP = 5
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from bpcli.data.large import NpyRows, StoredInputs
 from bpcli.engine.arrays import Array, DType
-from bpcli.engine.fields import AtLeast
 
 Names = Sequence[str] | str | None
 Missing = Literal["error", "drop", "mean", "median"]
@@ -89,8 +88,12 @@ class Images:
     mode: grey or rgb; `auto` is grey if the first image is.
     """
 
-    size: Annotated[tuple[int, int] | None, AtLeast(1)] = None
+    size: tuple[int, int] | None = None
     mode: Literal["auto", "grey", "rgb"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size: height and width must be at least 1, got {list(self.size)}")
 
 
 @dataclass(frozen=True, slots=True)

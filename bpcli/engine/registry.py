@@ -58,7 +58,7 @@ class Registry(Generic[T]):
     def nearest(self, name: str, also: Sequence[str] = ()) -> str | None:
         """The name or alias that an unknown word probably means. also: further words to choose from."""
         known = (*self.names(), *self.aliases(), *also)
-        return nearest(name, known, self._elsewhere)
+        return nearest(name, known, self._elsewhere, share=0.5)  # many names are short, and other tools have others
 
     def __contains__(self, name: str) -> bool:
         """Whether a part has that name or alias."""

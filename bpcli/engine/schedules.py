@@ -78,7 +78,7 @@ class MultiStep:
         return time.rise * math.pow(self.gamma, bisect_right(self.at, time.now))
 
 
-@part_of(schedules, "exponential", elsewhere="exponential_decay exponential_lr")
+@part_of(schedules, "exponential", elsewhere="exp exponential_decay exponential_lr")
 class Exponential:
     """gamma^t, t in whole epochs or iterations (see `by`) since the warm-up.
 

@@ -14,6 +14,7 @@ from bpcli.errors import DiskError, RunError, UsageError
 from bpcli.runs import lock
 from bpcli.runs.files import disk_errors
 from bpcli.runs.held import HeldFolder, Notify, make_folder, sync_folder
+from bpcli.text import typed
 
 CLOCKS_DIFFER = 60.0  # seconds, between this machine and a file server
 
@@ -80,6 +81,8 @@ def new_run(parent: Path, name: str) -> RunFolder:
     """
     if parent.exists() and not parent.is_dir():
         raise DiskError(f"cannot make a run folder in {parent}: this is a file, not a folder; set output.dir")
+    if leads_nowhere(parent):
+        raise DiskError(f"cannot make a run folder in {parent}: this is a link that leads nowhere; set output.dir")
     with disk_errors(f"cannot make a run folder in {parent}"):
         make_folder(parent)
         for number in count(1):
@@ -93,6 +96,11 @@ def new_run(parent: Path, name: str) -> RunFolder:
     raise AssertionError("count() never ends")
 
 
+def leads_nowhere(path: Path) -> bool:
+    """Whether it is a symbolic link to what is not there."""
+    return path.is_symlink() and not path.exists()
+
+
 def run_at(folder: Path) -> RunFolder:
     """Makes that very folder for a new run; it may exist if it holds no run. See `make_ready`.
 
@@ -102,7 +110,11 @@ def run_at(folder: Path) -> RunFolder:
     with disk_errors(f"cannot make the run folder {folder}"):
         if folder.is_file():
             raise UsageError(f"--out {folder}: this is a file, not a folder")
-        run = RunFolder(folder)
+        if leads_nowhere(folder):
+            raise UsageError(f"--out {folder}: this is a link that leads nowhere; make the folder that it names first")
+        run, above = RunFolder(folder), RunFolder(folder.absolute().parent)
+        if folder.absolute().name == above.checkpoints.name and above.is_there:
+            raise UsageError(f"--out {folder}: holds the checkpoints of a run; choose another folder")
         _refuse_a_run(run)
         make_folder(folder)
         return run
@@ -125,7 +137,8 @@ def make_ready(run: RunFolder, held: HeldFolder) -> None:
 def _refuse_a_run(run: RunFolder) -> None:
     if run.is_there:
         raise UsageError(
-            f"--out {run.path}: holds a run already; choose another folder, or go on with it: bpcli resume {run.path}"
+            f"--out {run.path}: holds a run already; choose another folder, or go on with it: "
+            f"bpcli resume {typed(run.path)}"
         )
     if os.path.lexists(run.config):
         raise UsageError(f"--out {run.path}: holds a config.yaml, which is not overwritten; choose another folder")
@@ -134,10 +147,15 @@ def _refuse_a_run(run: RunFolder) -> None:
 def _put_aside(run: RunFolder, held: HeldFolder) -> None:
     """Renames what an older run, or somebody else, has left under the names that a new run writes to."""
     if not run.checkpoints.is_symlink() and run.checkpoints.is_dir() and list(run.checkpoints.iterdir()):
-        held.put_aside(run.checkpoints, "checkpoints-old-{}")
+        _put_one_aside(run.checkpoints, held)
     for file in (run.loss_log, run.summary):
         if held.has(file):
-            held.put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")
+            _put_one_aside(file, held)
+
+
+def _put_one_aside(path: Path, held: HeldFolder) -> None:
+    aside = held.put_aside(path, f"{path.stem}-old-{{}}{path.suffix}")
+    held.notify(f"{path}: was there already; put aside as {aside.name}")
 
 
 def find_run(folder: Path) -> RunFolder:
@@ -157,8 +175,9 @@ def find_run(folder: Path) -> RunFolder:
         if run.config.is_file():
             raise RunError(
                 f"{folder}: holds a config.yaml but no run of it (no folder checkpoints). To train it: "
-                f"bpcli train {run.config}"
+                f"bpcli train {typed(run.config)}"
             )
+        _refuse_missing_checkpoint(folder)
         what = "holds no run (no config.yaml)" if folder.is_dir() else "there is no such run folder"
         near = sorted(str(run.path) for run in _runs_in(folder.parent))
     hint = f"; runs beside it: {', '.join(near[:5])}" if near else "; train one first: bpcli train CONFIG"
@@ -178,10 +197,19 @@ def run_of(path: Path) -> RunFolder:
     return find_run(folder_of(path) if is_file else path)
 
 
+def _refuse_missing_checkpoint(path: Path) -> None:
+    """Raises a RunError for a checkpoint that a run does not have."""
+    run = RunFolder(folder_of(path))
+    if path.suffix == ".npz" and path.absolute().parent.name == run.checkpoints.name and run.is_there:
+        there = ", ".join(sorted(file.name for file in run.checkpoints.glob("*.npz")))
+        what = f"it has {there}" if there else f"it has none yet; to start it anew: bpcli resume {typed(run.path)}"
+        raise RunError(f"{path}: the run {run.path} has no such checkpoint; {what}")
+
+
 def refuse_other_files(path: Path) -> None:
     """Raises a RunError for a file that is no checkpoint by its name, such as a config."""
     if path.suffix != ".npz":
-        run = path.parent if path.name == "config.yaml" else f"runs/{path.stem}"
+        run = path.parent if (path.parent / "config.yaml").is_file() else f"runs/{path.stem}"
         raise RunError(f"{path}: is no run: name a run folder, such as {run}, or a checkpoint (.npz) in one")
 
 

@@ -17,6 +17,7 @@ from typing import IO
 
 from bpcli.errors import DiskError, RunError, RunInUseError
 from bpcli.runs.files import AT_ONCE, BINARY, disk_errors, flush, not_a_file, replace, void
+from bpcli.text import typed
 
 Notify = Callable[[str], None]
 Write = Callable[[IO[bytes]], None]
@@ -253,7 +254,7 @@ class HeldFolder:
             if gone:
                 raise RunInUseError(
                     f"{path}: was removed or replaced, so that another process may be training in this run folder; "
-                    f"stopped without writing to it. Once no other process is: bpcli resume {self.path}"
+                    f"stopped without writing to it. Once no other process is: bpcli resume {typed(self.path)}"
                 )
 
     def _is_at_its_path(self) -> bool:
@@ -280,7 +281,7 @@ class HeldFolder:
         except OSError:
             place = ""
         where = f"it is now {place}" if place else "it has another name now"
-        go_on = f"bpcli resume {place or 'FOLDER'}"
+        go_on = f"bpcli resume {typed(place or 'FOLDER')}"
         return (
             f"{self.path}: this folder was renamed or replaced while it was in use: {where}. Stopped; the state is "
             f"saved there, and nothing was written to what {self.path} is now. Go on with: {go_on}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,15 @@ class LossLog:
         if not any(map(_epoch_of, rows)) and (rows or not header.startswith("epoch,")):
             aside = self.held.put_aside(self.path, "loss-old-{}.csv")
             return [], f"{self.path}: none of its rows can be read; put aside as {aside.name}, and begun anew"
-        return [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)], None
+        note = self._keep_a_copy() if any(row.strip() and not _epoch_of(row) for row in rows) else None
+        return [row.rstrip("\n") for row in rows if row.endswith("\n") and self._keeps(row, epoch)], note
+
+    def _keep_a_copy(self) -> str:
+        """Copies a file in which somebody wrote, whose lines would be lost; gives a note."""
+        aside = self.held.free_path(self.path, "loss-old-{}.csv")
+        with opened(self.path) as (file, _):
+            self.held.write(aside, lambda copy: shutil.copyfileobj(file, copy), like=self.path)
+        return f"{self.path}: has lines that are no rows of it; they are left out, and kept in {aside.name}"
 
     def _missing_note(self) -> str:
         return f"{self.path}: is missing; begun anew, without the rows of former epochs"

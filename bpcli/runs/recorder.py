@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,8 +22,10 @@ from bpcli.runs.files import disk_errors
 from bpcli.runs.folder import RunFolder
 from bpcli.runs.held import HeldFolder
 from bpcli.runs.loss_log import LossLog
+from bpcli.text import typed
 
 CHECKPOINT_SECONDS = 5.0
+_NUMBERED = re.compile(r"last-[1-9][0-9]*\.npz")  # others are copies that somebody made
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +201,7 @@ def last_checkpoint(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
             notes.append(str(error))
     if notes:
         best = folder.checkpoints / "best.npz"
-        fix = [f"To go on from the best epoch: bpcli resume {best}"] if best.exists() else []
+        fix = [f"To go on from the best epoch: bpcli resume {typed(best)}"] if best.exists() else []
         raise RunError("no checkpoint of this run can be used:", *notes, *fix)
     return None, notes
 
@@ -226,5 +229,6 @@ def put_damaged_aside(folder: RunFolder, held: HeldFolder) -> list[str]:
 def _last_files(folder: RunFolder) -> list[Path]:
     """last.npz, last-2.npz, ..., those that are there."""
     with disk_errors(f"cannot read {folder.checkpoints}"):
-        numbered = sorted(folder.checkpoints.glob("last-*.npz"), key=lambda path: (len(path.name), path.name))
+        named = (path for path in folder.checkpoints.glob("last-*.npz") if _NUMBERED.fullmatch(path.name))
+        numbered = sorted(named, key=lambda path: (len(path.name), path.name))
         return [path for path in (folder.checkpoints / "last.npz", *numbered) if path.exists()]

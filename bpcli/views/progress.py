@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bpcli.engine.training.trainer import Report
-from bpcli.text import printable
+from bpcli.text import printable, typed
 from bpcli.views.tables import duration, number, plural, table
 from bpcli.workflows.train import Run
 
@@ -155,6 +155,6 @@ def run_table(run: Run) -> str:
             f"stopped  {REASONS[run.stop]}: {plural(run.epochs, 'epoch')}, {plural(run.iterations, 'iteration')}, "
             f"{duration(run.seconds)}",
             f"files    {folder}/: config.yaml, loss.csv, summary.json, checkpoints/",
-            f"next     bpcli eval {folder}    bpcli predict {folder} FILE",
+            f"next     bpcli eval {typed(folder)}    bpcli predict {typed(folder)} FILE",
         ]
     )

@@ -157,8 +157,8 @@ def _splits(survey: Survey, choices: Choices) -> list[Line]:
 def _network(choices: Choices, recipe: Recipe) -> Iterator[str]:
     activation = "selu" if choices.task == "classification" else "mish"
     yield from _comment(
-        f"Network and training for a table of {recipe.reason}, from the recipe of RealMLP-TD-S (Holzmueller et al. "
-        "2024, arXiv 2407.04491), whose values did well on many tables."
+        "Network and training are the recipe of RealMLP-TD-S (Holzmueller et al. 2024, arXiv 2407.04491), whose values "
+        "did well on many tables; the fewer the rows, the narrower the layers."
     )
     yield "network:"
     yield "  layers:"
@@ -184,11 +184,12 @@ def _network(choices: Choices, recipe: Recipe) -> Iterator[str]:
 
 def _training(survey: Survey, choices: Choices, recipe: Recipe) -> Iterator[str]:
     rate = recipe.learning_rate[choices.task == "regression"]
+    kind = "adamw" if recipe.weight_decay else "adam"
     decay = f", weight_decay: {recipe.weight_decay}" if recipe.weight_decay else ""
     lines: list[Line] = [
         _loss(choices, recipe),
         (
-            f"optimizer: {{type: adam, learning_rate: {rate}, beta2: 0.95{decay}}}",
+            f"optimizer: {{type: {kind}, learning_rate: {rate}, beta2: 0.95{decay}}}",
             "the largest rate; the schedule varies it",
         ),
         ("schedule: {type: coslog, cycles: 4}", "the rate rises and falls 4 times, each time for twice as long"),

@@ -22,7 +22,7 @@ from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, last_checkpoint, put_damaged_aside
 from bpcli.runs.summary import read_summary
 from bpcli.system import one_blas_thread, usable_cpus
-from bpcli.text import json_text
+from bpcli.text import json_text, typed
 from bpcli.workflows.same_run import ENDS, check_same_run, ended_text, has_ended
 from bpcli.workflows.train import Notify, OnReport, Run, finish, run_contents, summary_values, train_on, write_config
 
@@ -131,7 +131,7 @@ def _best_alone(folder: RunFolder, epochs: int) -> Checkpoint | None:
     try:
         checkpoint = load_checkpoint(best) if best.exists() else None
     except RunError as error:
-        raise RunError(f"{error}. There is no other; to train anew: bpcli train {folder.config}") from error
+        raise RunError(f"{error}. There is no other; to train anew: bpcli train {typed(folder.config)}") from error
     cut_off = checkpoint is not None and checkpoint.state["epoch"] >= epochs and not folder.summary.exists()
     return None if cut_off else checkpoint
 

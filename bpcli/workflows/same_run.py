@@ -11,6 +11,7 @@ from bpcli.config.tree import YamlTree
 from bpcli.engine.training.options import EarlyStopping
 from bpcli.errors import RunError
 from bpcli.runs.checkpoint import Checkpoint, damage_is_a_run_error
+from bpcli.text import shown, typed
 
 # What a resumed run may change: everything else would make it another run.
 MAY_CHANGE = (
@@ -51,10 +52,10 @@ def check_same_run(checkpoint: Checkpoint, config: Mapping[str, Any], hashes: Ma
     """
     for (name, digest), (old_name, old_digest) in zip(hashes.items(), checkpoint.info["data"].items(), strict=False):
         if digest != old_digest:
-            changed = f"{name!r} has changed" if name == old_name else f"{name!r} is not {old_name!r}"
-            raise RunError(
-                f"this run cannot go on: the data file {changed} since it was trained on (SHA-256 {digest[:12]}...)"
-            )
+            changed = f"the data file {shown(name)} has changed since it was trained on"
+            if name != old_name:
+                changed = f"its data are now {shown(name)}, and it was trained on {shown(old_name)}"
+            raise RunError(f"this run cannot go on: {changed} (SHA-256 {digest[:12]}...)")
     if len(hashes) != len(checkpoint.info["data"]):
         raise RunError(
             f"this run cannot go on: it was trained on {len(checkpoint.info['data'])} data files, now {len(hashes)}"
@@ -140,7 +141,7 @@ def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
     if stop == "no_descent":
         return f"{folder}: the run has ended ({stop}, epoch {epoch}): its optimizer finds no lower loss from here"
     if stop not in ENDS and epoch < checkpoint.config["training"]["epochs"]:
-        return f"{folder}: epoch {epoch} is over already. To go on as before: bpcli resume {folder}"
+        return f"{folder}: epoch {epoch} is over already. To go on as before: bpcli resume {typed(folder)}"
     training = checkpoint.config["training"]
     settings = {
         "goal": ["training.goal=null"],
@@ -152,5 +153,5 @@ def ended_text(folder: Path, checkpoint: Checkpoint) -> str:
     if epoch >= training["epochs"]:
         settings.append(f"training.epochs={2 * epoch}")
     reason = f"{stop}, " if stop in ENDS else ""
-    go_on = " ".join(["bpcli resume", str(folder), *(f"--set {setting}" for setting in settings)])
+    go_on = " ".join(["bpcli resume", typed(folder), *(f"--set {setting}" for setting in settings)])
     return f"{folder}: the run has ended ({reason}epoch {epoch}). To go on: {go_on}"

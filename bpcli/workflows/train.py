@@ -28,7 +28,7 @@ from bpcli.runs.folder import RunFolder, make_ready, new_run, run_at
 from bpcli.runs.held import HeldFolder
 from bpcli.runs.recorder import Recorder, RunContents
 from bpcli.system import one_blas_thread, stop_on_signals, usable_cpus
-from bpcli.text import json_text
+from bpcli.text import json_text, typed
 from bpcli.workflows.comparison import Comparison, OnOutput
 
 OnReport = Callable[[Report], None]
@@ -80,13 +80,27 @@ def start_run(
     for text in warnings(session):
         notify(text)
     config, state = file.config, session.start()
-    runs = Path(os.path.expanduser(config.output.dir))
-    folder = run_at(out) if out is not None else new_run(runs, config.name or "run")
+    folder = run_at(out) if out is not None else new_run(_runs(file), config.name or "run")
     with folder.locked(notify) as held:
         make_ready(folder, held)
         plain = plain_as_seen_from(folder.path, session.file)
         write_config(folder, held, plain)
         return train_on(folder, held, session, state, plain, on_report, notify)
+
+
+def _runs(file: ConfigFile) -> Path:
+    """The folder for the config's runs.
+
+    Raises:
+        ConfigError: it is named by nothing, or by the home folder of nobody.
+    """
+    text = file.config.output.dir
+    runs = os.path.expanduser(text)
+    if not text.strip():
+        raise file.error((("output", "dir"), "names nothing; the current folder is ."))
+    if runs.startswith("~"):
+        raise file.error((("output", "dir"), f"there is no such user: {text}; a folder of that name is ./{text}"))
+    return Path(runs)
 
 
 def train_on(
@@ -134,7 +148,7 @@ def train_on(
         if report.stop == "interrupted" and stopped.signal_number is not None:
             raise InterruptedRunError(
                 f"stopped by a signal in epoch {state.epoch + 1}; the state is saved. "
-                f"Go on with: bpcli resume {folder.path}",
+                f"Go on with: bpcli resume {typed(folder.path)}",
                 stopped.signal_number,
             )
         run = finish(folder, session, state, report.stop)
@@ -148,7 +162,8 @@ def train_on(
 
 
 def _at_once_text(folder: RunFolder) -> str:
-    return f"stopped at once by a second signal; what the last checkpoint holds is kept: bpcli resume {folder.path}"
+    kept = f"what the last checkpoint holds is kept: bpcli resume {typed(folder.path)}"
+    return f"stopped at once by a second signal; {kept}"
 
 
 def _kept_text(path: Path) -> str:

@@ -34,6 +34,7 @@ from bpcli.runs.folder import RunFolder, find_run, folder_of, refuse_other_files
 from bpcli.runs.recorder import last_checkpoint
 from bpcli.runs.summary import read_summary
 from bpcli.system import one_blas_thread
+from bpcli.text import typed
 from bpcli.workflows.baselines import Baselines
 from bpcli.workflows.comparison import intervals_on, stored_threshold
 from bpcli.workflows.importance import ImportanceResult, importance_on, input_groups
@@ -423,7 +424,7 @@ def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[
             checkpoint = load_checkpoint(best)
         except RunError as error:
             raise RunError(
-                f"{error}. last.npz holds the best weights too: bpcli resume {run.path} writes it anew"
+                f"{error}. last.npz holds the best weights too: bpcli resume {typed(run.path)} writes it anew"
             ) from error
         with damage_is_a_run_error(best):
             stopping = checkpoint.config["training"]["early_stopping"]
@@ -432,9 +433,9 @@ def _checkpoint_of(run: RunFolder, which: str | None) -> tuple[Checkpoint, list[
             return checkpoint, []
     last, damaged = last_checkpoint(run)
     if last is None:
-        raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {run.path}")
+        raise RunError(f"{run.path}: has no checkpoint yet; go on training: bpcli resume {typed(run.path)}")
     if which != "last" and last.state["best"] is not None and not best.exists():
-        missing = f"{best}: is missing; bpcli resume {run.path} writes it anew"
+        missing = f"{best}: is missing; bpcli resume {typed(run.path)} writes it anew"
         if which == "best":
             raise RunError(f"{missing}; or take the last weights: --checkpoint last")
         notes.append(f"{missing}; taking {last.path} instead")

@@ -23,7 +23,7 @@ def test_writes_config_and_data(ok):
     out = ok("init", "iris").out
     assert Path("configs/iris.yaml").is_file()
     assert Path("datasets/iris.csv").is_file()
-    assert "wrote configs/iris.yaml\nwrote datasets/iris.csv\n" in out
+    assert "wrote datasets/iris.csv\nwrote configs/iris.yaml\n" in out
     assert "bpcli train configs/iris.yaml" in out
 
 
@@ -43,11 +43,30 @@ def test_never_overwrites_a_config(cli, ok):
     assert Path("configs/xor.yaml").read_text() == "mine"
 
 
-def test_never_overwrites_data(ok):
+def test_never_overwrites_data(cli, ok):
     Path("datasets").mkdir()
     Path("datasets/xor.csv").write_text("mine")
-    assert "datasets/xor.csv" not in ok("init", "xor").out.replace("wrote", "").split()
+    result = cli("init", "xor")
+    assert result.code == 2
+    assert "datasets/xor.csv exists already and is not the example's: rename it" in result.err
     assert Path("datasets/xor.csv").read_text() == "mine"
+    assert not Path("configs").exists()
+    Path("datasets/xor.csv").unlink()
+    Path("datasets/xor.csv").mkdir()
+    assert cli("init", "xor").code == 2
+
+
+def test_data_that_another_example_wrote_are_shared(ok):
+    ok("init", "xor")
+    assert ok("init", "xor-rprop").out.startswith("wrote configs/xor-rprop.yaml\n")
+
+
+def test_an_example_that_could_not_be_written_can_be_tried_again(cli, ok):
+    Path("datasets").touch()
+    assert cli("init", "xor").code == 6
+    assert not Path("configs/xor.yaml").exists()
+    Path("datasets").unlink()
+    assert "wrote datasets/xor.csv\nwrote configs/xor.yaml\n" in ok("init", "xor").out
 
 
 def test_an_unknown_example_gets_a_suggestion(cli):

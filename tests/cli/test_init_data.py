@@ -290,6 +290,11 @@ class TestKinds:
         assert 'day or month first? Both fit all rows; month first: format: "%m/%d/%Y"' in reason(text, "day:")
 
 
+def test_a_number_of_minus_1_is_no_unknown_category(made, ok):
+    made(a=RNG.integers(-3, 4, size=N), colour=["red", "green"] * 100, y=LABELS)
+    assert ok("validate", "t.yaml").err == ""
+
+
 class TestSplit:
     def test_classes_keep_their_shares(self, made):
         config, text = made(a=NOISE, y=LABELS)

@@ -54,6 +54,7 @@ def test_no_command_shows_the_help_as_wrong_usage(cli):
     result = cli()
     assert result.code == 2
     assert "Usage: bpcli" in result.out + result.err
+    assert "\n  train " in result.out + result.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -274,7 +274,7 @@ def test_changed_data_are_refused(own_data, cli):
     Path("mine.csv").write_text("x1,x2,y\n0,0,0\n0,1,1\n1,0,1\n1,1,1\n")
     result = cli("resume", own_data.path, "--set", "training.epochs=9")
     assert result.code == 4
-    assert "mine.csv' has changed since it was trained on" in result.err
+    assert 'mine.csv" has changed since it was trained on' in result.err
 
 
 def test_changed_data_of_a_finished_run_are_told_too(own_data, cli):

@@ -32,12 +32,13 @@ WORDS = {
         "bce": "log_likelihood", "nll": "log_likelihood", "NLLLoss": "log_likelihood", "log_loss": "log_likelihood",
         "categorical_crossentropy": "log_likelihood", "CrossEntropyLoss": "log_likelihood", "l1": "mae", "L2": "mse",
         "MSELoss": "mse", "smooth_l1": "huber", "sse": "half_squared_error", "HingeLoss": "hinge", "MSE": "mse",
+        "nn.CrossEntropyLoss": "log_likelihood", "torch.nn.MSELoss()": "mse", "softmax": "log_likelihood",
     },
     "optimizer": {
         "trainrp": "rprop", "trainbfg": "lbfgs", "trainbr": "levenberg_marquardt", "traingd": "sgd",
         "traingdm": "sgd", "traingda": "gradient_descent_adaptive", "trainoss": "lbfgs", "bfgs": "lbfgs",
         "trainsgc": "trainscg", "RMSProp": "rmsprop", "Adam": "adam", "L-BFGS": "lbfgs", "LM": "lm",
-        "FANN_TRAIN_RPROP": "rprop", "Adagrad": "adagrad",
+        "FANN_TRAIN_RPROP": "rprop", "Adagrad": "adagrad", "torch.optim.Adam": "adam", "keras.optimizers.adam": "adam",
     },
     "schedule": {
         "reduce_lr_on_plateau": "reduce_on_plateau", "ReduceLROnPlateau": "reduce_on_plateau",
@@ -49,7 +50,7 @@ WORDS = {
     },
     "network.activation": {
         "hardsigmoid": "hard_sigmoid", "ReLU": "relu", "LeakyReLU": "leaky_relu", "none": "identity",
-        "elliotsig": "softsign", "poslin": "relu", "Tanh": "tanh", "logsigg": "logsig",
+        "elliotsig": "softsign", "poslin": "relu", "Tanh": "tanh", "logsigg": "logsig", "nn.Tanh": "tanh",
     },
     "network.init": {"xavier": "glorot_uniform", "kaiming_normal": "he_normal", "random_uniform": "uniform"},
     "data.scale": {"mapminmax": "minmax", "mapstd": "standard", "StandardScaler": "standard", "MinMaxScaler": "minmax"},
@@ -64,6 +65,43 @@ def test_another_tools_word_is_answered_with_the_name(tmp_path, key, word):
     found = re.search(r'did you mean "?([^"?]*)"?\?', message(tmp_path, f"{key}={value}"))
     assert found is not None
     assert found[1] == WORDS[key][word]
+
+
+@pytest.mark.parametrize("override", ["optimizer=lamb", "optimizer=lion", "network.activation=sin", "loss=dice"])
+def test_a_short_word_of_which_half_would_have_to_change_is_answered_with_every_name(tmp_path, override):
+    told = message(tmp_path, override)
+    assert "did you mean" not in told
+    assert "expected one of" in told
+
+
+@pytest.mark.parametrize(
+    ("override", "example"),
+    [
+        ("optimizer={sgd: {learning_rate: 0.1}}", "{type: sgd, ...}"),
+        ("loss={mse: {}}", "{type: mse, ...}"),
+        ("schedule={cosine: {period: 3}}", "{type: cosine, ...}"),
+        ("network={layers: [{dense: 16}]}", "{type: dense, ...}"),
+    ],
+)
+def test_a_part_named_by_a_key_is_answered_with_how_to_write_it(tmp_path, override, example):
+    assert f"expected the key `type`, as in {example}, got {{" in message(tmp_path, override)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "meant"),
+    [
+        ("type: step, step_size: 3", "every"),
+        ("type: step, every: 3, factor: 0.5", "gamma"),
+        ("type: reduce_on_plateau, factor: 0.5", "gamma"),
+        ("type: multi_step, milestones: [1, 2]", "at"),
+        ("type: cosine, T_max: 3", "period"),
+        ("type: cosine, warmup_epochs: 3", "warmup"),
+    ],
+)
+def test_another_tools_key_of_a_schedule_is_answered_with_the_key(tmp_path, schedule, meant):
+    told = message(tmp_path, f"schedule={{{schedule}}}")
+    assert f'did you mean "{meant}"?' in told
+    assert "required" not in told
 
 
 @pytest.mark.parametrize(
@@ -131,6 +169,14 @@ def test_a_key_by_another_tools_name_is_not_said_to_be_missing_too(tmp_path):
 )
 def test_a_number_written_another_way_says_how_to_write_it(tmp_path, override, hint):
     assert f"({hint})" in message(tmp_path, override)
+
+
+@pytest.mark.parametrize("weights", ["{1: 2, 0: 1}", "{1: 2,0: 1}", "{1: 2, false: 1}"])
+def test_a_number_as_a_key_is_no_decimal_comma(tmp_path, weights):
+    told = message(tmp_path, f"data.class_weights={weights}")
+    assert told.count("is not text; put it in quotes") == 2
+    assert "if 2," not in told
+    assert "write 0.01" in message(tmp_path, "optimizer={type: sgd, learning_rate: 0,01}")
 
 
 def test_a_decimal_comma_can_be_set_without_quotes(tmp_path):

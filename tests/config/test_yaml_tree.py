@@ -1,6 +1,7 @@
 """Strict YAML: YAML 1.2's meaning or an error with its line, and only ConfigError for any input."""
 
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -383,7 +384,22 @@ def test_what_is_no_readable_file_is_refused(tmp_path):
 
 
 def test_an_endless_file_is_refused():
-    assert "larger than 4 MiB" in refusal(pathlib.Path("/dev/zero"))
+    assert "not a file but a device, pipe or socket" in refusal(pathlib.Path("/dev/zero"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "c.yaml")
+    told = refusal(tmp_path / "c.yaml")
+    assert told.endswith("c.yaml: not a file but a device, pipe or socket; save the config in a file")
+
+
+def test_a_config_of_the_same_name_in_configs_is_the_only_suggestion(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    for name in ("iris", "irises", "digits"):
+        (tmp_path / "configs" / f"{name}.yaml").write_text("a: 1")
+    monkeypatch.chdir(tmp_path)
+    assert refusal(pathlib.Path("iris")).endswith("there is no such file; did you mean configs/iris.yaml?")
 
 
 def test_a_failing_disk_is_a_config_error(tmp_path, monkeypatch):

@@ -519,3 +519,9 @@ def test_only_data_errors_leave_for_any_bytes(tmp_path_factory, content, need_ta
 def test_numbers_without_names_are_answered_with_a_whole_line_of_names(write):
     with pytest.raises(DataError, match=r"put them into a line above the first, such as x1,x2,label$"):
         read(write(b"1,2,u\n3,4,v\n"), target="label")
+
+
+def test_names_for_more_columns_than_are_wanted_are_not_guessed(write):
+    # x1,a,b would take the first column for none of the two
+    with pytest.raises(DataError, match=r"a line above the first, one for each of the 3 columns, in their order$"):
+        read(write(b"1,2,u\n3,4,v\n"), target="u2", features=("a", "b"))

@@ -85,6 +85,12 @@ def test_among_texts_fewer_words_mean_a_missing_value(column):
     assert found.texts == {"red": 1, "none": 1}
 
 
+def test_words_that_texts_do_not_lack_are_missing_among_numbers_alone(column):
+    found = column(*[1.5, "?"] * 3000, *["red", "?"] * 4000)
+    assert (found.kind, found.missing) == (None, 0)
+    assert found.texts == {"?": 7000, "red": 4000, "1.5": 3000}
+
+
 def test_words_among_numbers_are_counted_and_the_first_one_is_named(column):
     found = column("1", "2", "many", "4", "few", "")
     assert (found.kind, found.wrong, found.first_wrong, found.missing) == (Number(), 2, (4, "many"), 1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bpcli.engine import registry
 from bpcli.engine.arrays import batch_array
 from bpcli.engine.layers.avg_pool2d import AvgPool2d
 from bpcli.engine.layers.conv2d import Conv2d
@@ -240,3 +241,12 @@ def test_a_step_makes_no_images(spec: LayerSpec) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * 8192 * 8 + 20_000 < x.nbytes / 4  # NumPy's own buffers of 8192 numbers
+
+
+@pytest.mark.parametrize("padding", [50_000, "same"])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d", "conv2d"])
+def test_a_window_of_a_billion_positions_is_refused_at_once(name, padding):
+    size = {"filters": 1, "kernel": 100_000} if name == "conv2d" else {"size": 100_000}
+    spec = registry.layers.get(name)(**size, padding=padding)
+    with pytest.raises(ValueError, match=r"^a window of 100000 x 100000 has more than 262,144 positions"):
+        spec.out_shape((1, 8, 8))

@@ -89,16 +89,23 @@ GUARDS = [
     Guard(
         "an older run's checkpoints are put aside",
         "runs/folder.py",
-        '        held.put_aside(run.checkpoints, "checkpoints-old-{}")\n',
+        "        _put_one_aside(run.checkpoints, held)\n",
         "        pass\n",
         "tests/cli/test_train.py::test_out_without_config_leaves_no_checkpoint_of_an_older_run",
     ),
     Guard(
         "a loss.csv or summary.json that is there is put aside",
         "runs/folder.py",
-        '            held.put_aside(file, f"{file.stem}-old-{{}}{file.suffix}")\n',
+        "            _put_one_aside(file, held)\n",
         "            pass\n",
         "tests/cli/test_train.py::test_out_overwrites_no_file_that_is_there",
+    ),
+    Guard(
+        "a copy of a checkpoint that somebody made is no checkpoint of the run",
+        "runs/recorder.py",
+        " if _NUMBERED.fullmatch(path.name)",
+        "",
+        "tests/cli/test_places.py::test_copies_of_checkpoints_are_neither_removed_nor_taken_for_the_run_s_own",
     ),
     Guard(
         "SHA-256 of the metadata",
@@ -446,8 +453,8 @@ GUARDS = [
     Guard(
         "predict -o replaces nothing of a run by another name",
         "cli/predict.py",
-        "        _refuse_to_replace(output, paths[-1], model.files)\n",
-        "        _refuse_to_replace(output, paths[-1], [])\n",
+        "        _check_output(output, paths[-1], model.files)\n",
+        "        _check_output(output, paths[-1], [])\n",
         "tests/cli/test_predict.py::test_an_output_never_replaces_what_the_command_reads_or_a_run_keeps",
     ),
     Guard(

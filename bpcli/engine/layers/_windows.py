@@ -17,6 +17,8 @@ from bpcli.engine.arrays import Array, Shape
 
 Pair: TypeAlias = tuple[int, int]  # vertical, horizontal
 
+MOST_POSITIONS = 1 << 18  # in a window: 512 x 512; each takes a pass over the images
+
 
 def pair(value: int | Pair) -> Pair:
     """(vertical, horizontal) from one number for both directions, or one for each."""
@@ -60,8 +62,10 @@ def windows_over(
     column on the right (as in TensorFlow, and in PyTorch for stride 1, the only one it accepts).
 
     Raises:
-        ValueError: a window is larger than the padded image.
+        ValueError: a window is larger than the padded image, or has too many positions.
     """
+    if size[0] * size[1] > MOST_POSITIONS:
+        raise ValueError(f"a window of {_times(size)} has more than {MOST_POSITIONS:,} positions: take a smaller one")
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, size, strict=True))
     if padding == "same":
         out = tuple(-(-n // s) for n, s in zip(image, stride, strict=True))

@@ -24,7 +24,7 @@ from bpcli.engine.registry import activations, losses, part_of
     "cross_entropy",
     elsewhere="bce bce_loss bce_with_logits bce_with_logits_loss binary_cross_entropy binary_crossentropy "
     "ce categorical_crossentropy sparse_categorical_crossentropy cross_entropy_loss "
-    "log_loss negative_log_likelihood nll nll_loss softmax_cross_entropy",
+    "log_loss negative_log_likelihood nll nll_loss softmax softmax_cross_entropy",
 )
 class LogLikelihood(Loss):
     """Negative log-likelihood, in nats, for one sample summed over the outputs. Used with sigmoid or softmax.
