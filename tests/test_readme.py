@@ -19,7 +19,7 @@ from bpcli.views.reference import reference
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / name / "README.md"
-    for name in ("", "configs", "datasets", "bpcli", "tests", "tests/benchmarks", "tests/fuzz")
+    for name in ("", "configs", "datasets", "bpcli", "tests", "tests/benchmarks", "tests/fuzz", "tests/tabular")
 ]
 README, CONFIGS, PACKAGE = (PAGES[0], PAGES[1], PAGES[3])
 EXAMPLES = [

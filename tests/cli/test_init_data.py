@@ -156,7 +156,7 @@ class TestTask:
         assert config["data"]["scale"] == {"x": "robust", "y": "none"}
         *_, hidden, last = config["network"]["layers"]
         assert (hidden["activation"], last["units"], last["activation"]) == ("selu", 4, "softmax")
-        assert config["training"]["early_stopping"]["monitor"] == "val_accuracy"
+        assert config["training"]["early_stopping"]["monitor"] == "val_loss"
 
     def test_unbalanced_classes_are_told_and_watched_by_the_loss(self, made):
         config, text = made(a=NOISE, y=["rare"] * 10 + ["common"] * 190)
