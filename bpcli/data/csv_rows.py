@@ -296,7 +296,7 @@ def rows_of(
             yield empty, [""] * width
         blank = 0
         width = width or len(row)
-        if fault is None and not text_of_row.isascii():
+        if fault is None and not written.isascii():
             fault = _wrong_byte(taken, path, before + reader.line_num)
         if fault is None and len(row) != width:
             fault = DataError(
