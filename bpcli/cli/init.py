@@ -61,7 +61,7 @@ def init(
 
     An example's files are configs/NAME.yaml and its data in datasets/. No file is overwritten.
 
-    Examples: bpcli init iris
+    Example: bpcli init iris
 
     bpcli init --data titanic.csv --target survived
     """

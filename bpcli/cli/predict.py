@@ -211,7 +211,12 @@ def _run_and_data(paths: Sequence[Path]) -> tuple[Path | None, Path]:
 
 
 def _check_output(output: Path, data: Path, others: Sequence[Path]) -> None:
-    """Raises BadParameter if no file can be written there, or it is one that the command reads or a run keeps."""
+    """Refuses a place where no file can be written, and a file that the command reads or a run keeps.
+
+    Raises:
+        BadParameter: the name is that of no file, or of such a file. DiskError: there is no such folder.
+    """
+    from bpcli.errors import DiskError
     from bpcli.runs.folder import run_that_keeps
 
     what = ""
@@ -222,7 +227,7 @@ def _check_output(output: Path, data: Path, others: Sequence[Path]) -> None:
             f"{output} is a folder; name a file in it: {output / 'predictions.csv'}", param_hint="-o"
         )
     if not os.path.lexists(output.parent):
-        raise typer.BadParameter(f"{output}: there is no folder {output.parent}", param_hint="-o")
+        raise DiskError(f"{output}: cannot be written: there is no folder {output.parent}")
     if output.is_file() and not os.access(output, os.W_OK):
         raise typer.BadParameter(f"{output} is write-protected; name another", param_hint="-o")
     if _is_stdin(output) if data == _STDIN else _same_file(output, data):

@@ -182,23 +182,23 @@ GUARDS = [
     ),
     Guard(
         "no infinity or underscore in a plain row",
-        "data/csv_rows.py",
-        'return None if "_" in "".join(cells) or not math.isfinite(sum(found)) else found',
+        "data/csv_cells.py",
+        'return None if found is None or "_" in "".join(cells) or np.isinf(found).any() else found',
         "return found",
         "tests/data/test_csv_file.py -k broken_file",
     ),
     Guard(
         "a missing number is an error unless the user says else",
         "data/csv_rows.py",
-        "y_gaps = ([gap] if gap else []) + y_gaps",
-        "pass",
+        'refused = [column for column in inputs if column.gap and missing_rule(column.kind, missing) == "error"]',
+        "refused: list[InputColumn] = []",
         "tests/data/test_missing.py::test_a_missing_number_is_an_error_that_counts_them_by_column",
     ),
     Guard(
         "a missing target is never filled in",
         "data/csv_rows.py",
-        'if y_gaps and missing != "drop":',
-        'if y_gaps and missing == "error":',
+        'gaps += y_gaps if missing != "drop" else []',
+        'gaps += y_gaps if missing == "error" else []',
         "tests/data/test_missing.py::test_a_target_is_never_filled_in",
     ),
     Guard(
@@ -354,13 +354,6 @@ GUARDS = [
         "if path.stat().st_size == 0:",
         "if False:",
         "tests/data/test_read.py -k without_a_size",
-    ),
-    Guard(
-        "row numbers are not proposed",
-        "data/csv_cells.py",
-        "counting = [k for k in others if numbers_rows(x[:, k])]",
-        "counting: list[int] = []",
-        "tests/data/test_csv_file.py -k only_numbers_the_rows",
     ),
     Guard(
         "row numbers as features are told",
@@ -624,8 +617,8 @@ GUARDS = [
     Guard(
         "a number of -1 beside categories",
         "data/encoding.py",
-        'if column.kind == "category" and (unknown := int((values == _UNKNOWN).sum())):',
-        "if unknown := int((values == _UNKNOWN).sum()):",
+        'unknown = int((values == _UNKNOWN).sum()) if column.kind == "category" else 0',
+        "unknown = int((values == _UNKNOWN).sum())",
         "tests/cli/test_init_data.py::test_a_number_of_minus_1_is_no_unknown_category",
     ),
     Guard(

@@ -14,9 +14,9 @@ from guard import ROOT, Guard
 def named_tests(guard: Guard) -> list[str]:
     """The tests that the guard names: by name, by a word in the name, or all tests of a file."""
     path, _, name = guard.arguments()[0].partition("::")
-    names = re.findall(r"^def (test_\w+)\(", Path(ROOT, path).read_text(encoding="utf-8"), re.M)
+    names = re.findall(r"^ *def (test_\w+)\(", Path(ROOT, path).read_text(encoding="utf-8"), re.M)
     if name:
-        return [found for found in names if found == name.partition("[")[0]]
+        return [found for found in names if found == name.rpartition("::")[2].partition("[")[0]]
     return [found for found in names if guard.arguments()[-1] in found or "-k" not in guard.arguments()]
 
 

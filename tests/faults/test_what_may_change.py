@@ -117,7 +117,7 @@ def test_other_data_of_the_same_shape(begun: dict[str, Any], figure) -> None:
     Path("same.csv").write_text(text)
     changed = rig.run("resume", "begun", "--set", "data.train=other.csv", "--set", "training.epochs=5")
     assert changed.code == 4
-    assert "the data file" in changed.err
+    assert 'its data are now "train: other.csv"' in changed.err
     assert rig.run("resume", "begun", "--set", "data.train=same.csv", "--set", "training.epochs=5").code == 0
     figure("8", "a resume with a digit of the data changed; with the same data elsewhere", "refused; allowed")
 
