@@ -192,6 +192,13 @@ def count_amounts(prepared: Sequence[PreparedColumn]) -> int:
     return sum(len(column.names_of(chain)) for column in prepared for chain in column.amounts)
 
 
+def amounts_of(kind: ColumnKind) -> int:
+    """How many inputs that are amounts a column of that kind gives."""
+    if isinstance(kind, Date):
+        return sum(not PartOfDate(part=part).comes_round for part in kind.parts)
+    return int(isinstance(kind, Number))
+
+
 def encoded(prepared: Sequence[PreparedColumn], raw: RawData, rows: Array | None) -> Floats:
     """The network's inputs (N, M), float64. rows: the rows of the file that `raw` is, for messages; None for all.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bpcli.build.recipes import Recipe, recipe_for
 from bpcli.data.choices import Choices
+from bpcli.data.encoding import amounts_of
 from bpcli.data.input_columns import yaml_name
 from bpcli.data.kinds import Category, Date, Number, YesNo, kinds
 from bpcli.data.survey import Survey
@@ -162,6 +163,12 @@ def _network(choices: Choices, recipe: Recipe) -> Iterator[str]:
     )
     yield "network:"
     yield "  layers:"
+    numbers = sum(amounts_of(column.kind) for column in choices.inputs)
+    if recipe.embeds_numbers and numbers:
+        embedding = f"- {{type: periodic_embedding, columns: {numbers}, learning_rate_scale: 0.1}}"
+        yield from _lines(
+            [(embedding, "a few learned waves of each number, which come first among the inputs")], indent=4
+        )
     yield from _lines(
         [("- {type: scale, learning_rate_scale: 6.0}", "a learned factor for each input: how much it counts")], indent=4
     )

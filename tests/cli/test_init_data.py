@@ -148,8 +148,19 @@ class TestTask:
         config, _ = made(a=NOISE[::-1], y=NOISE)
         assert config["data"]["scale"] == {"x": "robust", "y": "standard"}
         assert config["loss"] == "mse"
-        assert {layer.get("activation") for layer in config["network"]["layers"][1:-1]} == {"mish"}
+        embedding, scale, *hidden, _ = config["network"]["layers"]
+        assert (embedding["type"], embedding["columns"], scale["type"]) == ("periodic_embedding", 1, "scale")
+        assert {layer.get("activation") for layer in hidden} == {"mish"}
         assert config["training"]["early_stopping"]["monitor"] == "val_rmse"
+
+    def test_the_embedding_takes_the_amounts_and_no_other_input(self, made, ok):
+        days = [f"2024-{1 + k % 12:02}-{1 + k % 28:02}" for k in range(N)]
+        config, _ = made(a=NOISE, c=["u", "v", "w", "w"] * (N // 4), d=days, y=NOISE[::-1])
+        kind = config["data"]["columns"]["d"]
+        parts = kind["parts"] if isinstance(kind, dict) else ["year", "month", "weekday"]
+        amounts = 1 + len({"year", "elapsed"} & set(parts))
+        assert config["network"]["layers"][0]["columns"] == amounts
+        ok("train", "t.yaml", "--set", "training.epochs=1")
 
     def test_classes_get_a_softmax_of_as_many_outputs_and_selu(self, made):
         config, _ = made(a=NOISE, y=["a", "b", "c", "d"] * 50)
