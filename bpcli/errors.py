@@ -101,6 +101,12 @@ class RunInUseError(BpcliError):
     exit_code = 7
 
 
+class GradientError(BpcliError):
+    """Back-propagation and differences disagree: a layer, activation or loss has a wrong `backward` (exit code 8)."""
+
+    exit_code = 8
+
+
 class InterruptedRunError(BpcliError):
     """A signal asked training to stop; the state was saved. Exit code 128 + the signal's number."""
 

@@ -53,6 +53,15 @@ Set: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Which: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="best|last",
+        help="Of a run. Default: best, or last with early_stopping.restore_best: false.",
+        show_default=False,
+    ),
+]
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(

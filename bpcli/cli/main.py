@@ -16,7 +16,7 @@ from bpcli import __version__
 from bpcli.cli.data import data
 from bpcli.cli.evaluate import evaluate
 from bpcli.cli.init import init
-from bpcli.cli.inspect import step, summary, validate
+from bpcli.cli.inspect import gradcheck, step, summary, validate
 from bpcli.cli.lookup import epochs_calc, parts
 from bpcli.cli.output import fill_closed_streams, let_go_of_stdout, notify, write
 from bpcli.cli.predict import predict
@@ -101,6 +101,7 @@ app.command("validate")(validate)
 app.command("data")(data)
 app.command("summary")(summary)
 app.command("step")(step)
+app.command("gradcheck")(gradcheck)
 app.command("profile")(profile)
 app.command("parts")(parts)
 app.command("init")(init)
