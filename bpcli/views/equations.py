@@ -2,7 +2,7 @@
 
 Each is for one sample. Names in braces are filled in: z, a, x, delta of the layer in question (x is the a of the layer
 before it), W, b and other parameters by name, and `sum`, the sum over the samples of a batch, left out for one sample.
-A part without an entry, such as one of your own, is shown by its numbers alone.
+Definitions follow 'with'. A part without an entry, such as one of your own, is shown by its numbers alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class LayerEquations:
     gradients: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
 
+
+WITH = " 'with' "  # what follows defines symbols of the equation
 
 _NORM = "({x} - mean) / sqrt(var + eps)"
 _WINDOW = "c, o s + i - p, q s + j - p"
@@ -51,17 +53,17 @@ LAYERS: dict[str, LayerEquations] = {
     "global_avg_pool2d": LayerEquations("1 / (H W) sum_(i,j) {x}[c, i, j]", "1 / (H W) {delta}[c]", place="[c]"),
     "flatten": LayerEquations("{x} 'in one row'", "{delta} 'in the shape of' {x}"),
     "dropout": LayerEquations(
-        "r * {x} / (1 - rate), 'where r is 0 with probability' rate, 'else' 1", "r * {delta} / (1 - rate)"
+        "r * {x} / (1 - rate) 'with' r = 0 'with probability' rate, 'else' 1", "r * {delta} / (1 - rate)"
     ),
-    "gaussian_noise": LayerEquations("{x} + e, 'where each' e 'is drawn from' N(0, std^2)", "{delta}"),
+    "gaussian_noise": LayerEquations("{x} + e 'with' e 'drawn from' N(0, std^2)", "{delta}"),
     "batch_norm": LayerEquations(
-        f"{{W}} * u + {{b}}, u = {_NORM}",
+        f"{{W}} * u + {{b}} 'with' u = {_NORM}",
         "{W} / sqrt(var + eps) * ({delta} - mean({delta}) - u * mean({delta} * u))",
         {"W": "sum {delta} * u 'over samples and pixels'", "b": "sum {delta} 'over samples and pixels'"},
     ),
     "layer_norm": LayerEquations(
-        f"{{W}} * u + {{b}}, u = {_NORM} 'with the mean and variance of the sample'",
-        "1 / sqrt(var + eps) * (e - mean(e) - u * mean(e * u)), e = {W} * {delta}",
+        f"{{W}} * u + {{b}} 'with' u = {_NORM} 'with the mean and variance of the sample'",
+        "1 / sqrt(var + eps) * (e - mean(e) - u * mean(e * u)) 'with' e = {W} * {delta}",
         {"W": "{sum}{delta} * u", "b": "{sum}{delta}"},
     ),
     "scale": LayerEquations("{W} * {x}", "{W} * {delta}", {"W": "{sum}{delta} * {x}"}),
@@ -76,12 +78,12 @@ LAYERS: dict[str, LayerEquations] = {
         {"W": "{sum}{delta} * (f({x}) - {x})"},
     ),
     "periodic_embedding": LayerEquations(
-        "({W} cos(t) + {b}, {x}), t = 2 pi {frequency} {x} + {phase} 'for each input'",
-        "{delta}_x + 2 pi {frequency}^T s, s = -sin(t) * ({W})^T {delta}",
+        "({W} cos(t) + {b}, {x}) 'with' t = 2 pi {frequency} {x} + {phase} 'for each input'",
+        "{delta}_x + 2 pi {frequency}^T s 'with' s = -sin(t) * ({W})^T {delta}",
         {
             "W": "{sum}{delta} cos(t)^T",
             "b": "{sum}{delta}",
-            "phase": "{sum}s, s = -sin(t) * ({W})^T {delta}",
+            "phase": "{sum}s 'with' s = -sin(t) * ({W})^T {delta}",
             "frequency": "2 pi {sum}s {x}",
         },
     ),
@@ -112,15 +114,18 @@ ACTIVATIONS: dict[str, ActivationEquations] = {
     ),
     "softplus": ActivationEquations("ln(1 + exp({z}))", "1 - exp(-{a})"),
     "softsign": ActivationEquations("{z} / (1 + |{z}|)", "(1 - |{a}|)^2"),
-    "silu": ActivationEquations("{z} * s, s = 1 / (1 + exp(-{z}))", "s * (1 + {z} * (1 - s))"),
+    "silu": ActivationEquations(
+        "{z} * s 'with' s = 1 / (1 + exp(-{z}))", "s * (1 + {z} * (1 - s)) 'with' s = 1 / (1 + exp(-{z}))"
+    ),
     "mish": ActivationEquations(
-        "{z} * tanh(u), u = ln(1 + exp({z}))", "tanh(u) + {z} * (1 - tanh(u)^2) / (1 + exp(-{z}))"
+        "{z} * tanh(u) 'with' u = ln(1 + exp({z}))",
+        "tanh(u) + {z} * (1 - tanh(u)^2) / (1 + exp(-{z})) 'with' u = ln(1 + exp({z}))",
     ),
     "gelu": ActivationEquations(
-        "{z} * Phi({z}), 'where' Phi 'is the standard normal distribution'", "Phi({z}) + {z} * Phi'({z})"
+        "{z} * Phi({z}) 'with the standard normal distribution' Phi", "Phi({z}) + {z} * Phi'({z})"
     ),
     "hard_sigmoid": ActivationEquations("min(max({z} / 6 + 1 / 2, 0), 1)", "1 / 6 'where' 0 < {a} < 1, 'else' 0"),
-    "softmax": ActivationEquations("exp({z}_j) / sum_k exp({z}_k)", "{a} * (d - sum_j d_j {a}_j), d = dL/d{a}"),
+    "softmax": ActivationEquations("exp({z}_j) / sum_k exp({z}_k)", "{a} * (d - sum_j d_j {a}_j) 'with' d = dL/d{a}"),
 }
 
 
@@ -140,13 +145,13 @@ LOSSES: dict[str, LossEquations] = {
     "mse": LossEquations("1 / M sum_j ({a}_j - y_j)^2", "2 / M ({a} - y)"),
     "mae": LossEquations("1 / M sum_j |{a}_j - y_j|", "1 / M sign({a} - y)"),
     "huber": LossEquations(
-        "1 / M sum_j h({a}_j - y_j), h(e) = e^2 / 2 'where' |e| < c, 'else' c (|e| - c / 2), c = 'delta'",
+        "1 / M sum_j h({a}_j - y_j) 'with' h(e) = e^2 / 2 'where' |e| < c, 'else' c (|e| - c / 2), c = 'delta'",
         "1 / M min(max({a} - y, -c), c)",
     ),
     "log_cosh": LossEquations("1 / M sum_j ln(cosh({a}_j - y_j))", "1 / M tanh({a} - y)"),
-    "poisson": LossEquations("sum_j (r_j - y_j ln(r_j + eps)), r = {a}", "(1 - y / ({a} + eps))"),
+    "poisson": LossEquations("sum_j (r_j - y_j ln(r_j + eps)) 'with' r = {a}", "(1 - y / ({a} + eps))"),
     "hinge": LossEquations(
-        "max(0, 1 - m), 'where' m 'is the margin of the right class'", "-dm/d{a} 'where' m < 1, 'else' 0"
+        "max(0, 1 - m) 'with the margin' m 'of the right class'", "-dm/d{a} 'where' m < 1, 'else' 0"
     ),
 }
 _Q = "(1 - p)^gamma"
@@ -154,11 +159,11 @@ FUSED: dict[tuple[str, str], LossEquations] = {
     ("log_likelihood", "softmax"): LossEquations("-sum_j y_j ln({a}_j)", "({a} - y)"),
     ("log_likelihood", "sigmoid"): LossEquations("-sum_j [y_j ln({a}_j) + (1 - y_j) ln(1 - {a}_j)]", "({a} - y)"),
     ("focal", "softmax"): LossEquations(
-        f"-{_Q} ln(p), 'where' p 'is' {{a}}_j 'of the right class'",
+        f"-{_Q} ln(p) 'with' p = {{a}}_j 'of the right class'",
         f"({{a}} - y) {_Q} (1 - gamma p ln(p) / (1 - p))",
     ),
     ("focal", "sigmoid"): LossEquations(
-        f"-sum_j {_Q} ln(p), p = {{a}}_j 'where' y_j = 1, 'else' 1 - {{a}}_j",
+        f"-sum_j {_Q} ln(p) 'with' p = {{a}}_j 'where' y_j = 1, 'else' 1 - {{a}}_j",
         f"(1 - 2 y) {_Q} (1 - p - gamma p ln(p))",
     ),
     ("poisson", "identity"): LossEquations("sum_j (exp({z}_j) - y_j {z}_j)", "(exp({z}) - y)"),
@@ -173,8 +178,8 @@ OPTIMIZERS: dict[str, dict[str, str]] = {
     "adamw": {**_ADAM, "W": f"W - eta {{decay}}{_CORRECTED}"},
     "nadam": {
         **_ADAM,
-        "W": "W - eta (mu_(t+1) m / (1 - U_(t+1)) + (1 - mu_t) g / (1 - U_t)) / (sqrt(v / (1 - beta2^t)) + eps), "
-        "mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), U_t = mu_1 mu_2 ... mu_t",
+        "W": "W - eta (mu_(t+1) m / (1 - U_(t+1)) + (1 - mu_t) g / (1 - U_t)) / (sqrt(v / (1 - beta2^t)) + eps) "
+        "'with' mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), U_t = mu_1 mu_2 ... mu_t",
     },
     "adagrad": {"sum": "S + g^2", "W": "W - eta g / (sqrt(initial_accumulator + S) + eps)"},
     "rmsprop": {
@@ -220,7 +225,7 @@ def loss_equations(loss: object, activation: object) -> tuple[LossEquations | No
         return LOSSES.get(name), False
     if getattr(loss, "label_smoothing", 0.0):
         even = "M" if function == "softmax" else "2"
-        smooth = f", y <- (1 - label_smoothing) y + label_smoothing / {even}"
+        smooth = f" 'with' y <- (1 - label_smoothing) y + label_smoothing / {even}"
         return LossEquations(fused.value + smooth, fused.gradient), True
     return fused, True
 

@@ -36,7 +36,7 @@ def step_text(steps: Steps, digits: int | None = None) -> str:
             lines += [f"  {printable(block.title)}"] if block.title else []
             for line in block.lines:
                 lines += _text_lines(line, digits)
-    return "\n".join([plain(page.note), *lines])
+    return "\n".join([page.note, *lines])
 
 
 def _text_lines(line: Line, digits: int) -> list[str]:
@@ -72,7 +72,7 @@ def step_markdown(steps: Steps, digits: int | None = None) -> str:
     """Markdown with equations in LaTeX between dollar signs, as GitHub, GitLab and notebooks show them."""
     digits = 6 if digits is None else digits
     page = page_of(steps)
-    lines = [f"# {_markdown(_capital(page.title))}", "", f"{_markdown(_capital(plain(page.note)))}."]
+    lines = [f"# {_markdown(_capital(page.title))}", "", f"{_markdown(_capital(page.note))}."]
     for section in page.sections:
         lines += ["", f"## {_markdown(_capital(section.title))}"]
         for block in section.blocks:
@@ -83,12 +83,15 @@ def step_markdown(steps: Steps, digits: int | None = None) -> str:
 
 
 def _markdown_lines(line: Line, digits: int) -> list[str]:
-    formula = latex(line.equation or line.symbol)
-    matrix = _matrix(line.value, digits)
+    matrix, definitions = _matrix(line.value, digits), _latex_definitions(line)
     if matrix is not None:
-        return ["$$", f"{formula} = {matrix}", "$$"]
+        return ["$$", f"{latex(line.rule)} = {matrix}{definitions}", "$$"]
     assert not isinstance(line.value, float)  # a number always fits
-    return ["$$", formula, "$$", "", "```", _numbers(line.value, digits), "```"]
+    return ["$$", f"{latex(line.rule)}{definitions}", "$$", "", "```", _numbers(line.value, digits), "```"]
+
+
+def _latex_definitions(line: Line) -> str:
+    return rf" \quad\text{{with }} {latex(line.definitions)}" if line.definitions else ""
 
 
 def _markdown(text: str) -> str:
@@ -113,7 +116,7 @@ def step_latex(steps: Steps, digits: int | None = None) -> str:
         r"\allowdisplaybreaks",
         r"\begin{document}",
         rf"\section*{{{_latex_text(_capital(page.title))}}}",
-        f"{_latex_text(_capital(plain(page.note)))}.",
+        f"{_latex_text(_capital(page.note))}.",
     ]
     for section in page.sections:
         lines.append(rf"\subsection*{{{_latex_text(_capital(section.title))}}}")
@@ -125,21 +128,16 @@ def step_latex(steps: Steps, digits: int | None = None) -> str:
 
 
 def _latex_lines(line: Line, digits: int) -> list[str]:
-    formula = latex(line.equation or line.symbol)
-    matrix = _matrix(line.value, digits)
-    if matrix is None:
-        assert not isinstance(line.value, float)  # a number always fits
-        numbers = _numbers(line.value, digits)
-        return [
-            r"\begin{multline*}",
-            formula,
-            r"\end{multline*}",
-            r"{\scriptsize\begin{verbatim}",
-            numbers,
-            r"\end{verbatim}}",
-        ]
-    split = " \\\\\n= " if len(formula) > 60 else " = "
-    return [r"\begin{gather*}", f"{formula}{split}{matrix}", r"\end{gather*}"]
+    matrix, rule, definitions = _matrix(line.value, digits), latex(line.rule), _latex_definitions(line)
+    if definitions:
+        definitions = rf" \\ {definitions}"
+    if matrix is not None:
+        equal = " \\\\ = " if len(line.rule) > 60 else " = "
+        return [r"\begin{gather*}", f"{rule}{equal}{matrix}{definitions}", r"\end{gather*}"]
+    assert not isinstance(line.value, float)  # a number always fits
+    numbers = _numbers(line.value, digits)
+    formula = [r"\begin{gather*}", f"{rule}{definitions}", r"\end{gather*}"]
+    return [*formula, r"{\scriptsize\begin{verbatim}", numbers, r"\end{verbatim}}"]
 
 
 _LATEX_TEXT = {
@@ -210,7 +208,7 @@ def step_html(steps: Steps, digits: int | None = None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>\n{_STYLE}\n</style></head><body>",
         f"<h1>{title}</h1>",
-        f"<p>{html_of(_capital(page.note))}.</p>",
+        f"<p>{html.escape(_capital(page.note))}.</p>",
     ]
     for section in page.sections:
         parts.append(f"<h2>{html.escape(printable(_capital(section.title)))}</h2>")
@@ -225,8 +223,9 @@ def _html_block(block: Block, digits: int) -> list[str]:
 
 
 def _html_line(line: Line, digits: int) -> str:
-    formula = f"<span>{html_of(line.equation or line.symbol)} =</span>"
-    return f'<div class="line">{formula} {_html_value(line.value, digits)}</div>'
+    definitions = f" <span>with {html_of(line.definitions)}</span>" if line.definitions else ""
+    rule = f"<span>{html_of(line.rule)} =</span>"
+    return f'<div class="line">{rule} {_html_value(line.value, digits)}{definitions}</div>'
 
 
 def _html_value(value: Array | float, digits: int) -> str:

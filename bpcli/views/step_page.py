@@ -15,6 +15,7 @@ from bpcli.engine.arrays import Array
 from bpcli.engine.measure.trace import LayerTrace, StepTrace
 from bpcli.engine.network import LayerEntry
 from bpcli.views.equations import (
+    WITH,
     LayerEquations,
     activation_equations,
     layer_equations,
@@ -32,6 +33,16 @@ class Line:
     symbol: str
     value: Array | float
     equation: str = ""
+
+    @property
+    def rule(self) -> str:
+        """What the value is equal to, without the definitions of symbols that follow."""
+        return self.equation.partition(WITH)[0] or self.symbol
+
+    @property
+    def definitions(self) -> str:
+        """Those definitions, or ""."""
+        return self.equation.partition(WITH)[2]
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ def page_of(steps: Steps) -> Page:
             Section(f"{prefix}{title}{_settings(optimizer)}, t {trace.number}", tuple(found.update())),
         ]
     first = steps.traces[0]
-    note = "the superscript is the layer's number, a^0 = x; each equation is for one sample, written as a column"
+    note = "superscripts number the layers, and layer 0 is x; each equation is for one sample, written as a column"
     if len(first.x) > 1:
         note += f"; x, z, a and delta have a row for each of the {len(first.x)} samples, over which sums run"
     return Page(f"training step of {steps.model.config.name or 'a network'}", note, tuple(sections))
@@ -202,7 +213,7 @@ def equations_of(steps: Steps, trace: StepTrace) -> dict[str, dict[str, str]]:
     loss, _ = loss_equations(config.loss, network.output_activation)
     value = "l" if loss is None else loss.value.format(**_names(last, trace.layers[-1], several))
     factor = _factor(config.loss.reduction, n, weighted=trace.weights is not None)
-    total = f"L = {factor}{several}l, l = {value}" if factor or several else f"L = {value}"
+    total = f"L = {factor}{several}l{WITH}l = {value.replace(WITH, ', ')}" if factor or several else f"L = {value}"
     return {**found, "": {"loss": total}}
 
 
@@ -246,8 +257,12 @@ def _times_slope(da: str, entry: LayerEntry, fill: dict[str, str]) -> str:
     slope = function.slope.format(**fill)
     name = registry.activations.name_of(entry.activation)
     if name == "softmax":
-        return slope.replace(f"d = dL/d{fill['a']}", f"d = {da}")
-    return f"{da} * f'({fill['z']}), f'({fill['z']}) = {slope}"
+        return slope.replace(f"d = dL/d{fill['a']}", f"d = {da.replace(WITH, ', ')}")
+    head, _, definitions = da.partition(WITH)
+    if " + " in head or "'" in head:
+        head = f"({head})"
+    where = f"f'({fill['z']}) = {slope}" + (f", {definitions}" if definitions else "")
+    return f"{head} * f'({fill['z']}){WITH}{where.replace(WITH, ', ')}"
 
 
 def _update(steps: Steps, layer: LayerTrace, name: str, number: int) -> dict[str, str]:

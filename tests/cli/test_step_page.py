@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 import shutil
@@ -71,11 +72,11 @@ TEXTBOOK = [
     ("a^2 = 1 / (1 + exp(-z^2))", "a = [[0.751365069552, 0.772928465321]]"),
     ("L = 1 / 2 sum_j (a^2_j - y_j)^2", "loss = 0.29837110876"),
     (
-        "delta^2 = (a^2 - y) * f'(z^2), f'(z^2) = a^2 * (1 - a^2)",
+        "delta^2 = (a^2 - y) * f'(z^2) with f'(z^2) = a^2 * (1 - a^2)",
         "delta = dL/dz = [[ 0.138498561629, -0.038098236517]]",
     ),
     (
-        "delta^1 = (W^2)^T delta^2 * f'(z^1), f'(z^1) = a^1 * (1 - a^1)",
+        "delta^1 = (W^2)^T delta^2 * f'(z^1) with f'(z^1) = a^1 * (1 - a^1)",
         "delta = dL/dz = [[0.008771354689, 0.009954254705]]",
     ),
     ("dL/dW^1 = delta^1 (a^0)^T", "dL/dW = [[0.000438567734, 0.000877135469],"),
@@ -88,12 +89,12 @@ TEXTBOOK = [
 @pytest.mark.parametrize(("equation", "value"), TEXTBOOK, ids=[pair[0] for pair in TEXTBOOK])
 def test_text_has_each_equation_above_its_numbers(ok, configs, equation, value):
     lines = [line.strip() for line in ok("step", configs / "textbook-2-2-2.yaml").out.splitlines()]
-    assert (equation, value) in zip(lines, lines[1:], strict=False)
+    assert (equation, value) in itertools.pairwise(lines)
 
 
 def test_sums_and_factors_of_a_batch_are_in_the_equations(ok, configs):
     out = ok("step", configs / "iris.yaml", "--set", "training.batch_size=5").out
-    assert "L = 1 / 5 sum_n l, l = -sum_j y_j ln(a^2_j)" in out
+    assert "L = 1 / 5 sum_n l with l = -sum_j y_j ln(a^2_j)" in out
     assert "delta^2 = 1 / 5 (a^2 - y)\n" in out
     assert "dL/dW^2 = sum_n delta^2 (a^1)^T" in out
 
@@ -127,9 +128,7 @@ def test_steps_follow_each_other_as_in_training(ok, configs, run_files):
     first = json.loads(ok("step", path, "--json", "--steps", 3, "--set", "optimizer={type: adam}").out)
     steps = [first, *first["next_steps"]]
     assert [step["step"] for step in steps] == [1, 2, 3]
-    assert all(
-        old["layers"][0]["after"] == new["layers"][0]["before"] for old, new in zip(steps, steps[1:], strict=False)
-    )
+    assert all(old["layers"][0]["after"] == new["layers"][0]["before"] for old, new in itertools.pairwise(steps))
     ok("train", path, "--out", "run", "--set", "training.epochs=3", "--set", "optimizer={type: adam}")
     with np.load(run_files(Path("run")).last) as weights:
         np.testing.assert_array_equal(weights["dense_2.W"], steps[2]["layers"][1]["after"]["W"])
