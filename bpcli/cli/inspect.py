@@ -62,27 +62,52 @@ def summary(
     write(summary_text(network, settings))
 
 
-def step(config: options.Config, set_: options.Set = None, json: options.Json = False) -> None:
-    """Shows one training step with every number in it.
+def step(
+    config: Subject,
+    set_: options.Set = None,
+    checkpoint: options.Which = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="Take this sample of the training data alone, counted from 1.", show_default=False),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="How many steps, one after the other.")] = 1,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="text|markdown|latex|html|json", help="How the page is written.")
+    ] = "text",
+    digits: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=17,
+            help="Digits after the point, in JSON significant ones. Default: 12 in text, 6 on a page, all in JSON.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Shows one training step as a textbook does, with every number and its equation.
 
-    Shows z, a, the loss, delta, every gradient, and the weights before and after.
+    Shows z, a, the loss, delta, every gradient, and the update. Of a run it is the step that would follow.
 
-    The batch is the first training.batch_size samples in their own order.
+    The batch is the first training.batch_size samples in their own order; further steps take the next batches.
 
     Example: bpcli step configs/textbook-2-2-2.yaml
     """
-    from bpcli.build.session import open_session
-    from bpcli.config.load import load_config
-    from bpcli.views.inspect import first_step, step_json, step_text
+    from bpcli.views.step_formats import FORMATS, WRITERS
+    from bpcli.workflows.step import Which, steps_of_config, steps_of_run
 
-    session = open_session(load_config(config, set_ or ()))
-    for note in session.datasets.notes:
-        notify(note)
-    with session.memory_errors():
-        trace = first_step(session)
-    if not trace.finite:
+    if format_ not in FORMATS:
+        raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {format_}", param_hint="--format")
+    if json and format_ not in ("text", "json"):
+        raise typer.BadParameter(f"contradicts --format {format_}", param_hint="--json")
+    which = Which(steps, sample)
+    if _is_run(config, set_, checkpoint):
+        found = steps_of_run(config, checkpoint, which, notify)
+    else:
+        found = steps_of_config(config, set_ or (), which, notify)
+    if not found.traces[-1].finite:
         notify("warning: a value in this step is not finite: training would stop here as diverged, with exit code 5")
-    write(step_json(trace) if json else step_text(trace, session.model.config.optimizer))
+    write(WRITERS["json" if json else format_](found, digits))
 
 
 def gradcheck(

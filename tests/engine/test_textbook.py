@@ -16,7 +16,7 @@ from bpcli.engine.measure.trace import StepTrace
 from bpcli.engine.network import LayerEntry, Network
 from bpcli.engine.training.evaluation import predict
 from bpcli.engine.training.options import iterations_per_epoch
-from bpcli.views.inspect import first_step
+from bpcli.workflows.step import first_steps
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -27,7 +27,7 @@ def close(value: object, expected: object) -> bool:
 
 @pytest.fixture(scope="module")
 def step() -> StepTrace:
-    return first_step(open_session(load_config(CONFIGS / "textbook-2-2-2.yaml")))
+    return first_steps(open_session(load_config(CONFIGS / "textbook-2-2-2.yaml"))).traces[0]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_2_2_2_training_takes_the_very_step_that_is_shown(step: StepTrace) -> No
 @pytest.mark.parametrize("setting", ["training.clip_norm=0.01", "optimizer={type: adam, learning_rate: 0.1}"])
 def test_the_step_shown_is_the_one_trained_with_any_setting(setting: str) -> None:
     file = load_config(CONFIGS / "textbook-2-2-2.yaml", [setting])
-    trace, session = first_step(open_session(file)), open_session(file)
+    trace, session = first_steps(open_session(file)).traces[0], open_session(file)
     state = session.start()
     list(session.train(state))
     views = session.model.network.layout.views(state.theta)
@@ -111,7 +111,7 @@ def test_the_step_shown_is_the_one_trained_with_weights_of_samples_and_in_shards
     Path("rows.csv").write_text("a,b,w,y\n1,0,1,no\n2,1,3,yes\n0,2,0.5,no\n1,1,2,yes\n2,0,0,no\n")
     Path("c.yaml").write_text(WEIGHED % (weights, shards))
     session = open_session(load_config("c.yaml"))
-    trace, state = first_step(session), session.start()
+    trace, state = first_steps(session).traces[0], session.start()
     (report,) = session.train(state)
     views = session.model.network.layout.views(state.theta)
     dense = [layer for layer in trace.layers if layer.after]
