@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 from bpcli.errors import UsageError
 from bpcli.runs.files import disk_errors
 from bpcli.runs.held import HeldFolder
-from bpcli.text import nearest, shown
+from bpcli.text import nearest, printable, shown
 
 
 def examples_folder() -> Path:
@@ -46,6 +47,9 @@ def write_example(name: str, target: Path) -> list[Path]:
         DiskError: a file cannot be written. RunError: configs or datasets is a symbolic link.
     """
     if name not in example_names():
+        if Path(name).suffix not in ("", ".yaml", ".yml") and Path(name).is_file():
+            option = f"bpcli init --data {shlex.quote(name)}"
+            raise UsageError(f"{printable(name)} is a table, for which a config is written with: {printable(option)}")
         near = nearest(Path(name).stem, example_names())
         hint = f"; did you mean {near}?" if near else f"; there are {', '.join(example_names())}"
         raise UsageError(f"no example is called {shown(name)}{hint}")

@@ -195,17 +195,18 @@ def _integers(value: Any) -> Any:
 
 def _sizes(value: Any) -> Any:
     """The sizes of a stack of layers as a tuple; the first and the last may be `auto`."""
-    sizes = list(value) if isinstance(value, (list, tuple)) else value
-    ends = (0, len(sizes) - 1) if isinstance(sizes, list) else ()
-    if (
-        len(
-            _integers(
-                [1 if place in ends and size == "auto" else size for place, size in enumerate(sizes)] if ends else value
+    if not isinstance(value, (list, tuple)) or not value:
+        raise problem(f"expected a list of whole numbers, got {shown(value)}")
+    for place, size in enumerate(value):
+        if size == "auto" and place not in (0, len(value) - 1):
+            raise problem(
+                f"auto is the number of inputs as the first size, or of outputs as the last; got {shown(list(value))}: "
+                "give the hidden layers their sizes, as in [auto, 64, auto]"
             )
-        )
-        < 2
-    ):
-        raise problem(f"expected at least two sizes, inputs first and outputs last, got {shown(value)}")
+        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise problem(f"{expected('whole numbers of at least 1', size, ('auto',))} in {shown(list(value))}")
+    if len(value) < 2:
+        raise problem(f"expected at least two sizes, inputs first and outputs last, got {shown(list(value))}")
     return tuple(value)
 
 
@@ -343,7 +344,13 @@ def _network(value: Any) -> Any:
     if isinstance(value, (PlainNetwork, LayeredNetwork)):
         return value
     layers = value.get("layers") if isinstance(value, dict) else None
-    if isinstance(layers, list) and layers and not any(isinstance(item, (int, float)) for item in layers):
+    if isinstance(layers, list) and "auto" in layers and any(isinstance(item, dict) for item in layers):
+        raise problem_at(
+            "layers",
+            "auto belongs to a list of sizes, as in [auto, 64, auto]; layer by layer, leave the inputs out, and give "
+            "the last dense layer as many units as there are classes or targets",
+        )
+    if isinstance(layers, list) and layers and not any(isinstance(i, (int, float)) or i == "auto" for i in layers):
         return LayeredNetwork.model_validate(value)
     if isinstance(value, dict) and "input" in value and isinstance(layers, list) and layers:
         raise problem_at("input", "belongs to layers written one by one; in a list of sizes the first is the input")

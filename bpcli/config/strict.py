@@ -88,10 +88,15 @@ def _message(item: Any, known: tuple[str, ...], not_here: Mapping[str, str]) -> 
         return str(item["ctx"]["error"])
     if kind == "literal_error":
         words = item["ctx"]["expected"]
-        return expected(words.replace("'", ""), got, re.findall("'([^']*)'", words))
+        return expected(_bare(words), got, re.findall("'([^']*)'", words))
     if kind in EXPECTED:
         return expected(EXPECTED[kind], got)
     return f"{item['msg']}, got {shown(got)}"
+
+
+def _bare(words: str) -> str:
+    """pydantic's list of accepted values: words without quotes, and marks such as a comma or a blank in them."""
+    return re.sub(r"""'(\w+)'""", r"\1", words)
 
 
 @dataclasses.dataclass(frozen=True)

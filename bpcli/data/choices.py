@@ -21,7 +21,7 @@ from bpcli.data.kinds import Category, Date, DatePart, Number, YesNo
 from bpcli.data.survey import ColumnSurvey, Survey
 from bpcli.data.types import ColumnKind
 from bpcli.errors import DataError
-from bpcli.text import did_you_mean, listed, shown
+from bpcli.text import did_you_mean, listed, plural, shown
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y", "outcome", "response")
 MOST_CLASSES_OF_NUMBERS = 10
@@ -30,11 +30,13 @@ MOST_CLASSES = 1000
 ROWS_OF_A_CATEGORY = 10
 """On average, for a column of more than 50 categories; 2 for one of fewer."""
 FEWEST_COUNTED = 10
-"""Rows from which on numbers that rise by 1 count the rows, and are none by chance."""
+"""Rows from which on numbers that rise by 1 count the rows, or texts all different are ids, and not by chance."""
 FEWEST_OTHERS = 3
 """Rows with another value than the most frequent one."""
 ROWS_OF_A_GROUP, MOST_ROWS_OF_A_GROUP, FEWEST_GROUPS = 2, 50, 20
 """On average; a column of larger groups is one of categories, which new rows have too."""
+FEWEST_VALUES, FEWEST_VALUES_SHARE = 10, 0.1
+"""Values of a column, or their share of its rows, below which it is left out: validation alone might have them all."""
 INDICATOR_FROM = 0.05
 """Share of missing values from which on the network is told that a number is missing."""
 GIVES_AWAY = {True: 0.98, False: 0.998}
@@ -131,7 +133,7 @@ def choose(survey: Survey, targets: Sequence[str] = (), task: Task | None = None
         if column.name in names or column.name == group:
             continue
         told = _tells(survey, column, names, task)
-        why = _why_left_out(survey, column, names, task, told)
+        why = _why_left_out(survey, column, names, task, told) or _why_too_few(column, in_order=in_order)
         kind, remarks = (None, ()) if why else _kind(survey, column, in_order=in_order)
         if kind is None:
             left_out.append((column.name, why or " ".join(remarks)))
@@ -212,7 +214,8 @@ def _check_target(survey: Survey, column: ColumnSurvey, *, several: bool) -> Non
             f"{place_of(survey.table, line, column.place)}: got {shown(cell)}, expected a number as in most rows of "
             f"this target ({column.wrong} cells hold words): correct these cells, empty them, or {other}"
         )
-    if column.kind is None and column.different * 2 > column.kept and column.different > MOST_CATEGORIES:
+    many = column.different * 2 > column.kept and column.different > MOST_CATEGORIES
+    if column.kind is None and (many or (column.is_all_different and column.kept >= FEWEST_COUNTED)):
         raise DataError(
             f"{where} has {column.different:,} different texts in {column.kept:,} rows, such as "
             f"{shown(column.example)}: an id or free text, not a class: {other}"
@@ -354,6 +357,15 @@ def _why_left_out(
     return ""
 
 
+def _why_too_few(column: ColumnSurvey, *, in_order: bool) -> str:
+    """Why the training part may have no value of a column; empty if there is no such reason."""
+    if column.present < max(FEWEST_OTHERS, min(FEWEST_VALUES, FEWEST_VALUES_SHARE * column.rows)) and column.missing:
+        return f"only {column.present} of {column.rows:,} rows have a value"
+    if in_order and np.isnan(column.values[: len(column.values) * 4 // 5]).all():
+        return "no value in the first 80% of the rows, which the network is trained on"
+    return ""
+
+
 def why_an_id(column: ColumnSurvey) -> str:
     """Why a column names rows and describes nothing; empty if it does not."""
     words = _words(column.name)
@@ -403,17 +415,23 @@ def _kind(survey: Survey, column: ColumnSurvey, *, in_order: bool) -> tuple[Colu
         remarks = (_counts(column),)
         if column.wrong:
             remarks = (
-                f"numbers and words ({column.wrong} cells, such as {_shown_cell(column)}), so that each is a category; "
-                f"correct or empty these cells to have numbers: {_counts(column)}",
+                f"numbers and words ({_words_in(column)}), so that each is a category; correct or empty such cells to "
+                f"have numbers: {_counts(column)}",
             )
         return Category(missing="zeros" if column.missing else None), remarks
     if column.wrong:
         line, _ = column.first_wrong or (0, "")
         return None, (
-            f"numbers with words among them ({column.wrong:,} cells, first {_shown_cell(column)} in line {line}): "
-            "correct or empty these cells to use it",
+            f"numbers with words among them ({plural(column.wrong, 'cell')}, first {_shown_cell(column)} in line "
+            f"{line}): correct or empty such cells to use it",
         )
     return None, (f"{column.different:,} different texts in {column.kept:,} rows, such as {shown(column.example)}",)
+
+
+def _words_in(column: ColumnSurvey) -> str:
+    """How many cells hold words, and the first one."""
+    such_as = ", such as" if column.wrong > 1 else ","
+    return f"{plural(column.wrong, 'cell')}{such_as} {_shown_cell(column)}"
 
 
 def _shown_cell(column: ColumnSurvey) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.data.columns import counts_by_column, lacking
-from bpcli.data.kinds import missing_rule
+from bpcli.data.kinds import Category, Date, missing_rule
 from bpcli.data.large import NpyRows
 from bpcli.data.stored import counted
 from bpcli.data.types import DataPlan, Missing, Names, RawData, sample_number
@@ -51,12 +51,24 @@ def content_of(raw: RawData, plan: DataPlan) -> Content:
             incomplete = incomplete | lacking(values)
     if not incomplete.any():
         return Content(raw, weights)
-    counts = counted(counts_by_column(raw, weights, plan.sample_weight or ""), len(incomplete))
+    by_column = counts_by_column(raw, weights, plan.sample_weight or "")
+    counts = counted(by_column if raw.kinds is None else _of_those_that_drop(by_column, raw, plan), len(incomplete))
     if incomplete.all():
         raise DataError(f"{raw.source}: every row has a missing value, so data.missing: drop leaves none ({counts})")
     note = f"{raw.source}: left out {incomplete.sum()} of {len(incomplete)} rows, for a missing value ({counts})"
     rows = np.flatnonzero(~incomplete)
     return dataclasses.replace(Content(raw, weights).part(rows), notes=(note,))
+
+
+def _of_those_that_drop(counts: dict[str, int], raw: RawData, plan: DataPlan) -> dict[str, int]:
+    """The counts without those of inputs whose missing values are filled in."""
+    assert raw.kinds is not None
+    filled = {
+        shown(name)
+        for name, kind in zip(raw.feature_names or (), raw.kinds, strict=True)
+        if missing_rule(kind, plan.missing) != "drop"
+    }
+    return {name: count for name, count in counts.items() if name not in filled}
 
 
 def inputs_to_drop_for(raw: RawData, missing: Missing) -> Array | None:
@@ -82,6 +94,12 @@ def _without_weights(raw: RawData, plan: DataPlan) -> tuple[RawData, Array | Non
         raise DataError(f"{raw.source}: has no column {shown(name)}{near} for data.sample_weight; it has {have}")
     assert isinstance(raw.x, np.ndarray)  # only a CSV file has named columns
     column = raw.feature_names.index(name)
+    if raw.kinds is not None and isinstance(raw.kinds[column], (Category, Date)):
+        what = "categories" if isinstance(raw.kinds[column], Category) else "dates"
+        raise DataError(
+            f"{raw.source}: the weights are in column {shown(name)}, which holds {what}, not numbers: name another one "
+            "with data.sample_weight"
+        )
     weights = raw.x[:, column : column + 1].astype(np.float64)
     if (weights < 0).any():
         row = int((weights[:, 0] < 0).argmax())

@@ -153,8 +153,9 @@ def layout(path: Path, head: bytes, header: bool | None, decimal: str) -> Table:
     if not header:
         return Table(path, separator, tuple(f"c{index + 1}" for index in range(len(first))), False, decimal)
     names = tuple(name.strip() for name in first)
-    if not any(names[1:]) and _names_follow(sample):
-        raise DataError(f"{path}:{line}: a title, with the columns' names in line 2: delete line {line}")
+    if not any(names[1:]) and (below := _line_of_names(sample)):
+        what = f"line {line}" if below == line + 1 else f"what comes before line {below}"
+        raise DataError(f"{path}:{line}: a title, with the columns' names in line {below}: delete {what}")
     if "" in names:
         raise DataError(
             f"{path}:{line}: column {names.index('') + 1} has no name{_what_of_it(sample, separator, names)}"
@@ -172,13 +173,15 @@ def layout(path: Path, head: bytes, header: bool | None, decimal: str) -> Table:
     return Table(path, separator, names, True, decimal)
 
 
-def _names_follow(sample: str) -> bool:
-    """Whether line 2 has names, several and no numbers, and line 3 as many cells."""
+def _line_of_names(sample: str) -> int | None:
+    """The line below the first that has names, several and no numbers, if the next row has as many cells."""
     for separator in "\t;,":
-        names, cells = ([], [], *_sample_rows(sample, separator)[1:3])[-2:]
-        if len(names) == len(cells) > 1 and all(names) and not any(map(looks_numeric, names)):
-            return True
-    return False
+        found = [(line, cells) for line, cells in _numbered_rows(sample, separator) if any(cells)][1:3]
+        if len(found) == 2:
+            (line, names), (_, cells) = found
+            if len(names) == len(cells) > 1 and all(names) and not any(map(looks_numeric, names)):
+                return line
+    return None
 
 
 def _what_of_it(sample: str, separator: str, names: Sequence[str]) -> str:
@@ -217,10 +220,17 @@ def _widths(sample: str, separator: str) -> list[int]:
 
 def _sample_rows(sample: str, separator: str) -> list[list[str]]:
     """The sample's first rows."""
+    return [cells for _, cells in _numbered_rows(sample, separator)]
+
+
+def _numbered_rows(sample: str, separator: str) -> list[tuple[int, list[str]]]:
+    """The sample's first rows that are not blank, each with the line in which it ends."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=True)
-    found: list[list[str]] = []
+    found: list[tuple[int, list[str]]] = []
     with suppress(csv.Error):  # an open quote; what was read before it must do
-        found.extend([cell.strip() for cell in row] for row in itertools.islice(reader, _SAMPLE_ROWS) if row)
+        for row in itertools.islice(reader, _SAMPLE_ROWS):
+            if row:
+                found.append((reader.line_num, [cell.strip() for cell in row]))
     return found
 
 
@@ -253,9 +263,16 @@ def _choose(
         with collected(errors):
             (group_column,) = _find(table, [group], "data.group")
             left_out.add(group_column)
+            if group_column in y_columns:
+                raise DataError(
+                    f"{table.path}: data.group names {shown(group)}, the target: name the column whose rows belong "
+                    "together, such as a person's"
+                )
     if given and not table.is_argument:
         with collected(errors):
-            _find(table, list(given), "data.columns")
+            further = [name for name in given if features is None or name not in features]
+            if further:
+                _find(table, further, "data.columns")
     with collected(errors):
         if features is not None:
             x_columns = _find(table, [features] if isinstance(features, str) else list(features), "data.features")
@@ -268,6 +285,8 @@ def _choose(
     if both:
         raise DataError(f"{table.path}: column {shown(both[0])} is both a feature and the target; name data.target")
     if not x_columns:
+        if exclude:
+            raise DataError(f"{table.path}: data.exclude leaves no column beside the target; it has {listed(names)}")
         raise DataError(f"{table.path}: has only the column {listed(names)}; no feature is left beside the target")
     return x_columns, y_columns, group_column
 

@@ -233,8 +233,8 @@ def _check(column: PreparedColumn, values: Floats, raw: RawData, rows: Array | N
         number = raw.read_x[row, raw.feature_names.index(column.name)]
         raise DataError(
             f"{raw.source}: sample {sample_number(row, rows)} has {shown(raw.texts[column.name][int(number)])} in "
-            f"column {shown(column.name)}, which the training data does not have ({listed(column.categories)}); with "
-            "unknown: ignore in data.columns such a sample would be none of them"
+            f"column {shown(column.name)}, a category that the network does not know (it knows "
+            f"{listed(column.categories)}); with unknown: ignore in data.columns such a sample would be none of them"
         )
 
 
@@ -271,8 +271,8 @@ class EncodingCounts:
             if count := self.unknown[column.name]:
                 yield (
                     f"{where}: {count} of {self.rows} rows have a category in column {shown(column.name)} that the "
-                    f"training part does not have: {listed(self.texts[column.name], 5)}; they are taken as none of the "
-                    "known ones"
+                    f"network does not know: {listed(self.texts[column.name], 5)}; they are taken as none of the known "
+                    "ones"
                 )
         for what, filled in (("filled in", True), ("taken as", False)):
             counts = [

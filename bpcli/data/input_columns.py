@@ -70,6 +70,8 @@ class InputColumn:
             if text in of_text:
                 continue
             value = self.kind.value(text, self.decimal)
+            if value is None and isinstance(self.kind, Date):
+                value = self.kind.stored_value(text)
             if value is None and is_category:
                 value = self.index[text] = float(len(self.index))
             elif value is None:
@@ -154,7 +156,9 @@ def fault_of(table: Table, inputs: Sequence[InputColumn], *, at_once: bool = Fal
     if table.is_argument or first.is_given or looks_numeric(cell):
         if plain:
             return cell_fault(table, line, first.column, cell, _cell_advice(table, line, first))
-        return DataError(f"{place_of(table, line, first.column)}: got {shown(cell)}, expected {_expected(first.kind)}")
+        return DataError(
+            f"{place_of(table, line, first.column)}: got {shown(cell)}, expected {_expected(first.kind, table)}"
+        )
     if at_once:
         return None
     if not first.holds_texts:
@@ -162,7 +166,7 @@ def fault_of(table: Table, inputs: Sequence[InputColumn], *, at_once: bool = Fal
     return TextColumnsError(table, [column for column in inputs if column.holds_texts])
 
 
-def _expected(kind: ColumnKind) -> str:
+def _expected(kind: ColumnKind, table: Table) -> str:
     """What a cell of a column of this kind should hold, and what to do."""
     what = kind.expected
     if isinstance(kind, Number):
@@ -170,8 +174,12 @@ def _expected(kind: ColumnKind) -> str:
         marks += [f"currency: {shown(kind.currency)}"] if kind.currency else []
         what += f" ({', '.join([*marks, *(['percent: true, so that % stands behind it'] if kind.percent else [])])})"
     if isinstance(kind, Date):
-        what = f"a date as {shown(kind.format)} says" if kind.format else f"{what}; other forms with format, as in "
-        what += "" if kind.format else '{kind: date, format: "%d/%m/%Y"}'
+        if kind.format:
+            what = f"a date as {shown(kind.format)} says"
+        elif not table.is_argument:
+            what += '; other forms with format, as in {kind: date, format: "%d/%m/%Y"}'
+    if table.is_argument:
+        return f"{what}, as in the training data; correct the cell"
     return f"{what}; correct the cell, or its column's kind in data.columns"
 
 

@@ -19,12 +19,14 @@ from typing import ClassVar, Literal, TypeAlias
 from bpcli.data.csv_cells import is_missing, is_missing_label, number
 from bpcli.data.types import ColumnKind, Missing, Scaling
 from bpcli.engine.registry import Registry, part_of
+from bpcli.text import shown
 
 DatePart: TypeAlias = Literal["year", "month", "day", "weekday", "hour", "yearday", "elapsed"]
 
 YES, NO = frozenset({"true", "t", "yes", "y", "1", "on"}), frozenset({"false", "f", "no", "n", "0", "off"})
 _EPOCH = datetime(1970, 1, 1)
 _DAY = timedelta(days=1)
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BLANKS = " \u00a0\u202f"  # what may stand between thousands where a blank does
 
 
@@ -129,7 +131,7 @@ class Date:
 
     parts: the inputs made of it. `year` and `elapsed` (days since 1970-01-01) are numbers; `month`, `day` (of the
     month), `weekday`, `yearday` and `hour` come round again, so each is two inputs, its sine and cosine.
-    format: as of Python's strptime, such as "%d/%m/%Y"; empty: ISO 8601.
+    format: as of Python's strptime, such as "%d/%m/%Y"; empty: ISO 8601. Dates such as 2024-05-31 are read beside it.
     """
 
     parts: tuple[DatePart, ...] = ("year", "month", "weekday")
@@ -143,6 +145,11 @@ class Date:
     def __post_init__(self) -> None:
         if not 0 < len(self.parts) == len(set(self.parts)):
             raise ValueError(f"parts: {'a part twice' if self.parts else 'expected a list of parts, got none'}")
+        if self.format and not _is_format(self.format):
+            raise ValueError(
+                f"format: expected directives as in %d/%m/%Y (day/month/year), see Python's strptime, "
+                f"got {shown(self.format)}"
+            )
 
     def value(self, cell: str, decimal: str) -> float | None:
         """See `ColumnKind`."""
@@ -156,6 +163,22 @@ class Date:
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
         return (moment - _EPOCH) / _DAY
+
+    def stored_value(self, cell: str) -> float | None:
+        """The number for a date as Parquet and Excel have it, 2024-05-31; None where `format` might mean it as well."""
+        if not self.format or self.format.startswith("%Y") or not _ISO_DAY.match(cell.strip()):
+            return None
+        return Date().value(cell, ".")
+
+
+def _is_format(form: str) -> bool:
+    """Whether strptime can read a date by it: it has a directive, and none that strptime does not know."""
+    a_day = datetime(2024, 5, 31)
+    try:
+        datetime.strptime(a_day.strftime(form), form)
+    except ValueError:
+        return False
+    return a_day.strftime(form) != form.replace("%%", "%")
 
 
 def missing_rule(kind: ColumnKind, of_all: Missing) -> str:

@@ -150,7 +150,8 @@ def kind_of(paths: tuple[Path, ...], label: str, *, is_argument: bool) -> Kind:
             raise DataError(f"{path}: the file is empty")
         kinds.append(_kind_by_name(path) or _kind_by_content(path))
         if kinds[-1] is None:
-            raise DataError(f"{path}: not a kind of data file bpcli knows; it reads {_KNOWN}")
+            older = "; save it as .xlsx or CSV" if path.suffix.lower() in (".xls", ".ods") else ""
+            raise DataError(f"{path}: not a kind of data file bpcli knows; it reads {_KNOWN}{older}")
     first = kinds[0]
     if first is None or len(set(kinds)) > 1:
         raise DataError(f"{label}: x is a {kinds[0]} file and y a {kinds[1]} file; both must be npy or both IDX")

@@ -165,6 +165,8 @@ def survey(path: Path, *, header: bool | None = None, decimal: Literal[".", ","]
         DataError: there is no such file, or it is not a sound table: see `csv_file.layout` and `csv_rows.rows`.
     """
     if (kind := kind_of((path,), str(path), is_argument=True)) != "csv":
+        if path.suffix.lower() == ".zip":
+            raise DataError(f"{path}: holds no CSV file (.csv, .tsv or .txt): unpack it, and name a table")
         raise DataError(
             f"{path}: a file of arrays ({kind}); a table of columns is expected: .csv, .tsv or .txt, also .gz"
         )

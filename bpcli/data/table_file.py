@@ -94,12 +94,14 @@ def _written(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]], co
         raise DataError(f"{path}: no rows of data")
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
+    names = list(names)
     writer.writerow(names)
-    writer.writerows([_cell(path, value) for value in row] for row in rows)
+    for line, row in enumerate(rows, start=2):
+        writer.writerow([_cell(value, path, line, name) for value, name in zip(row, names, strict=True)])
     return out.getvalue().encode()
 
 
-def _cell(path: Path, value: Any) -> str:
+def _cell(value: Any, path: Path, line: int, column: str) -> str:
     """A value as a cell of a CSV file."""
     match value:
         case None:
@@ -115,7 +117,10 @@ def _cell(path: Path, value: Any) -> str:
         case bytes():
             return value.decode("utf-8", "backslashreplace")
         case list() | dict() | tuple():
-            raise DataError(f"{path}: holds {shown(str(value))}, a value of several parts; a cell must hold one")
+            raise DataError(
+                f"{path}:{line}: column {shown(column)}: got {shown(str(value))}, a value of several parts; a cell "
+                "must hold one: make columns of its parts, or save the table without this one"
+            )
     return str(value)
 
 

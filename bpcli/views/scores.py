@@ -49,11 +49,16 @@ def _metric_table(model: TrainedModel, result: EvaluationResult) -> str:
         shown.setdefault(CALIBRATION, every[CALIBRATION])
     columns = {"value": {"loss": number(result.loss), **{name: number(value) for name, value in shown.items()}}}
     if result.intervals:
-        columns["95 % interval"] = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in result.intervals.items()}
+        columns["95 % interval"] = {name: _interval(*ends) for name, ends in result.intervals.items()}
     for baseline, values in result.baselines.items():
         columns[baseline] = {name: number(values[name]) for name in shown}
     head = [] if len(columns) == 1 else [["", *columns]]
     return table([*head, *([name, *(cells.get(name, "") for cells in columns.values())] for name in ("loss", *shown))])
+
+
+def _interval(low: float, high: float) -> str:
+    """Both ends with 4 significant digits; of numbers that would have a power of ten at 10,000, as they are shown."""
+    return " to ".join(f"{end:.4g}" if abs(end) < 9999.5 else number(end) for end in (low, high))
 
 
 def _comparison_notes(model: TrainedModel, result: EvaluationResult) -> list[str]:

@@ -15,7 +15,7 @@ from bpcli.data.input_columns import yaml_name
 from bpcli.data.kinds import Category, Date, Number, YesNo, kinds
 from bpcli.data.survey import Survey
 from bpcli.data.types import ColumnKind
-from bpcli.text import brief, listed, printable, shown
+from bpcli.text import brief, listed, plural, printable, shown
 
 Line = tuple[str, str]
 """A line of YAML and the comment beside it."""
@@ -108,7 +108,8 @@ def _splits(survey: Survey, choices: Choices) -> list[Line]:
         lines.append(
             (
                 "missing: drop",
-                f"{choices.target_gaps:,} rows without a target are left out; inputs have rules of their own",
+                f"{plural(choices.target_gaps, 'row')} without a target "
+                f"{'is' if choices.target_gaps == 1 else 'are'} left out; inputs have rules of their own",
             )
         )
     else:

@@ -190,7 +190,7 @@ class TestLeftOut:
             (["a"] * (N - 1) + ["b"], 'nearly constant: "a" in all rows but 1'),
             ([""] * N, "no value in any row"),
             (NOISE, 'holds in every row what "a" does'),
-            ([f"{k}" for k in range(N - 1)] + ["n.a.n"], 'words among them (1 cells, first "n.a.n" in line 201)'),
+            ([f"{k}" for k in range(N - 1)] + ["n.a.n"], 'words among them (1 cell, first "n.a.n" in line 201)'),
         ],
     )
     def test_with_its_reason(self, made, cells, why):
@@ -486,3 +486,40 @@ class TestErrors:
         result = cli("init", *arguments)
         assert result.code == 2
         assert message in result.err
+
+
+def test_a_column_with_few_values_is_left_out(made, ok):
+    config, text = made(x=NOISE, rare=[""] * (N - 3) + [1, 2, 3], y=LABELS)
+    assert config["data"]["exclude"] == ["rare"]
+    assert reason(text, "- rare") == "only 3 of 200 rows have a value"
+    ok("validate", "t.yaml")
+
+
+def test_a_column_without_a_value_before_the_rows_that_validate_is_left_out(made, ok):
+    days = [str(datetime.date(2024, 1, 1) + datetime.timedelta(days=k)) for k in range(N)]
+    config, text = made(day=days, x=NOISE, late=[""] * 170 + list(range(30)), y=NOISE + RNG.normal(size=N))
+    assert config["data"]["split"] == "in_order"
+    assert config["data"]["exclude"] == ["late"]
+    assert reason(text, "- late") == "no value in the first 80% of the rows, which the network is trained on"
+    ok("validate", "t.yaml")
+
+
+def test_texts_that_are_all_different_are_no_classes(cli):
+    write(x=range(40), y=[f"u{k}" for k in range(40)])
+    result = cli("init", "--data", "t.csv")
+    assert result.code == 3
+    assert 'the target "y" has 40 different texts in 40 rows, such as "u0": an id or free text' in result.err
+
+
+def test_a_table_given_as_an_example_is_answered_with_the_option(cli):
+    write(x=[1, 2], y=[3, 4])
+    result = cli("init", "t.csv")
+    assert result.code == 2
+    assert "t.csv is a table, for which a config is written with: bpcli init --data t.csv" in result.err
+
+
+def test_counts_of_one_are_written_as_one(made):
+    config, text = made(["--target", "y"], x=NOISE, kind=["3"] * 90 + ["4"] * 109 + ["six"], y=["", *NOISE[1:]])
+    assert config["data"]["columns"]["kind"] == {"kind": "category", "missing": "zeros"}
+    assert reason(text, "missing: drop").startswith("1 row without a target is left out")
+    assert reason(text, "kind:").startswith('numbers and words (1 cell, "six"), so that each is a category')

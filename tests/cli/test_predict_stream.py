@@ -213,7 +213,7 @@ def test_blocks_of_several_kinds_of_columns_give_the_bytes_of_the_whole_file(by_
     stream = PredictionStream(model, Path("new.csv"))
     assert np.concatenate([block.prediction.values for block in stream]).tobytes() == whole.values.tobytes()
     assert stream.notes() == whole.notes
-    assert '12 of 60 rows have a category in column "colour" that the training part does not have' in stream.notes()[0]
+    assert '12 of 60 rows have a category in column "colour" that the network does not know' in stream.notes()[0]
 
 
 def test_a_number_of_minus_one_is_no_unknown_category(by_kind, ok):
@@ -469,7 +469,7 @@ def test_an_unknown_category_is_a_bad_row_where_it_is_an_error(trained, cli, wha
     run = trained(exclude=["id"], columns={"colour": {"kind": "category", "unknown": "error"}})
     write("new.csv", [["r0", "1", "2", "red", ""], ["r1", "1", "2", "violet", ""], ["r2", "1", "2", "blue", ""]])
     result = cli("predict", run, "new.csv", "--on-bad-row", what, "--keep", "id", "--no-proba")
-    text = 'new.csv:3: sample 2 has "violet" in column "colour", which the training data does not have'
+    text = 'new.csv:3: sample 2 has "violet" in column "colour", a category that the network does not know'
     assert text in result.err
     ids = [row["id"] for row in parsed(result.out) if row["prediction"]]
     assert (result.code, ids) == ((3, []) if what == "error" else (0, ["r0", "r2"]))

@@ -445,7 +445,9 @@ def other_values(key: Key) -> Iterator[Any]:
     if key.name == "type":
         return
     yield from key.words
-    if "text" in key.kinds:
+    if key.id.endswith("date.format"):
+        yield from ("%d/%m/%Y", "%Y-%m-%d %H:%M", "%d. %B %Y")
+    elif "text" in key.kinds:
         yield from ("other", "0.5", "on", "Größe 1", "1e3")
     if "bool" in key.kinds:
         yield from (True, False)
@@ -1011,3 +1013,26 @@ def test_a_missing_key_is_reported_at_the_mapping_that_lacks_it(path):
     assert problem.startswith(f"c.yaml:{line} {dotted(path)}: ")
     if path[0] != "network":
         assert problem.endswith(f"required, but not given: add `{path[1]}:`")
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (["auto", "auto", "auto"], "auto is the number of inputs as the first size, or of outputs as the last; got "),
+        ([8, "auto", 2], "auto is the number of inputs as the first size, or of outputs as the last; got "),
+        (["auto"], "expected at least two sizes, inputs first and outputs last, got ['auto']"),
+        (["auto", "8", "auto"], 'expected whole numbers of at least 1, got "8" (write 8 without quotes) in '),
+        (["auto", 0, "auto"], "expected whole numbers of at least 1, got 0 in ['auto', 0, 'auto']"),
+        (["Auto", 8, 2], 'expected whole numbers of at least 1, got "Auto" (did you mean auto?) in '),
+        (["auto", {"type": "dense", "units": 2}], "auto belongs to a list of sizes, as in [auto, 64, auto]; layer by "),
+    ],
+)
+def test_auto_is_a_first_or_last_size(layers, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read(with_value(MINIMAL, ("network",), {"layers": layers}))
+
+
+def test_marks_that_a_key_takes_are_quoted():
+    data = {**MINIMAL["data"], "columns": {"fare": {"kind": "number", "thousands": ",,"}}}
+    with pytest.raises(ConfigError, match=re.escape("""expected '', ',', '.', "'" or ' ', got ",,\"""")):
+        read({**MINIMAL, "data": data})

@@ -355,6 +355,14 @@ def test_prediction_reads_the_target_if_it_is_there(write, target, y):
         ),
         (b"Flowers,,\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
         (b"Flowers\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
+        (
+            b"Flowers\n\na,b,y\n1,2,3\n",
+            "data.csv:1: a title, with the columns' names in line 3: delete what comes before line 3",
+        ),
+        (
+            b"Flowers,,\n,,\na,b,y\n1,2,3\n",
+            "data.csv:1: a title, with the columns' names in line 3: delete what comes before line 3",
+        ),
         (b"# by me\na;b;y\n1;2;3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
         (b"sep=;\na;b;y\n1;2;3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),
         (b"sep=,\na,b,y\n1,2,3\n", "data.csv:1: a title, with the columns' names in line 2: delete line 1"),

@@ -112,3 +112,22 @@ def test_a_missing_value_goes_by_the_column_and_else_by_all(kind: ColumnKind, of
 def test_keys_that_say_nothing_are_refused(name: str, keys: dict[str, tuple[str, ...]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kinds.get(name)(**keys)
+
+
+@pytest.mark.parametrize("form", ["dd/mm/yyyy", "DD.MM.YYYY", " ", "%Q", "%", "100%%"])
+def test_a_format_without_a_directive_of_strptime_is_refused(form):
+    with pytest.raises(ValueError, match=r"^format: expected directives as in %d/%m/%Y \(day/month/year\)"):
+        Date(format=form)
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m-%d-%y", "%d %B %Y", "%H:%M", "%Y%m%d", "%d.%m."])
+def test_formats_of_strptime_are_taken(form):
+    assert Date(format=form).format == form
+
+
+def test_iso_dates_are_read_beside_a_format_that_cannot_mean_them():
+    day = Date(format="%d/%m/%Y")
+    assert day.stored_value("2024-05-01") == day.value("01/05/2024", ".") == DAY_2024
+    assert day.stored_value("2024-05-01T12:00:00") == DAY_2024 + 0.5
+    assert day.stored_value("20240501") is None
+    assert Date(format="%Y-%d-%m").stored_value("2024-01-31") is None

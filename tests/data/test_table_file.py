@@ -13,6 +13,7 @@ import pytest
 
 from bpcli.data.kinds import Category, Date, YesNo
 from bpcli.data.read import read
+from bpcli.data.survey import survey
 from bpcli.data.types import RawData, Source
 from bpcli.errors import DataError
 
@@ -153,5 +154,42 @@ def test_a_cell_of_several_parts_is_refused() -> None:
     from pyarrow import parquet
 
     parquet.write_table(pa.table({"a": [[1, 2]], "y": [1]}), "t.parquet")
-    with pytest.raises(DataError, match=r't\.parquet: holds "\[1, 2\]", a value of several parts'):
+    with pytest.raises(DataError, match=r't\.parquet:2: column "a": got "\[1, 2\]", a value of several parts'):
         read_all(Path("t.parquet"))
+
+
+def test_a_zip_file_without_a_table_is_told_so() -> None:
+    with zipfile.ZipFile("t.zip", "w") as archive:
+        archive.writestr("a.bin", "x")
+    with pytest.raises(DataError, match=r"t\.zip: holds no CSV file \(\.csv, \.tsv or \.txt\): unpack it"):
+        survey(Path("t.zip"))
+
+
+def test_a_workbook_of_the_older_kind_is_to_be_saved_as_the_newer() -> None:
+    Path("t.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    with pytest.raises(DataError, match=r"t\.xls: .*; save it as \.xlsx or CSV"):
+        read_all(Path("t.xls"))
+
+
+def test_a_title_above_the_names_in_a_workbook_is_named() -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["Flowers"], [], ["a", "y"], [1, 2], [3, 4]):
+        book.active.append(row)
+    book.save("t.xlsx")
+    with pytest.raises(
+        DataError, match=r"t\.xlsx:1: a title, with the columns' names in line 3: delete what comes before"
+    ):
+        read_all(Path("t.xlsx"))
+
+
+def test_dates_of_a_workbook_are_read_whatever_form_the_training_file_had() -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["when", "y"], [dt.datetime(2024, 5, 1), 1], [dt.datetime(2000, 2, 29), 2]):
+        book.active.append(row)
+    book.save("t.xlsx")
+    form = {"when": Date(format="%d/%m/%Y")}
+    Path("t.csv").write_text("when,y\n01/05/2024,1\n29/02/2000,2\n")
+    of_csv, of_excel = (read(Source(Path(name), label=name), columns=form) for name in ("t.csv", "t.xlsx"))
+    assert np.array_equal(of_csv.x, of_excel.x)

@@ -179,7 +179,7 @@ def test_a_category_that_training_has_not_seen_is_counted_and_told() -> None:
     np.testing.assert_array_equal(part.x, [[0, 0, 1], [0, 0, 0], [0, 0, 0]])
     (note,) = part.notes
     assert note == (
-        'new.csv: 2 of 3 rows have a category in column "c" that the training part does not have: "z"; they are taken '
+        'new.csv: 2 of 3 rows have a category in column "c" that the network does not know: "z"; they are taken '
         "as none of the known ones"
     )
 
@@ -312,3 +312,35 @@ def test_a_leak_would_be_seen_in_every_column(split: str, monkeypatch: pytest.Mo
     before, held_out = fitted(split, set())
     after, _ = fitted(split, held_out)
     assert [one for one, other in zip(before, after, strict=True) if one == other] == []
+
+
+def test_weights_are_no_categories():
+    write(TABLE)
+    with pytest.raises(DataError, match='the weights are in column "sex", which holds categories, not numbers'):
+        load(columns={**KINDS, "sex": Category()}, exclude=("id",), sample_weight="sex")
+
+
+def test_rows_of_a_group_are_not_found_by_the_target():
+    write(TABLE)
+    with pytest.raises(
+        DataError, match=r'd\.csv: data\.group names "y", the target: name the column whose rows belong'
+    ):
+        load(columns=KINDS, group="y", val=0.4)
+
+
+def test_an_exclusion_of_all_inputs_is_named():
+    write("a,b,y\n1,2,3\n2,3,4\n")
+    with pytest.raises(DataError, match=r"data\.exclude leaves no column beside the target"):
+        load(exclude=("a", "b"))
+
+
+def test_only_the_missing_values_that_a_row_is_left_out_for_are_counted():
+    write("a,b,y\n1,,1\n,2,2\n3,3,3\n4,4,4\n")
+    kinds = {"a": Number(missing="drop"), "b": Number(missing="median")}
+    from bpcli.data.content import content_of
+    from bpcli.data.read import read
+
+    raw = read(PLAN.train, columns=kinds, target="y", missing="median")
+    assert content_of(raw, dataclasses.replace(PLAN, columns=kinds, missing="median")).notes == (
+        'd.csv: left out 1 of 4 rows, for a missing value (missing in 4 rows: 1 in "a")',
+    )
