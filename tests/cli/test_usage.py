@@ -57,4 +57,6 @@ def test_another_tools_option_is_answered_with_what_there_is_instead(cli, comman
 def test_options_far_from_what_was_typed_are_not_proposed(cli):
     assert cli("train", "a.yaml", "--gpu").err.endswith("No such option: --gpu\n")
     assert cli("--train", "a.yaml").err.endswith("No such option: --train\n")
-    assert cli("train", "a.yaml", "--quite").err.endswith("No such option: --quite (Possible options: --quiet)\n")
+    near = cli("train", "a.yaml", "--quite").err.splitlines()[-1]  # older versions of click put marks around it
+    assert near.startswith("Error: No such option: --quite ")
+    assert "(Possible options: --quiet)" in near
