@@ -193,7 +193,9 @@ def test_a_category_that_training_has_not_seen_is_an_error_where_the_config_says
     write("c,y\nu,0\nv,1\nw,2\n")
     plan = dataclasses.replace(PLAN, columns={"c": Category(unknown="error")})
     data = load_datasets(plan, random_streams(0)["split"])
-    with pytest.raises(DataError, match=r'new.csv: sample 2 has "z" in column "c", which the training data does not'):
+    with pytest.raises(
+        DataError, match=r'new.csv: sample 2 has "z" in column "c", a category that the network does not know'
+    ):
         load_part(data.preparation, write("c,y\nw,1\nz,2\n", "new.csv"), plan)
 
 
