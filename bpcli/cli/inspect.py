@@ -156,7 +156,7 @@ def gradcheck(
 
 def _is_run(path: Path, set_: list[str] | None, checkpoint: str | None) -> bool:
     """Whether it names a run rather than a config; refuses the options of the other kind."""
-    is_run = path.is_dir() or path.suffix == ".npz"
+    is_run = (path / "config.yaml").is_file() or path.suffix == ".npz"
     if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
     if checkpoint is not None and not path.is_dir():

@@ -179,6 +179,7 @@ def _fits(value: Array, digits: int) -> bool:
 
 def number_text(value: float, digits: int) -> str:
     """With so many digits after the point; very small and very large ones with an exponent."""
+    value += 0.0  # -0 becomes 0
     if not np.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e8:
         return str(np.format_float_positional(value, precision=digits, trim="-"))
     return str(np.format_float_scientific(value, precision=digits, trim="-"))

@@ -81,7 +81,7 @@ def steps_of_run(path: Path, checkpoint: str | None, which: Which, notify: Calla
         fresh = TrainState.start(model.network, config.optimizer, seed=config.seed, dtype=config.dtype)
         return trained.checkpoint.restore(model.network, fresh)
 
-    return _steps(model, trained.file, trained.parts["train"], saved, which)
+    return _steps(model, trained.file, trained.training_part(), saved, which)
 
 
 def _steps(model: Model, file: ConfigFile, part: Part, start: Callable[[], TrainState], which: Which) -> Steps:
