@@ -70,6 +70,14 @@ def step(
         int | None,
         typer.Option(min=1, help="Take this sample of the training data alone, counted from 1.", show_default=False),
     ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER.UNIT",
+            help="Follow one neuron through its operations on one sample; dense_1.2 is the second of dense_1.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, max=1000, help="How many steps, one after the other.")] = 1,
     format_: Annotated[
         str, typer.Option("--format", metavar="text|markdown|latex|html|json", help="How the page is written.")
@@ -94,19 +102,27 @@ def step(
     Example: bpcli step configs/textbook-2-2-2.yaml
     """
     from bpcli.views.step_formats import FORMATS, WRITERS
-    from bpcli.workflows.step import Which, steps_of_config, steps_of_run
+    from bpcli.workflows.step import Which, node_of, steps_of_config, steps_of_run
 
     if format_ not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {format_}", param_hint="--format")
     if json and format_ not in ("text", "json"):
         raise typer.BadParameter(f"contradicts --format {format_}", param_hint="--json")
-    which = Which(steps, sample)
+    if node is not None and (steps > 1 or format_ not in ("text", "json")):
+        raise typer.BadParameter("shows one step, as text or json", param_hint="--node")
+    which = Which(steps, 1 if node is not None and sample is None else sample)
     if _is_run(config, set_, checkpoint):
         found = steps_of_run(config, checkpoint, which, notify)
     else:
         found = steps_of_config(config, set_ or (), which, notify)
     if not found.traces[-1].finite:
         notify("warning: a value in this step is not finite: training would stop here as diverged, with exit code 5")
+    as_json = json or format_ == "json"
+    if node is not None:
+        from bpcli.views.node import node_json, node_text
+
+        write(node_json(node_of(found, node)) if as_json else node_text(node_of(found, node), digits))
+        return
     write(WRITERS["json" if json else format_](found, digits))
 
 
@@ -140,7 +156,7 @@ def gradcheck(
 
 def _is_run(path: Path, set_: list[str] | None, checkpoint: str | None) -> bool:
     """Whether it names a run rather than a config; refuses the options of the other kind."""
-    is_run = path.is_dir() or path.suffix == ".npz"
+    is_run = (path / "config.yaml").is_file() or path.suffix == ".npz"
     if checkpoint not in (None, "best", "last"):
         raise typer.BadParameter(f"expected best or last, got {checkpoint}", param_hint="--checkpoint")
     if checkpoint is not None and not path.is_dir():

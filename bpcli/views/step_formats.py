@@ -162,18 +162,24 @@ def _matrix(value: Array | float, digits: int) -> str | None:
     """A number, or a row or matrix in brackets; None for what does not fit on paper so."""
     if isinstance(value, float):
         return _latex_number(value, digits)
-    if value.ndim > 2 or value.size > MOST_NUMBERS or not value.size:
+    if not _fits(value, digits):
         return None
-    cells = [[_latex_number(float(cell), digits) for cell in row] for row in np.atleast_2d(value)]
-    shown = [[_number(float(cell), digits) for cell in row] for row in np.atleast_2d(value)]
-    if len(cells) > 20 or max(sum(len(cell) + 3 for cell in row) for row in shown) > MATRIX_WIDTH:
-        return None
-    rows = r" \\ ".join(" & ".join(row) for row in cells)
-    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
+    rows = [" & ".join(_latex_number(float(cell), digits) for cell in row) for row in np.atleast_2d(value)]
+    inside = r" \\ ".join(rows)
+    return rf"\begin{{pmatrix}} {inside} \end{{pmatrix}}"
 
 
-def _number(value: float, digits: int) -> str:
+def _fits(value: Array, digits: int) -> bool:
+    """Whether it is a row or matrix that fits on a page."""
+    if value.ndim > 2 or not 0 < value.size <= MOST_NUMBERS:
+        return False
+    rows = [[number_text(float(cell), digits) for cell in row] for row in np.atleast_2d(value)]
+    return len(rows) <= 20 and max(sum(len(cell) + 3 for cell in row) for row in rows) <= MATRIX_WIDTH
+
+
+def number_text(value: float, digits: int) -> str:
     """With so many digits after the point; very small and very large ones with an exponent."""
+    value += 0.0  # -0 becomes 0
     if not np.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e8:
         return str(np.format_float_positional(value, precision=digits, trim="-"))
     return str(np.format_float_scientific(value, precision=digits, trim="-"))
@@ -181,8 +187,8 @@ def _number(value: float, digits: int) -> str:
 
 def _latex_number(value: float, digits: int) -> str:
     if not np.isfinite(value):
-        return rf"\mathrm{{{_number(value, digits)}}}"
-    mantissa, _, exponent = _number(value, digits).partition("e")
+        return rf"\mathrm{{{number_text(value, digits)}}}"
+    mantissa, _, exponent = number_text(value, digits).partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
@@ -230,11 +236,11 @@ def _html_line(line: Line, digits: int) -> str:
 
 def _html_value(value: Array | float, digits: int) -> str:
     if isinstance(value, float):
-        return f"<span>{_number(value, digits)}</span>"
-    if value.ndim > 2 or value.size > MOST_NUMBERS:
+        return f"<span>{number_text(value, digits)}</span>"
+    if not _fits(value, digits):
         return f"<pre>{html.escape(_numbers(value, digits))}</pre>"
     rows = (
-        "<tr>" + "".join(f"<td>{_number(float(cell), digits)}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{number_text(float(cell), digits)}</td>" for cell in row) + "</tr>"
         for row in np.atleast_2d(value)
     )
     return f"<table>{''.join(rows)}</table>"

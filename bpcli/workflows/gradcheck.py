@@ -72,7 +72,7 @@ def check_run(path: Path, which: str | None, notify: Callable[[str], None], most
     trained = TrainedModel.load(path, which=which)
     for note in trained.notes:
         notify(note)
-    return _check(trained.model, trained.parts["train"], trained.theta, trained.stats, most, seed)
+    return _check(trained.model, trained.training_part(), trained.theta, trained.stats, most, seed)
 
 
 def _check(model: Model, part: Part, theta: Array, stats: Array, most: int, seed: int) -> Gradients:

@@ -12,6 +12,9 @@ from bpcli.build.session import Session, open_session
 from bpcli.config.load import ConfigFile, load_config
 from bpcli.data.types import Part
 from bpcli.engine import registry
+from bpcli.engine.activations import Identity
+from bpcli.engine.layers.dense import Dense
+from bpcli.engine.measure.node import NodeTrace, trace_node
 from bpcli.engine.measure.trace import StepTrace, trace_steps
 from bpcli.engine.protocols import FullBatchOptimizer
 from bpcli.engine.training.options import TrainOptions
@@ -20,6 +23,7 @@ from bpcli.engine.training.state import TrainState
 from bpcli.engine.training.step import BatchStep
 from bpcli.errors import UsageError
 from bpcli.system import one_blas_thread
+from bpcli.text import listed, printable, shown
 from bpcli.workflows.trained import TrainedModel
 
 
@@ -77,7 +81,7 @@ def steps_of_run(path: Path, checkpoint: str | None, which: Which, notify: Calla
         fresh = TrainState.start(model.network, config.optimizer, seed=config.seed, dtype=config.dtype)
         return trained.checkpoint.restore(model.network, fresh)
 
-    return _steps(model, trained.file, trained.parts["train"], saved, which)
+    return _steps(model, trained.file, trained.training_part(), saved, which)
 
 
 def _steps(model: Model, file: ConfigFile, part: Part, start: Callable[[], TrainState], which: Which) -> Steps:
@@ -104,3 +108,29 @@ def _batches(options: TrainOptions, n: int) -> list[slice]:
     """The batches of an epoch, in the samples' own order."""
     batches = options.batches(n)
     return [slice(k * batches.size, min((k + 1) * batches.size, n)) for k in range(batches.count)]
+
+
+def node_of(steps: Steps, name: str) -> NodeTrace:
+    """The graph of one neuron of a dense layer, "dense_1.2" its second, on the first sample of the first step.
+
+    Raises:
+        UsageError: there is no such neuron, or it cannot be taken apart.
+    """
+    network, trace = steps.model.network, steps.traces[0]
+    layer_name, _, unit = name.rpartition(".")
+    dense = {
+        layer: entry.spec.units
+        for layer, entry in zip(network.names, network.entries, strict=True)
+        if isinstance(entry.spec, Dense)
+    }
+    if layer_name not in dense or not unit.isascii() or not unit.isdecimal() or not 1 <= int(unit) <= dense[layer_name]:
+        known = listed((f"{layer}.1 to {layer}.{units}" for layer, units in dense.items()), show=printable)
+        raise UsageError(f"--node {shown(name)}: expected LAYER.UNIT, here {known}")
+    index, j = network.names.index(layer_name), int(unit) - 1
+    layer, activation = trace.layers[index], network.entries[index].activation or Identity()
+    x = trace.x if index == 0 else trace.layers[index - 1].a
+    b = float(layer.params["b"][j]) if "b" in layer.params else None
+    try:
+        return trace_node(activation, x[0], layer.params["W"][j], b, float(layer.delta[0, j]))
+    except ValueError as error:
+        raise UsageError(f"--node {shown(name)}: {error}") from error

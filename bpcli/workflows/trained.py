@@ -271,12 +271,27 @@ class TrainedModel:
         """
         if self.folder is None:
             raise RunError(f"{self.checkpoint.path}: lies in no run folder; name the data: --data FILE")
-        with of_a_run(self.plan, "name the file to evaluate on: --data FILE"):
+        return self._read_parts("name the file to evaluate on: --data FILE")
+
+    def training_part(self) -> Part:
+        """The training split, for a command that takes no other data.
+
+        Raises:
+            RunError: as for `parts`.
+        """
+        if self.folder is None:
+            raise RunError(
+                f"{self.checkpoint.path}: lies in no run folder, so nothing says where its data is: name the run"
+            )
+        return self._read_parts("put back the files that the run was trained on")["train"]
+
+    def _read_parts(self, remedy: str) -> Mapping[str, Part]:
+        with of_a_run(self.plan, remedy):
             datasets = load_datasets(self.plan, split_stream(self.file.config))
         if dict(datasets.hashes) != self.checkpoint.info["data"]:
             raise RunError(
                 f"{self.folder}: the data files have changed since the training (see data_sha256 in summary.json); "
-                "name the file to evaluate on: --data FILE"
+                f"{remedy}"
             )
         if datasets.preparation.input_shape != self.preparation.input_shape:
             raise RunError(

@@ -263,3 +263,65 @@ def test_latex_compiles(ok, configs, hostile, case):
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120, check=False)
     assert result.returncode == 0, result.stdout[-2000:]
     assert Path("page.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture
+def sigmoid(write_config):
+    """The textbook's node: x = 1, w = 0, b = 0, half the squared error with the target 0."""
+    Path("one.csv").write_text("x,y\n1,0\n")
+    layer = {"type": "dense", "units": 1, "activation": "sigmoid", "weights": [[0.0]], "biases": [0.0]}
+    return write_config(
+        {
+            "dtype": "float64",
+            "data": {"train": "one.csv", "target": "y", "task": "regression", "scale": "none"},
+            "network": {"layers": [layer]},
+            "loss": "half_squared_error",
+            "training": {"epochs": 1},
+        }
+    )
+
+
+def test_a_node_is_the_textbooks_computational_graph(ok, sigmoid):
+    node = json.loads(ok("step", sigmoid, "--node", "dense_1.1", "--json").out)
+    assert [each["value"] for each in node["operations"]] == [0.0, 0.0, 0.0, 1.0, 2.0, 0.5]
+    # back from f = 1 / d: -1/4, then 1, 1, -1, 1
+    assert [each["local"] for each in reversed(node["operations"])] == [1.0, -0.25, 1.0, 1.0, -1.0, 1.0]
+    assert [each["total"] for each in node["operations"]] == [0.25, 0.25, -0.25, -0.25, -0.25, 1.0]
+    assert (node["df_dw"], node["df_db"], node["df_dx"]) == ([0.25], 0.25, [0.0])
+    assert (node["delta"], node["dL_dw"]) == (0.125, [0.125])  # (0.5 - 0) * 0.25
+
+
+def test_a_node_in_text_has_each_operation_with_its_derivatives(ok, sigmoid):
+    rows = [re.split(r"  +", line) for line in ok("step", sigmoid, "--node", "dense_1.1").out.splitlines()]
+    assert ["s = w x", "0", "1", "0.25"] in rows
+    assert ["e = exp(m)", "1", "1", "-0.25"] in rows
+    assert ["d = 1 + e", "2", "-0.25", "-0.25"] in rows
+    assert ["f = 1 / d", "0.5", "1", "1"] in rows
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "silu", "identity", "sigmoid"])
+def test_a_node_agrees_with_the_step(ok, configs, activation):
+    arguments = (
+        "step",
+        configs / "textbook-2-2-2.yaml",
+        "--set",
+        f"network.layers[0].activation={activation}",
+        "--json",
+    )
+    node, step = json.loads(ok(*arguments, "--node", "dense_1.2").out), json.loads(ok(*arguments).out)
+    layer = step["layers"][0]
+    assert node["operations"][-1]["value"] == pytest.approx(layer["a"][0][1], rel=1e-12)
+    np.testing.assert_allclose(node["dL_dw"], layer["gradient"]["W"][1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dense_1.0", "dense_1.99", "dense_9.1", "dense_1", "dense_1.x", "dense_2.1"])
+def test_a_node_that_is_not_there_is_a_usage_error(cli, configs, name):
+    result = cli("step", configs / "iris.yaml", "--node", name)  # dense_2 is a softmax layer
+    assert result.code == 2
+    assert "--node" in result.err
+
+
+def test_a_node_is_one_step_as_text_or_json(cli, configs):
+    path = configs / "textbook-2-2-2.yaml"
+    assert cli("step", path, "--node", "dense_1.1", "--steps", 2).code == 2
+    assert cli("step", path, "--node", "dense_1.1", "--format", "html").code == 2
